@@ -1,0 +1,56 @@
+/**
+ * What the storage engine refuses, as classes that callers can tell apart.
+ *
+ * @module
+ */
+
+/** The log was deleted, or its store closed. */
+export class LogClosedError extends Error {
+  override readonly name = "LogClosedError";
+}
+
+/** A log of that name is there already. */
+export class LogExistsError extends Error {
+  override readonly name = "LogExistsError";
+}
+
+/** A sync failed or an invariant broke earlier: the store takes no more appends until a restart. */
+export class StoreFailedError extends Error {
+  override readonly name = "StoreFailedError";
+}
+
+/** No room for this append. Nothing acknowledged is lost; later appends work once there is room. */
+export class DiskFullError extends Error {
+  override readonly name = "DiskFullError";
+}
+
+/** A record or batch over the store's limit. */
+export class TooLargeError extends Error {
+  override readonly name = "TooLargeError";
+}
+
+/** A position or offset outside of what the log holds. */
+export class OutOfRangeError extends Error {
+  override readonly name = "OutOfRangeError";
+}
+
+/** A frame on disk that should be valid is not. Says where. */
+export class CorruptionError extends Error {
+  override readonly name = "CorruptionError";
+  constructor(
+    readonly log: string,
+    readonly position: number,
+    readonly file: string,
+    readonly fileOffset: number,
+  ) {
+    super(
+      `Log ${log} can't be read at position ${position}: the frame in ${file} at byte ${fileOffset} is corrupt. ` +
+        `Restore it from a replica or a backup; entries before it are still readable.`,
+    );
+  }
+}
+
+/** The data directory belongs to something else: another process, a newer format, other content. */
+export class ForeignDirectoryError extends Error {
+  override readonly name = "ForeignDirectoryError";
+}
