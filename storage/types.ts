@@ -71,6 +71,12 @@ export interface Log {
    * @throws {OutOfRangeError | CorruptionError}
    */
   read(position: number, limits: ReadLimits): Promise<ReadResult>;
+  /**
+   * The last control record, or `null` where there is none: how an owner that keeps its state in control
+   * records finds it again. Costs one read, not a scan: the position of the last frame that has one is
+   * known.
+   */
+  lastControl(): Promise<{ position: number; payload: Uint8Array } | null>;
   /** The position of the entry with that offset (control records are passed over). */
   positionOfOffset(offset: number): Promise<number>;
   /** Cuts everything from `position` on, durably. Waits for appends in flight. */
