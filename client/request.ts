@@ -1,0 +1,209 @@
+/**
+ * Requests: parsed in place on the server's side, written on the client's (layout: wire.ts).
+ *
+ * @module
+ */
+
+import { FrameWriter } from "./frame_writer.ts";
+import { isTopicByte, TOPIC_NAME_BYTES_MAX, TOPIC_NAME_RULE } from "./topic_name.ts";
+
+/** The commands of the protocol, as they are sent. */
+export const COMMANDS = ["REGISTER", "PUT", "GET", "STATE", "METRICS"] as const;
+/** One of {@link COMMANDS}. */
+export type Command = typeof COMMANDS[number];
+/** What a request turned out to be; `"error"` is answered with `ERR` and {@link Request.error}. */
+export type RequestKind = Command | "error";
+
+const SPACE = 0x20;
+/** Of what the client sent, at most so many bytes are quoted in an error message. */
+const QUOTED_BYTES_MAX = 40;
+
+const COMMAND_BYTES: readonly { command: Command; bytes: Uint8Array }[] = COMMANDS.map((
+  command,
+) => ({
+  command,
+  bytes: new TextEncoder().encode(command),
+}));
+
+/**
+ * One parsed request: byte ranges in the buffer that was parsed. A connection keeps one of these and
+ * parses every request into it, so that nothing is allocated unless the request is wrong.
+ */
+export class Request {
+  kind: RequestKind = "error";
+  /** The topic's name is `bytes[topicStart, topicEnd)`; empty for `METRICS` and errors. */
+  topicStart = 0;
+  topicEnd = 0;
+  /** The payload is `bytes[payloadStart, payloadEnd)`; empty unless it is a `PUT`. */
+  payloadStart = 0;
+  payloadEnd = 0;
+  /** What is wrong and what would be right, when `kind` is `"error"`. */
+  error = "";
+}
+
+/**
+ * Parses the frame content `bytes[start, end)` into `into`, and returns its kind. Any bytes may stand
+ * there: what is no request becomes `"error"` with a message for the client.
+ */
+export function parseRequest(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  into: Request,
+): RequestKind {
+  into.topicStart =
+    into.topicEnd =
+    into.payloadStart =
+    into.payloadEnd =
+      start;
+  into.error = "";
+  const command = commandAt(bytes, start, end);
+  if (command === null) return fail(into, unknownCommandMessage(bytes, start, end));
+  const behind = start + command.length;
+  if (command === "METRICS") {
+    if (skipWhiteSpace(bytes, behind, end) !== end) {
+      return fail(into, "METRICS takes no argument: send METRICS alone");
+    }
+    return into.kind = "METRICS";
+  }
+  return parseTopic(bytes, behind, end, command, into);
+}
+
+function parseTopic(
+  bytes: Uint8Array,
+  behindCommand: number,
+  end: number,
+  command: Exclude<Command, "METRICS">,
+  into: Request,
+): RequestKind {
+  const topicStart = behindCommand + 1;
+  let topicEnd = topicStart;
+  while (topicEnd < end && isTopicByte(bytes[topicEnd]!)) topicEnd++;
+  const length = topicEnd - topicStart;
+  if (length <= 0) {
+    const rest = bytes.subarray(Math.min(topicStart, end), end);
+    return fail(into, noTopicMessage(command, rest));
+  }
+  if (length > TOPIC_NAME_BYTES_MAX) {
+    return fail(into, `topic name of ${length} bytes is too long: ${TOPIC_NAME_RULE}`);
+  }
+  const isPut = command === "PUT";
+  if (isPut ? topicEnd === end : skipWhiteSpace(bytes, topicEnd, end) === end) {
+    if (isPut) {
+      return fail(into, `missing payload: ${usageOf("PUT")} (an empty payload keeps its space)`);
+    }
+  } else if (!isPut || bytes[topicEnd] !== SPACE) {
+    return fail(into, behindTopicMessage(command, bytes.subarray(topicStart, end), length));
+  }
+  into.topicStart = topicStart;
+  into.topicEnd = topicEnd;
+  into.payloadStart = isPut ? topicEnd + 1 : end;
+  into.payloadEnd = end;
+  return into.kind = command;
+}
+
+/** The command that the content starts with, if a space, white space or nothing follows it. */
+function commandAt(bytes: Uint8Array, start: number, end: number): Command | null {
+  for (const { command, bytes: word } of COMMAND_BYTES) {
+    if (startsWith(bytes, start, end, word)) {
+      const behind = start + word.length;
+      return behind === end || isWhiteSpace(bytes[behind]!) ? command : null;
+    }
+  }
+  return null;
+}
+
+function startsWith(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
+  if (end - start < word.length) return false;
+  for (let i = 0; i < word.length; i++) {
+    if (bytes[start + i] !== word[i]) return false;
+  }
+  return true;
+}
+
+function skipWhiteSpace(bytes: Uint8Array, start: number, end: number): number {
+  while (start < end && isWhiteSpace(bytes[start]!)) start++;
+  return start;
+}
+
+function isWhiteSpace(byte: number): boolean {
+  return byte === SPACE || byte === 0x0a || byte === 0x0d || byte === 0x09;
+}
+
+function fail(into: Request, message: string): "error" {
+  into.error = message;
+  return into.kind = "error";
+}
+
+function usageOf(command: Command): string {
+  if (command === "METRICS") return "METRICS";
+  return command === "PUT" ? "PUT <topic> <payload>" : `${command} <topic>`;
+}
+
+function unknownCommandMessage(bytes: Uint8Array, start: number, end: number): string {
+  if (start === end) return `empty request: send one of ${COMMANDS.join(", ")}`;
+  let wordEnd = start;
+  while (wordEnd < end && !isWhiteSpace(bytes[wordEnd]!)) wordEnd++;
+  const word = bytes.subarray(start, wordEnd);
+  const upper = COMMANDS.find((command) => command === decodeStart(word).toUpperCase());
+  if (upper !== undefined) {
+    return `unknown command ${quote(word)}: commands are upper-case, send ${usageOf(upper)}`;
+  }
+  return `unknown command ${quote(word)}: send one of ${COMMANDS.join(", ")}`;
+}
+
+function noTopicMessage(command: Command, rest: Uint8Array): string {
+  if (skipWhiteSpace(rest, 0, rest.length) === rest.length) {
+    return `missing topic: ${usageOf(command)}`;
+  }
+  return `bad topic name ${quote(rest)}: ${TOPIC_NAME_RULE}, one space before it`;
+}
+
+function behindTopicMessage(command: Command, rest: Uint8Array, topicLength: number): string {
+  if (isWhiteSpace(rest[topicLength]!) && command !== "PUT") {
+    return `${command} takes a topic and nothing more: ${usageOf(command)}`;
+  }
+  const spaceAt = rest.indexOf(SPACE);
+  const name = spaceAt < 0 ? rest : rest.subarray(0, spaceAt);
+  return `bad topic name ${quote(name)}: ${TOPIC_NAME_RULE}`;
+}
+
+function decodeStart(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes.subarray(0, QUOTED_BYTES_MAX));
+}
+
+/** In quotes, cut, and with everything escaped that could disturb a terminal or a log line. */
+function quote(bytes: Uint8Array): string {
+  const quoted = JSON.stringify(decodeStart(bytes)).replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  return bytes.length > QUOTED_BYTES_MAX ? `${quoted}…` : quoted;
+}
+
+/** The client's side: packs requests. Topic names must be valid (`isTopicName`); the node checks them. */
+export class RequestWriter extends FrameWriter {
+  readonly #prefixes = new Map<string, Uint8Array>();
+
+  /** Adds `REGISTER`, `GET` or `STATE` of a topic. */
+  addTopicRequest(command: "REGISTER" | "GET" | "STATE", topic: string): void {
+    this.addTextFrame(`${command} ${topic}`);
+  }
+
+  addPut(topic: string, payload: Uint8Array): void {
+    let prefix = this.#prefixes.get(topic);
+    if (prefix === undefined) {
+      if (this.#prefixes.size >= PUT_PREFIXES_MAX) this.#prefixes.clear();
+      prefix = new TextEncoder().encode(`PUT ${topic} `);
+      this.#prefixes.set(topic, prefix);
+    }
+    this.addPrefixedFrame(prefix, payload);
+  }
+
+  addMetrics(): void {
+    this.addTextFrame("METRICS");
+  }
+}
+
+/** How many topics' `PUT` prefixes a writer keeps encoded. */
+const PUT_PREFIXES_MAX = 256;

@@ -1,0 +1,143 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import fc from "fast-check";
+import { FrameReader } from "./frame_reader.ts";
+import { COMMANDS, parseRequest, Request, RequestWriter } from "./request.ts";
+import { isTopicName } from "./topic_name.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** What the request is, as plain values. */
+function parse(content: string | Uint8Array) {
+  const bytes = typeof content === "string" ? encoder.encode(content) : content;
+  // Something stands before and behind: the parser must stay within its range.
+  const around = new Uint8Array(bytes.length + 20).fill(0x20);
+  around.set(bytes, 10);
+  const request = new Request();
+  const kind = parseRequest(around, 10, 10 + bytes.length, request);
+  strictEqual(kind, request.kind);
+  return {
+    kind,
+    topic: decoder.decode(around.subarray(request.topicStart, request.topicEnd)),
+    payload: around.slice(request.payloadStart, request.payloadEnd),
+    error: request.error,
+  };
+}
+
+const topicNames = fc.string({
+  unit: fc.constantFrom(..."abzABZ019._-"),
+  minLength: 1,
+  maxLength: 255,
+});
+
+Deno.test("parseRequest() reads every command with its topic", () => {
+  for (const command of ["REGISTER", "GET", "STATE"]) {
+    const got = parse(`${command} web-logs_1.x`);
+    strictEqual(got.kind, command);
+    strictEqual(got.topic, "web-logs_1.x");
+    strictEqual(got.payload.length, 0);
+  }
+  strictEqual(parse("METRICS").kind, "METRICS");
+});
+
+Deno.test("parseRequest() ignores white space behind commands without payload", () => {
+  for (const tail of ["\n", "\r\n", " ", " \t\r\n "]) {
+    for (const command of ["REGISTER", "GET", "STATE"]) {
+      const got = parse(`${command} t${tail}`);
+      deepStrictEqual([got.kind, got.topic], [command, "t"]);
+    }
+    strictEqual(parse(`METRICS${tail}`).kind, "METRICS");
+  }
+});
+
+Deno.test("parseRequest() takes every byte behind the topic's space as payload", () => {
+  const payloadOf = (text: string) => decoder.decode(parse(text).payload);
+  strictEqual(payloadOf("PUT t hello world"), "hello world");
+  strictEqual(payloadOf("PUT t  two"), " two");
+  strictEqual(payloadOf("PUT t line\r\n"), "line\r\n");
+  strictEqual(payloadOf("PUT t trailing  "), "trailing  ");
+  const empty = parse("PUT t ");
+  deepStrictEqual([empty.kind, empty.payload.length], ["PUT", 0]);
+});
+
+Deno.test("parseRequest() says what is wrong and what would be right", () => {
+  const cases: [string, RegExp][] = [
+    ["", /empty request/],
+    ["HELLO t", /unknown command "HELLO".*REGISTER, PUT, GET, STATE, METRICS/],
+    ["put t x", /"put": commands are upper-case, send PUT <topic> <payload>/],
+    ["Metrics", /upper-case, send METRICS/],
+    ["PUTT t x", /unknown command "PUTT"/],
+    [" GET t", /unknown command ""/],
+    ["GET", /missing topic: GET <topic>/],
+    ["GET  ", /missing topic/],
+    ["PUT", /missing topic: PUT <topic> <payload>/],
+    ["PUT ", /missing topic/],
+    ["PUT t", /missing payload/],
+    ["PUT t\tx", /bad topic name "t\\tx"/],
+    ["PUT ü x", /bad topic name "ü x"/],
+    ["PUT  t x", /bad topic name " t x".*one space/],
+    ["GET a/b", /bad topic name "a\/b"/],
+    ["GET a b", /GET takes a topic and nothing more/],
+    ["METRICS now", /METRICS takes no argument/],
+    [`GET ${"a".repeat(256)}`, /256 bytes is too long/],
+    [`PUT ${"a".repeat(256)} x`, /256 bytes is too long/],
+  ];
+  for (const [request, message] of cases) {
+    const got = parse(request);
+    strictEqual(got.kind, "error", request);
+    match(got.error, message);
+  }
+  strictEqual(parse(`GET ${"a".repeat(255)}`).kind, "GET");
+});
+
+Deno.test("parseRequest() quotes little of what was sent, and nothing that moves a terminal", () => {
+  const got = parse(`\u001b[2J\u009b${"x".repeat(1000)}`);
+  ok(got.error.length < 200);
+  // deno-lint-ignore no-control-regex
+  ok(!/[\u0000-\u001f\u007f-\u009f]/.test(got.error), got.error);
+});
+
+Deno.test("parseRequest() survives any bytes and stays within them", () => {
+  const commandThenBytes = fc.tuple(
+    fc.constantFrom(...COMMANDS, "PUT t", "PU", "get"),
+    fc.uint8Array({ maxLength: 300 }),
+  ).map(([word, rest]) => Uint8Array.from([...encoder.encode(word), ...rest]));
+  fc.assert(fc.property(fc.oneof(fc.uint8Array({ maxLength: 300 }), commandThenBytes), (bytes) => {
+    const got = parse(bytes);
+    if (got.kind === "error") ok(got.error.length > 0);
+    else if (got.kind !== "METRICS") ok(isTopicName(got.topic), got.topic);
+  }));
+});
+
+Deno.test("RequestWriter and parseRequest() agree on any topic and payload", () => {
+  fc.assert(fc.property(topicNames, fc.uint8Array({ maxLength: 2000 }), (topic, payload) => {
+    const writer = new RequestWriter();
+    writer.addTopicRequest("REGISTER", topic);
+    writer.addPut(topic, payload);
+    writer.addPut(topic, payload);
+    writer.addTopicRequest("GET", topic);
+    writer.addTopicRequest("STATE", topic);
+    writer.addMetrics();
+    const reader = new FrameReader();
+    reader.push(writer.bytes);
+    const got = [];
+    while (reader.next() === "frame") got.push(parse(reader.bytes.slice(reader.start, reader.end)));
+    deepStrictEqual(got.map((request) => request.kind), [
+      "REGISTER",
+      "PUT",
+      "PUT",
+      "GET",
+      "STATE",
+      "METRICS",
+    ]);
+    deepStrictEqual(got.map((request) => request.topic), [topic, topic, topic, topic, topic, ""]);
+    deepStrictEqual(got[1]!.payload, payload);
+    deepStrictEqual(got[2]!.payload, payload);
+  }));
+});
+
+Deno.test("RequestWriter writes the bytes that PROTOCOL promises", () => {
+  const writer = new RequestWriter();
+  writer.addPut("logs", encoder.encode("hi"));
+  deepStrictEqual(writer.bytes, Uint8Array.from([11, 0, 0, 0, ...encoder.encode("PUT logs hi")]));
+});
