@@ -1,0 +1,13 @@
+/**
+ * The client protocol: its codec (`wire.ts`, for both sides) and the client class. Runs on Deno and on
+ * Node: the way to the network is `node:net` unless another is handed in. Uses `world/` only; the
+ * server uses the codec, the command line the client.
+ *
+ * @module
+ */
+
+export * from "./answers.ts";
+export * from "./client.ts";
+export * from "./errors.ts";
+export * from "./node_network.ts";
+export * from "./wire.ts";

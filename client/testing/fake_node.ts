@@ -1,0 +1,139 @@
+/**
+ * A node for the client's tests: topics in memory behind the real codec, on any network, with the
+ * misbehaviours that a client must bear.
+ *
+ * @module
+ */
+
+import type { Address, Connection, Listener, Network } from "../../world/network.ts";
+import { FrameReader, parseRequest, Request, ResponseWriter } from "../wire.ts";
+
+/** What the node does with requests from now on; all but `refuse` take effect in its topics. */
+export type FakeBehaviour =
+  | "answer"
+  /** Does it, and says nothing. */
+  | "silent"
+  /** Does it, and closes the connection instead of answering. */
+  | "close"
+  /** Answers something that is no answer. */
+  | "garbage"
+  /** Answers `ERR` and does nothing. */
+  | "refuse";
+
+interface FakeTopic {
+  messages: Uint8Array[];
+  cursor: number;
+}
+
+/** Serves until `stop()`. */
+export class FakeNode {
+  behaviour: FakeBehaviour = "answer";
+  readonly topics = new Map<string, FakeTopic>();
+  /** Requests as they came, as `COMMAND topic`. */
+  readonly requests: string[] = [];
+  /** The most requests that one read brought. */
+  requestsInOneRead = 0;
+  readonly #listener: Listener;
+  readonly #connections = new Set<Connection>();
+
+  private constructor(listener: Listener) {
+    this.#listener = listener;
+    this.#accept();
+  }
+
+  static async start(network: Network, address: Address): Promise<FakeNode> {
+    return new FakeNode(await network.listen(address));
+  }
+
+  get address(): Address {
+    return this.#listener.address;
+  }
+
+  /** Payloads of a topic as text. */
+  texts(topic: string): string[] {
+    const messages = this.topics.get(topic)?.messages ?? [];
+    return messages.map((message) => new TextDecoder().decode(message));
+  }
+
+  dropConnections(): void {
+    for (const connection of this.#connections) connection.close();
+  }
+
+  stop(): void {
+    this.#listener.close();
+    this.dropConnections();
+  }
+
+  async #accept(): Promise<void> {
+    while (true) {
+      const connection = await this.#listener.accept();
+      if (connection === null) return;
+      this.#connections.add(connection);
+      this.#serve(connection).catch(() => {}).finally(() => connection.close());
+    }
+  }
+
+  async #serve(connection: Connection): Promise<void> {
+    const reader = new FrameReader();
+    const request = new Request();
+    while (true) {
+      const count = await connection.read(reader.space());
+      if (count === null) return;
+      reader.filled(count);
+      const writer = new ResponseWriter();
+      let requests = 0;
+      while (reader.next() === "frame") {
+        requests++;
+        parseRequest(reader.bytes, reader.start, reader.end, request);
+        const topic = text(reader.bytes.subarray(request.topicStart, request.topicEnd));
+        this.requests.push(`${request.kind} ${topic}`.trimEnd());
+        const payload = reader.bytes.slice(request.payloadStart, request.payloadEnd);
+        this.#handle(request, { topic, payload, writer });
+        if (this.behaviour === "close") return;
+      }
+      this.requestsInOneRead = Math.max(this.requestsInOneRead, requests);
+      if (writer.lengthBytes > 0) await connection.write(writer.bytes);
+    }
+  }
+
+  #handle(
+    request: Request,
+    parts: { topic: string; payload: Uint8Array; writer: ResponseWriter },
+  ): void {
+    if (this.behaviour === "refuse") return parts.writer.error("no room for another connection");
+    const isAnswering = this.behaviour === "answer";
+    this.#do(request, { ...parts, writer: isAnswering ? parts.writer : new ResponseWriter() });
+    if (this.behaviour === "garbage") parts.writer.addTextFrame("HTTP/1.1 400 Bad Request");
+  }
+
+  #do(
+    request: Request,
+    { topic: name, payload, writer }: {
+      topic: string;
+      payload: Uint8Array;
+      writer: ResponseWriter;
+    },
+  ): void {
+    if (request.kind === "error") return writer.error(request.error);
+    if (request.kind === "METRICS") return writer.json(`{"id":1,"state":"Leader"}`);
+    if (request.kind === "REGISTER") {
+      if (!this.topics.has(name)) this.topics.set(name, { messages: [], cursor: 0 });
+      return writer.ok();
+    }
+    const topic = this.topics.get(name);
+    if (topic === undefined) return writer.error(`unknown topic ${name}: register it first`);
+    if (request.kind === "STATE") return writer.json(`{"current_segment":1,"leader_node":1}`);
+    if (request.kind === "PUT") {
+      topic.messages.push(payload);
+      return writer.ok();
+    }
+    const message = topic.messages[topic.cursor];
+    if (message === undefined) return writer.empty();
+    topic.cursor++;
+    writer.okPayload(message);
+  }
+}
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
