@@ -8,3 +8,4 @@
 export * from "./clock.ts";
 export * from "./network.ts";
 export * from "./random.ts";
+export * from "./sim_disk.ts";

@@ -1,0 +1,287 @@
+/**
+ * What both real disks do alike, by ordinary file calls: names, sizes, the lock, small files. None of it
+ * is on a hot path.
+ *
+ * @module
+ */
+
+import * as fs from "node:fs";
+import {
+  assert,
+  type Disk,
+  type DiskError,
+  type DiskFile,
+  type DiskRead,
+  type DiskWrite,
+} from "../../world/mod.ts";
+import { diskErrorFrom } from "./disk_errors.ts";
+
+/** Held with an exclusive lock by the process that owns the directory; the kernel lets go of it at exit. */
+export const LOCK_FILE = "LOCK";
+const TEMPORARY_SUFFIX = ".tmp";
+const NAME_PATTERN = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}$/;
+/** Written at once where zeroes must be written. */
+const ZEROES_BYTES = 1 << 20;
+
+/** An open file of a real disk: `handle` is its descriptor. */
+export class OpenFile implements DiskFile {
+  readonly name: string;
+  readonly handle: number;
+  sizeBytes: number;
+  /** Operations under way. A descriptor is not closed under them: its number would be given away again. */
+  users = 0;
+  closed = false;
+  onIdle: (() => void) | null = null;
+  /** Whether the directory entry was synced since this process opened the file. */
+  entrySynced = false;
+
+  constructor(name: string, handle: number, sizeBytes: number) {
+    this.name = name;
+    this.handle = handle;
+    this.sizeBytes = sizeBytes;
+  }
+}
+
+/** Counts an operation on each file. Checks all of them before it counts any. */
+export function acquire(
+  transfers: readonly (DiskWrite | DiskRead)[],
+  files: readonly DiskFile[],
+): void {
+  for (const { file, fileOffset, buffer, bufferOffset, length } of transfers) {
+    checkOpen(file);
+    assert(
+      fileOffset >= 0 && bufferOffset >= 0 && length >= 0 && bufferOffset + length <= buffer.length,
+      "a transfer lies inside of its buffer",
+    );
+  }
+  for (const file of files) checkOpen(file);
+  for (const { file } of transfers) (file as OpenFile).users++;
+  for (const file of files) (file as OpenFile).users++;
+}
+
+/** Takes back what `acquire` counted; a file that is waited for may be closed then. */
+export function release(
+  transfers: readonly (DiskWrite | DiskRead)[],
+  files: readonly DiskFile[],
+): void {
+  for (const { file } of transfers) releaseOne(file as OpenFile);
+  for (const file of files) releaseOne(file as OpenFile);
+}
+
+function checkOpen(file: DiskFile): void {
+  assert(!(file as OpenFile).closed, `file ${file.name} is open while it is used`);
+}
+
+function releaseOne(file: OpenFile): void {
+  if (--file.users === 0 && file.onIdle !== null) file.onIdle();
+}
+
+/** The part of a {@link Disk} that does not depend on how bytes are moved. */
+export abstract class DirectoryDisk
+  implements Pick<Disk, "list" | "open" | "allocate" | "closeFile" | "remove" | "close"> {
+  abstract readonly backend: Disk["backend"];
+  readonly reason: string;
+  readonly directory: string;
+  readonly #lock: Deno.FsFile;
+  readonly #files = new Set<OpenFile>();
+  #closed = false;
+
+  constructor(options: { directory: string; lock: Deno.FsFile; reason: string }) {
+    this.directory = options.directory;
+    this.reason = options.reason;
+    this.#lock = options.lock;
+  }
+
+  async list(): Promise<{ name: string; sizeBytes: number }[]> {
+    try {
+      const found: { name: string; sizeBytes: number }[] = [];
+      for (const entry of await fs.promises.readdir(this.directory, { withFileTypes: true })) {
+        if (!entry.isFile() || !isOurs(entry.name)) continue;
+        const { size } = await fs.promises.stat(this.#path(entry.name));
+        found.push({ name: entry.name, sizeBytes: size });
+      }
+      return found.sort((a, b) => a.name < b.name ? -1 : 1);
+    } catch (error) {
+      throw diskErrorFrom(error, "list", "");
+    }
+  }
+
+  async open(name: string, options: { create: boolean }): Promise<DiskFile> {
+    checkName(name);
+    const { O_RDWR, O_CREAT } = fs.constants;
+    try {
+      const fd = await openDescriptor(
+        this.#path(name),
+        options.create ? O_RDWR | O_CREAT : O_RDWR,
+      );
+      const file = new OpenFile(name, fd, fs.fstatSync(fd).size);
+      this.#files.add(file);
+      return file;
+    } catch (error) {
+      throw diskErrorFrom(error, "open", name);
+    }
+  }
+
+  async allocate(diskFile: DiskFile, sizeBytes: number): Promise<void> {
+    const file = diskFile as OpenFile;
+    acquire([], [file]);
+    try {
+      const fd = file.handle;
+      if (sizeBytes < file.sizeBytes) {
+        await settle((done) => fs.ftruncate(fd, sizeBytes, done));
+      } else if (sizeBytes > file.sizeBytes) {
+        try {
+          await this.reserve(file, sizeBytes);
+        } catch (error) {
+          // What was reserved before room ran out goes back: the file is as long as it says it is.
+          fs.ftruncateSync(fd, file.sizeBytes);
+          throw error;
+        }
+      }
+      await settle((done) => fs.fdatasync(fd, done));
+      if (!file.entrySynced) await this.#syncDirectory();
+      file.entrySynced = true;
+      file.sizeBytes = sizeBytes;
+    } catch (error) {
+      throw diskErrorFrom(error, "allocate", file.name);
+    } finally {
+      release([], [file]);
+    }
+  }
+
+  async closeFile(diskFile: DiskFile): Promise<void> {
+    const file = diskFile as OpenFile;
+    if (file.closed) return;
+    file.closed = true;
+    this.#files.delete(file);
+    if (file.users > 0) await new Promise<void>((resolve) => file.onIdle = resolve);
+    await settle((done) => fs.close(file.handle, done));
+  }
+
+  async remove(name: string): Promise<void> {
+    checkName(name);
+    try {
+      await fs.promises.rm(this.#path(name), { force: true });
+      await this.#syncDirectory();
+    } catch (error) {
+      throw diskErrorFrom(error, "remove", name);
+    }
+  }
+
+  async readSmall(name: string): Promise<Uint8Array | null> {
+    checkName(name);
+    try {
+      return await Deno.readFile(this.#path(name));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return null;
+      throw diskErrorFrom(error, "read", name);
+    }
+  }
+
+  async writeSmall(name: string, bytes: Uint8Array): Promise<void> {
+    checkName(name);
+    const temporary = this.#path(name) + TEMPORARY_SUFFIX;
+    let op: DiskError["op"] = "write";
+    let fd: number | undefined;
+    try {
+      const { O_WRONLY, O_CREAT, O_TRUNC } = fs.constants;
+      fd = await openDescriptor(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+      writeWhole(fd, { bytes, start: 0, end: bytes.length, fileOffset: 0 });
+      op = "sync";
+      const descriptor = fd;
+      await settle((done) => fs.fsync(descriptor, done));
+      op = "write";
+      await fs.promises.rename(temporary, this.#path(name));
+      op = "sync";
+      await this.#syncDirectory();
+    } catch (error) {
+      if (op === "write") await fs.promises.rm(temporary, { force: true }).catch(() => {});
+      throw diskErrorFrom(error, op, name);
+    } finally {
+      if (fd !== undefined) fs.closeSync(fd);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const file of [...this.#files]) await this.closeFile(file);
+    this.letGo();
+    this.#lock.close();
+  }
+
+  /** Called once, when no operation on a file is under way any more. */
+  protected letGo(): void {}
+
+  /** Makes `[file.sizeBytes, sizeBytes)` exist with its blocks. Undone by the caller when it throws. */
+  protected async reserve(file: OpenFile, sizeBytes: number): Promise<void> {
+    const zeroes = new Uint8Array(Math.min(ZEROES_BYTES, sizeBytes - file.sizeBytes));
+    for (let at = file.sizeBytes; at < sizeBytes; at += zeroes.length) {
+      const end = Math.min(zeroes.length, sizeBytes - at);
+      writeWhole(file.handle, { bytes: zeroes, start: 0, end, fileOffset: at });
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #path(name: string): string {
+    return `${this.directory}/${name}`;
+  }
+
+  async #syncDirectory(): Promise<void> {
+    const fd = await openDescriptor(this.directory, fs.constants.O_RDONLY);
+    try {
+      await settle((done) => fs.fsync(fd, done));
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+}
+
+/** Writes `bytes[start, end)` at `fileOffset`, going on after a short write, and throws what the system says. */
+export function writeWhole(
+  fd: number,
+  run: { bytes: Uint8Array; start: number; end: number; fileOffset: number },
+): void {
+  let { start, fileOffset } = run;
+  while (start < run.end) {
+    let wrote: number;
+    try {
+      wrote = fs.writeSync(fd, run.bytes, start, run.end - start, fileOffset);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === "EINTR" || code === "EAGAIN") continue;
+      throw error;
+    }
+    if (wrote === 0) throw Object.assign(new Error("a write moved nothing"), { code: "EIO" });
+    start += wrote;
+    fileOffset += wrote;
+  }
+}
+
+/** A Node callback as a promise. */
+export function settle(
+  call: (done: (error: Error | null | undefined) => void) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => call((error) => error ? reject(error) : resolve()));
+}
+
+function openDescriptor(path: string, flags: number): Promise<number> {
+  return new Promise((resolve, reject) =>
+    fs.open(path, flags, 0o644, (error, fd) => error ? reject(error) : resolve(fd))
+  );
+}
+
+/** Removes what a `writeSmall` that was cut short left behind. */
+export async function removeLeftovers(directory: string): Promise<void> {
+  for (const name of await fs.promises.readdir(directory)) {
+    if (name.endsWith(TEMPORARY_SUFFIX)) await fs.promises.rm(`${directory}/${name}`);
+  }
+}
+
+function isOurs(name: string): boolean {
+  return name !== LOCK_FILE && !name.endsWith(TEMPORARY_SUFFIX);
+}
+
+function checkName(name: string): void {
+  assert(NAME_PATTERN.test(name) && isOurs(name), `"${name}" can be a file's name`);
+}

@@ -1,0 +1,97 @@
+/**
+ * Chooses the backend and takes the directory into possession.
+ *
+ * @module
+ */
+
+import { openShim } from "../../ffi/mod.ts";
+import type { Ring, Shim } from "../../ffi/mod.ts";
+import { type Disk, DiskError } from "../../world/mod.ts";
+import { LOCK_FILE, removeLeftovers } from "./directory.ts";
+import { diskErrorFrom } from "./disk_errors.ts";
+import { FileDisk } from "./file_disk.ts";
+import { COMMIT_RING_ENTRIES, READ_RING_ENTRIES, UringDisk } from "./uring_disk.ts";
+
+/** What {@link openDisk} needs to know. */
+export interface OpenDiskOptions {
+  /** Made with its parents when it is not there. One process at a time owns it. */
+  directory: string;
+  /** Use positional file calls although io_uring may be there (`WALRUS_DISABLE_IO_URING`). */
+  disableUring?: boolean;
+  /** A prebuilt shim; otherwise see `openShim`. */
+  shimPath?: string;
+}
+
+/**
+ * The disk of a directory: io_uring where it can be had, positional file calls elsewhere; `reason` says why.
+ *
+ * @throws {DiskError} `Locked`: another process owns the directory; `Denied`: it can't be written.
+ */
+export async function openDisk(options: OpenDiskOptions): Promise<Disk> {
+  const { directory } = options;
+  const lock = await takeDirectory(directory);
+  try {
+    await removeLeftovers(directory);
+    const uring = options.disableUring
+      ? { ok: false as const, reason: "io_uring is switched off" }
+      : await openUring(options.shimPath);
+    if (uring.ok) {
+      const reason = "the shim is loaded and the kernel allows it";
+      return new UringDisk({ directory, lock, reason, ...uring });
+    }
+    return new FileDisk({ directory, lock, reason: uring.reason });
+  } catch (error) {
+    lock.close();
+    throw diskErrorFrom(error, "open", "");
+  }
+}
+
+/** Creates the directory, sees that it can be written, and locks it until the lock's file is closed. */
+async function takeDirectory(directory: string): Promise<Deno.FsFile> {
+  let lock: Deno.FsFile;
+  try {
+    await Deno.mkdir(directory, { recursive: true });
+    lock = await Deno.open(`${directory}/${LOCK_FILE}`, { create: true, write: true });
+  } catch (error) {
+    const { code } = diskErrorFrom(error, "open", "");
+    throw new DiskError(
+      "open",
+      code,
+      "",
+      `Can't use ${directory} as data directory: ${detail(error)}. ` +
+        `Choose a directory that this user can write.`,
+      { cause: error },
+    );
+  }
+  if (await lock.tryLock(true)) return lock;
+  lock.close();
+  throw new DiskError(
+    "open",
+    "Locked",
+    "",
+    `The data directory ${directory} is in use by another process. ` +
+      `Stop that process or choose another directory.`,
+  );
+}
+
+async function openUring(
+  path: string | undefined,
+): Promise<
+  { ok: true; shim: Shim; commitRing: Ring; readRing: Ring } | { ok: false; reason: string }
+> {
+  const opened = await openShim(path === undefined ? {} : { path });
+  if (!opened.ok) return opened;
+  const { shim } = opened;
+  const commit = shim.openRing(COMMIT_RING_ENTRIES);
+  const read = commit.ok ? shim.openRing(READ_RING_ENTRIES) : commit;
+  if (commit.ok && read.ok) return { ok: true, shim, commitRing: commit.ring, readRing: read.ring };
+  if (commit.ok) commit.ring.close();
+  shim.close();
+  return { ok: false, reason: read.ok ? "io_uring can't be set up" : read.reason };
+}
+
+/** Deno's messages go on about how they came about; the first clause says what is wrong. */
+function detail(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split(/ ?\(os error|: (?:open|mkdir) '/)[0]!;
+}

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { DiskError } from "../../world/mod.ts";
+import { openDisk } from "./mod.ts";
+
+async function inTemporaryDirectory(check: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "walrus_open_" });
+  try {
+    await check(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+async function refusal(directory: string): Promise<DiskError> {
+  try {
+    await (await openDisk({ directory })).close();
+  } catch (error) {
+    assert(error instanceof DiskError, String(error));
+    return error;
+  }
+  throw new Error(`${directory} was not refused`);
+}
+
+Deno.test("openDisk() locks the two backends against each other", () =>
+  inTemporaryDirectory(async (directory) => {
+    const first = await openDisk({ directory, disableUring: true });
+    assert.equal((await refusal(directory)).code, "Locked");
+    await first.close();
+    const second = await openDisk({ directory });
+    await assert.rejects(openDisk({ directory, disableUring: true }), { code: "Locked" });
+    await second.close();
+  }));
+
+Deno.test("openDisk() gets the directory of a process that was killed", () =>
+  inTemporaryDirectory(async (directory) => {
+    const program = `import { openDisk } from ${JSON.stringify(import.meta.resolve("./mod.ts"))};
+      await openDisk({ directory: ${JSON.stringify(directory)} });
+      console.log("locked");
+      setInterval(() => {}, 1000);`;
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--ext=ts", "-"],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(program));
+    await writer.close();
+    const reader = child.stdout.getReader();
+    const { value } = await reader.read();
+    assert.equal(new TextDecoder().decode(value), "locked\n");
+    assert.match((await refusal(directory)).message, /in use by another process/);
+    child.kill("SIGKILL");
+    await child.status;
+    await reader.cancel();
+    await (await openDisk({ directory })).close();
+  }));
+
+Deno.test("openDisk() says in one line why a place can't be a data directory", () =>
+  inTemporaryDirectory(async (directory) => {
+    await Deno.writeTextFile(`${directory}/file`, "");
+    for (const place of [`${directory}/file`, `${directory}/file/below`, "/proc/walrus"]) {
+      const error = await refusal(place);
+      assert(error.message.startsWith(`Can't use ${place} as data directory: `), error.message);
+      assert(!error.message.includes("\n"), error.message);
+    }
+  }));
+
+Deno.test("openDisk() clears away what an interrupted writeSmall left", () =>
+  inTemporaryDirectory(async (directory) => {
+    await Deno.writeTextFile(`${directory}/meta.tmp`, "half");
+    const disk = await openDisk({ directory });
+    assert.deepEqual(await disk.list(), []);
+    await disk.close();
+    assert.deepEqual([...Deno.readDirSync(directory)].map(({ name }) => name), ["LOCK"]);
+  }));
+
+Deno.test("openDisk() falls back with the reason", () =>
+  inTemporaryDirectory(async (directory) => {
+    const off = await openDisk({ directory, disableUring: true });
+    assert.deepEqual([off.backend, off.reason], ["file", "io_uring is switched off"]);
+    await off.close();
+    const broken = await openDisk({ directory, shimPath: `${directory}/no.so` });
+    assert.equal(broken.backend, "file");
+    assert.match(broken.reason, /^the shim can't be loaded/);
+    await broken.close();
+  }));

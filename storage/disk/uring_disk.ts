@@ -1,0 +1,162 @@
+/**
+ * The disk through io_uring: each commit and each batch of reads is one call into the shim.
+ *
+ * @module
+ */
+
+import { errnoName, type Job, type Ring, type Shim } from "../../ffi/mod.ts";
+import {
+  assert,
+  type Disk,
+  type DiskFile,
+  type DiskRead,
+  type DiskWrite,
+} from "../../world/mod.ts";
+import { acquire, DirectoryDisk, type OpenFile, release } from "./directory.ts";
+import { diskError } from "./disk_errors.ts";
+
+/** Requests that the commit ring takes at once; a larger commit goes in several rounds of one call. */
+export const COMMIT_RING_ENTRIES = 256;
+/** The same for reads. */
+export const READ_RING_ENTRIES = 64;
+/** Batches of reads in flight at once; each holds one of the runtime's threads while it waits. */
+export const READ_RINGS_MAX = 4;
+
+interface Reader {
+  ring: Ring;
+  job: Job;
+}
+
+/** Reads of one `read` call that wait for a ring. */
+interface WaitingReads {
+  reads: readonly DiskRead[];
+  resolve: () => void;
+  reject: (error: unknown) => void;
+  /** It shared a job that failed: it goes by itself now. */
+  alone: boolean;
+}
+
+/** {@link Disk} on the shim. Made by `openDisk`. */
+export class UringDisk extends DirectoryDisk implements Disk {
+  override readonly backend = "io_uring";
+  readonly #shim: Shim;
+  readonly #commitRing: Ring;
+  readonly #commitJob: Job;
+  readonly #idleReaders: Reader[] = [];
+  #readers = 0;
+  #waiting: WaitingReads[] = [];
+  /** Keeps the buffers of the commit in flight referenced: the kernel reads from them. */
+  #committing: readonly DiskWrite[] | null = null;
+
+  constructor(
+    options: {
+      directory: string;
+      lock: Deno.FsFile;
+      reason: string;
+      shim: Shim;
+      commitRing: Ring;
+      readRing: Ring;
+    },
+  ) {
+    super(options);
+    this.#shim = options.shim;
+    this.#commitRing = options.commitRing;
+    this.#commitJob = options.shim.newJob(COMMIT_RING_ENTRIES);
+    this.#addReader(options.readRing);
+  }
+
+  async commit(writes: readonly DiskWrite[], syncs: readonly DiskFile[]): Promise<void> {
+    assert(this.#committing === null, "one commit is in flight at a time");
+    acquire(writes, syncs);
+    const job = this.#commitJob;
+    this.#committing = writes;
+    try {
+      job.clear();
+      for (const write of writes) job.addTransfer(write.file.handle, write);
+      for (const file of syncs) job.addSync(file.handle);
+      await this.#commitRing.commit(job);
+    } finally {
+      release(writes, syncs);
+      this.#committing = null;
+    }
+    const failure = job.failure();
+    if (failure === null) return;
+    const file = failure.op === "write" ? writes[failure.index]!.file : syncs[failure.index]!;
+    throw diskError(errnoName(failure.errno), failure.op, file.name);
+  }
+
+  async read(reads: readonly DiskRead[]): Promise<void> {
+    acquire(reads, []);
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting.push({ reads, resolve, reject, alone: false });
+      this.#maybeRead();
+    });
+  }
+
+  protected override letGo(): void {
+    this.#commitRing.close();
+    for (const { ring } of this.#idleReaders) ring.close();
+    this.#shim.close();
+  }
+
+  protected override async reserve(file: OpenFile, sizeBytes: number): Promise<void> {
+    const from = file.sizeBytes;
+    const result = await this.#shim.reserve(file.handle, from, sizeBytes - from);
+    if (result.ok) return;
+    if (result.error !== "EOPNOTSUPP") throw diskError(result.error, "allocate", file.name);
+    await super.reserve(file, sizeBytes);
+  }
+
+  #addReader(ring: Ring): void {
+    this.#idleReaders.push({ ring, job: this.#shim.newJob(READ_RING_ENTRIES) });
+    this.#readers++;
+  }
+
+  /** Gives waiting calls to an idle ring, as many in one job as it can work on at once. */
+  #maybeRead(): void {
+    if (this.#waiting.length === 0) return;
+    if (this.#idleReaders.length === 0 && this.#readers < READ_RINGS_MAX) {
+      // A ring that can't be had (memory, descriptors) is no failure: those that we have go on.
+      const opened = this.#shim.openRing(READ_RING_ENTRIES);
+      if (opened.ok) this.#addReader(opened.ring);
+    }
+    const reader = this.#idleReaders.pop();
+    if (reader !== undefined) void this.#runReads(reader, this.#takeWaiting());
+  }
+
+  #takeWaiting(): WaitingReads[] {
+    let calls = 1;
+    let transfers = this.#waiting[0]!.reads.length;
+    while (calls < this.#waiting.length && !this.#waiting[calls - 1]!.alone) {
+      const { reads, alone } = this.#waiting[calls]!;
+      transfers += reads.length;
+      if (alone || transfers > READ_RING_ENTRIES) break;
+      calls++;
+    }
+    return this.#waiting.splice(0, calls);
+  }
+
+  async #runReads(reader: Reader, batch: WaitingReads[]): Promise<void> {
+    const { ring, job } = reader;
+    job.clear();
+    for (const { reads } of batch) {
+      for (const read of reads) job.addTransfer(read.file.handle, read);
+    }
+    await ring.read(job);
+    const failure = job.failure();
+    this.#idleReaders.push(reader);
+    if (failure !== null && batch.length > 1) {
+      // One bad block must not fail the calls that share its job: each is tried again by itself.
+      this.#waiting.unshift(...batch.map((call) => ({ ...call, alone: true })));
+    } else {
+      let index = 0;
+      for (const { reads, resolve, reject } of batch) {
+        for (const read of reads) read.got = read.length - job.remaining(index++);
+        release(reads, []);
+        if (failure === null) resolve();
+        else reject(diskError(errnoName(failure.errno), "read", reads[failure.index]!.file.name));
+      }
+    }
+    this.#maybeRead();
+  }
+}
