@@ -444,10 +444,7 @@ class SimDisk implements Disk {
     await this.#pass();
     for (const [index, landing] of accepted.entries()) {
       const { buffer, bufferOffset, file } = writes[index]!;
-      assert(
-        landing.bytes.every((byte, at) => buffer[bufferOffset + at] === byte),
-        "a buffer does not change while the disk holds it",
-      );
+      checkUnchanged(landing.bytes, buffer, bufferOffset);
       try {
         this.#maybeFail("write", file.name);
         const growth = landing.offset + landing.bytes.length - landing.inode.sizeBytes;
@@ -501,6 +498,15 @@ function checkRange(
     fileOffset >= 0 && bufferOffset >= 0 && length >= 0 && bufferOffset + length <= buffer.length,
     "a transfer lies inside of its buffer",
   );
+}
+
+function checkUnchanged(bytes: Uint8Array, buffer: Uint8Array, bufferOffset: number): void {
+  for (let at = 0; at < bytes.length; at++) {
+    assert(
+      bytes[at] === buffer[bufferOffset + at],
+      "a buffer does not change while the disk holds it",
+    );
+  }
 }
 
 function simError(op: DiskError["op"], code: DiskError["code"], file: string): DiskError {
