@@ -42,6 +42,11 @@ export class RealNetwork implements Network {
           cause: error,
         });
       }
+      if (error instanceof Deno.errors.ConnectionReset) { // a listener that is just closing
+        throw new NetworkError("Refused", `${action}: refused, nothing listens there.`, {
+          cause: error,
+        });
+      }
       throw networkErrorFrom(error, action);
     } finally {
       clearTimeout(timer);

@@ -82,6 +82,8 @@ export class Pipe {
   end(): void {
     if (this.#ended || this.#resetReason !== null) return;
     this.#ended = true;
+    const error = broken("it was closed");
+    for (const writer of this.#writers.splice(0)) writer.reject(error);
     this.#queued.push(null);
     this.wake();
   }
