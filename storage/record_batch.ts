@@ -58,6 +58,10 @@ export class RecordBatchBuilder implements RecordBatch {
   get lengthBytes(): number {
     return this.#length;
   }
+  /** What the buffer holds without growing. */
+  get capacityBytes(): number {
+    return this.#buffer.length;
+  }
 
   /** Copies one record, `source[start, end)`, to the end. */
   add(
@@ -134,6 +138,12 @@ export class RecordReader {
     this.end = this.start + (word & LENGTH_MASK);
     assert(this.end <= this.bytes.length, "a record is whole");
     return true;
+  }
+
+  /** Goes back to where a record ended before: the next `next()` brings the one behind it again. */
+  rewind(end: number): void {
+    assert(end <= this.end, "back, not forward");
+    this.end = end;
   }
 
   /** A view of the current payload. */

@@ -1,0 +1,59 @@
+/**
+ * What a node is told: its configuration, with the bounds that belong together asserted together.
+ *
+ * @module
+ */
+
+import type { Durability } from "../storage/mod.ts";
+import { type Address, assert } from "../world/mod.ts";
+
+/** Everything that `startNode` needs to know besides its world. */
+export interface NodeConfig {
+  /** 1 to 2^31 − 1, unique in the cluster. */
+  nodeId: number;
+  /** Where other nodes reach this one; port 0 lets the system choose. */
+  raft: Address;
+  /** The host that others are told, where it differs from the one that is bound. */
+  raftAdvertiseHost: string;
+  /** Where clients reach this node. */
+  client: Address;
+  /** Any member of the cluster to join; without it an empty directory becomes a cluster of one. */
+  join: Address | null;
+  /** Wished replicas of a new segment. */
+  replicationFactor: number;
+  durability: Durability;
+  /** Entries at which an open segment is sealed. */
+  maxSegmentEntries: number;
+  /** Payload bytes at which an open segment is sealed. */
+  maxSegmentBytes: number;
+  /** How often full segments are looked for besides at the append that fills them, milliseconds. */
+  monitorCheckMs: number;
+  /** Largest frame that a client may send, bytes. */
+  maxFrameBytes: number;
+  /** For `METRICS` and handshakes. */
+  version: string;
+}
+
+/** Largest node id. */
+export const NODE_ID_MAX = 2 ** 31 - 1;
+/** How often the lease is looked at besides at changes of metadata, milliseconds (DESIGN.md §6). */
+export const LEASE_CHECK_MS = 100;
+/** How long after the last word of a Raft majority a node may still append, milliseconds. */
+export const LEASE_MS = 1500;
+/** Longest that a request may wait for a leader, a seal or a majority before its `ERR`, milliseconds. */
+export const REQUEST_TIMEOUT_MS = 5000;
+/** Longest that a planned stop waits for its segments to be handed over, milliseconds. */
+export const HANDOVER_TIMEOUT_MS = 3000;
+/** Payload bytes in the answer to one take or read between nodes, bytes. */
+export const READ_BYTES_MAX = 1024 * 1024;
+/** Entries in the answer to one take. */
+export const TAKE_ENTRIES_MAX = 4096;
+
+/** Throws where a configuration contradicts itself: flags are checked before, so this is a bug. */
+export function checkConfig(config: NodeConfig): void {
+  assert(config.nodeId >= 1 && config.nodeId <= NODE_ID_MAX, "the node id is in range");
+  assert(config.maxSegmentEntries >= 1, "a segment holds at least one entry");
+  assert(config.replicationFactor >= 1, "a segment has at least one replica");
+  assert(LEASE_CHECK_MS < LEASE_MS, "a lease is looked at more often than it ends");
+  assert(LEASE_MS < REQUEST_TIMEOUT_MS, "a request outlives the lease that it may wait for");
+}

@@ -1,0 +1,59 @@
+/**
+ * What a node refuses, as classes, and the one place that turns any error into the words of an `ERR`.
+ *
+ * @module
+ */
+
+import { RemoteError } from "./network/errors.ts";
+import { DiskFullError, StoreFailedError, TooLargeError } from "../storage/mod.ts";
+
+/** Nobody registered the topic. */
+export class UnknownTopicError extends Error {
+  override readonly name = "UnknownTopicError";
+  constructor(readonly topic: string) {
+    super(`unknown topic ${topic}: register it first (REGISTER ${topic})`);
+  }
+}
+
+/** This node may not append to the segment here and now: no lease, not its leader, or already closed. */
+export class NotLeaderError extends Error {
+  override readonly name = "NotLeaderError";
+}
+
+/** The segment was closed for its seal; the next one takes what comes. */
+export class SegmentClosedError extends Error {
+  override readonly name = "SegmentClosedError";
+}
+
+/** Nobody could do it within the time that a request may take. It certainly was not done. */
+export class UnavailableError extends Error {
+  override readonly name = "UnavailableError";
+}
+
+/** It was sent on, and no answer came: it may or may not have been done. */
+export class OutcomeUnknownError extends Error {
+  override readonly name = "OutcomeUnknownError";
+}
+
+/** Metadata refused a command: what it expected no longer holds. */
+export class RefusedError extends Error {
+  override readonly name = "RefusedError";
+}
+
+/** The words behind `ERR `; one line, never a stack trace. */
+export function wireMessage(error: unknown): string {
+  if (
+    error instanceof UnknownTopicError || error instanceof UnavailableError ||
+    error instanceof OutcomeUnknownError || error instanceof NotLeaderError ||
+    error instanceof SegmentClosedError || error instanceof RefusedError ||
+    error instanceof RemoteError
+  ) return oneLine(error.message);
+  if (error instanceof DiskFullError) return `disk full: ${oneLine(error.message)}`;
+  if (error instanceof StoreFailedError) return `storage failed: ${oneLine(error.message)}`;
+  if (error instanceof TooLargeError) return `too large: ${oneLine(error.message)}`;
+  return `internal error: ${oneLine(error instanceof Error ? error.message : String(error))}`;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/[\r\n]+/g, " ");
+}

@@ -1,0 +1,87 @@
+/**
+ * Who a node is, in a small file beside its data: `node.json`.
+ *
+ * | key | value |
+ * | --- | ----- |
+ * | `format` | {@link IDENTITY_FORMAT}; a newer one is refused |
+ * | `nodeId` | as given by `--node-id` when the directory was made |
+ * | `incarnation` | UUID made with the directory |
+ * | `clusterId` | UUID of the cluster; null until the node has made or joined one |
+ * | `isFounder` | this node made the cluster, and may begin its Raft log |
+ * | `peers` | [{id, host, port}]: where the other nodes were last, so that a restart finds them |
+ *
+ * @module
+ */
+
+import type { Disk, Random } from "../world/mod.ts";
+import { ForeignDirectoryError } from "../storage/mod.ts";
+
+const FILE_NAME = "node.json";
+/** Raised when a key changes its meaning. */
+export const IDENTITY_FORMAT = 1;
+
+/** Where another node was last. */
+export interface PeerAddress {
+  id: number;
+  host: string;
+  port: number;
+}
+
+/** The content of `node.json`. */
+export interface Identity {
+  format: number;
+  nodeId: number;
+  incarnation: string;
+  clusterId: string | null;
+  isFounder: boolean;
+  peers: PeerAddress[];
+}
+
+/**
+ * Reads who this directory belongs to, or makes a new identity in an empty one. The incarnation is
+ * durable before anybody hears of it: a node that dies while it joins comes back as the same.
+ *
+ * @throws {ForeignDirectoryError} for another node's directory, a newer format, or a broken file.
+ */
+export async function openIdentity(disk: Disk, nodeId: number, random: Random): Promise<Identity> {
+  const bytes = await disk.readSmall(FILE_NAME);
+  if (bytes !== null) return checked(bytes, nodeId);
+  const identity: Identity = {
+    format: IDENTITY_FORMAT,
+    nodeId,
+    incarnation: random.uuid(),
+    clusterId: null,
+    isFounder: false,
+    peers: [],
+  };
+  await saveIdentity(disk, identity);
+  return identity;
+}
+
+/** Replaces the file, atomically and durably. */
+export async function saveIdentity(disk: Disk, identity: Identity): Promise<void> {
+  await disk.writeSmall(FILE_NAME, new TextEncoder().encode(JSON.stringify(identity) + "\n"));
+}
+
+function checked(bytes: Uint8Array, nodeId: number): Identity {
+  let identity: Identity;
+  try {
+    identity = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    throw new ForeignDirectoryError(
+      `${FILE_NAME} in the data directory is not JSON: is it Walrus's?`,
+    );
+  }
+  if (identity.format !== IDENTITY_FORMAT) {
+    throw new ForeignDirectoryError(
+      `the data directory has format ${identity.format}, this program reads ${IDENTITY_FORMAT}`,
+    );
+  }
+  if (identity.nodeId !== nodeId) {
+    throw new ForeignDirectoryError(
+      `the data directory belongs to node ${identity.nodeId}, not ${nodeId}: ` +
+        `use --node-id ${identity.nodeId} or another --data-dir`,
+    );
+  }
+  return identity;
+}

@@ -1,0 +1,103 @@
+/**
+ * What a member does for its own and others' membership, again and again until it is so: makes its
+ * address known, and, on the Raft leader, promotes learners that have caught up.
+ *
+ * @module
+ */
+
+import type { RaftNode } from "../../raft/mod.ts";
+import type { Clock, Logger, Timer } from "../../world/mod.ts";
+import type { Metadata, NodeInfo } from "../metadata/mod.ts";
+
+/** Voters at most; further nodes stay learners and hold segments all the same (DESIGN.md §7). */
+export const VOTERS_MAX = 7;
+/** How often membership is looked at, milliseconds. */
+const CHECK_MS = 200;
+/** A learner that lacks no more than so many entries of the log has caught up. */
+const CAUGHT_UP_ENTRIES = 64;
+/** For one proposal or change, milliseconds. */
+const CHANGE_TIMEOUT_MS = 3000;
+
+/** What membership looks at and acts through. */
+export interface MembershipParts {
+  raft: RaftNode;
+  metadata: Metadata;
+  clock: Clock;
+  logger: Logger;
+  self: NodeInfo;
+}
+
+/** One per node. */
+export class Membership {
+  readonly #parts: MembershipParts;
+  #timer: Timer | null = null;
+  #isBusy = false;
+  #isStopped = false;
+  #announced: (() => void)[] = [];
+
+  constructor(parts: MembershipParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    if (this.#isStopped) return;
+    this.#check();
+    this.#timer = this.#parts.clock.after(CHECK_MS, () => this.start());
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+
+  /** Resolves when the cluster's metadata, as applied here, has this node with its present addresses. */
+  announced(): Promise<void> {
+    if (this.#isAnnounced()) return Promise.resolve();
+    return new Promise((resolve) => this.#announced.push(resolve));
+  }
+
+  async #check(): Promise<void> {
+    if (this.#isAnnounced()) {
+      for (const resolve of this.#announced.splice(0)) resolve();
+    }
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    try {
+      await this.#act();
+    } catch (error) {
+      this.#parts.logger.log("debug", "membership is not what it should be yet", {
+        reason: (error as Error).message,
+      });
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  async #act(): Promise<void> {
+    const { raft, metadata, self, logger } = this.#parts;
+    if (!this.#isAnnounced() && raft.status.leader !== null) {
+      await metadata.propose({ kind: "registerNode", ...self }, { timeoutMs: CHANGE_TIMEOUT_MS });
+    }
+    const learner = this.#caughtUpLearner();
+    if (learner === undefined) return;
+    await raft.promote(learner, { timeoutMs: CHANGE_TIMEOUT_MS });
+    logger.log("info", "learner is a voter now", { learner });
+  }
+
+  #isAnnounced(): boolean {
+    const { metadata, self } = this.#parts;
+    const known = metadata.state.nodes.get(self.id);
+    return known !== undefined && known.incarnation === self.incarnation &&
+      known.raftHost === self.raftHost && known.raftPort === self.raftPort &&
+      known.clientHost === self.clientHost && known.clientPort === self.clientPort;
+  }
+
+  #caughtUpLearner(): number | undefined {
+    const { role, config, progress, committed } = this.#parts.raft.status;
+    if (role !== "leader" || config.voters.length >= VOTERS_MAX) return undefined;
+    return [...config.learners].find((id) => {
+      const known = progress.get(id);
+      return known !== undefined && known.match > 0 && known.match + CAUGHT_UP_ENTRIES >= committed;
+    });
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * Who is in the cluster: admission of connections (pure), joining, and keeping membership up to date.
+ *
+ * @module
+ */
+
+export * from "./admission.ts";
+export * from "./join.ts";
+export * from "./membership.ts";

@@ -1,0 +1,188 @@
+/**
+ * The commands of the metadata state machine and their bytes in the Raft log.
+ *
+ * | bytes | field |
+ * | ----- | ----- |
+ * | 1 | format version, {@link COMMAND_VERSION} |
+ * | 1 | kind: 1 registerNode, 2 createTopic, 3 sealSegment |
+ * | … | the fields in the order of the interfaces below; strings and lists carry their length |
+ *
+ * @module
+ */
+
+import { BodyReader, BodyWriter, MalformedError } from "../network/codec.ts";
+import { unreachable } from "../../world/mod.ts";
+
+/** Raised when a kind gains a field; older versions stay readable. */
+export const COMMAND_VERSION = 1;
+
+/** How a node is reached, and which disk it is. */
+export interface NodeInfo {
+  id: number;
+  /** UUID made with the node's data directory. */
+  incarnation: string;
+  raftHost: string;
+  raftPort: number;
+  clientHost: string;
+  clientPort: number;
+}
+
+/** A named read position; the unnamed one (`""`) is shared by every plain `GET`. */
+export interface Cursor {
+  name: string;
+  /** Offset of the next entry to be read. */
+  offset: number;
+}
+
+/** A node makes itself known, or says that its addresses changed. Another incarnation is refused. */
+export interface RegisterNode extends NodeInfo {
+  kind: "registerNode";
+}
+
+/** Opens segment 1 of a new topic. An existing topic is left as it is. */
+export interface CreateTopic {
+  kind: "createTopic";
+  topic: string;
+  replicationFactor: number;
+  leader: number;
+  replicas: readonly number[];
+}
+
+/**
+ * ⛔ Seals exactly `segment` of the topic at exactly `count` entries, if it is open and led by
+ * `expectedLeader`, and opens the next one. The same command twice has one effect.
+ */
+export interface SealSegment {
+  kind: "sealSegment";
+  topic: string;
+  segment: number;
+  expectedLeader: number;
+  count: number;
+  /** Where the topic's cursors stood; the next segment's leader carries on from there. */
+  cursors: readonly Cursor[];
+  nextLeader: number;
+  nextReplicas: readonly number[];
+}
+
+/** Any of them. */
+export type Command = RegisterNode | CreateTopic | SealSegment;
+
+const KIND_REGISTER_NODE = 1;
+const KIND_CREATE_TOPIC = 2;
+const KIND_SEAL_SEGMENT = 3;
+
+/** The command's bytes, as the table above says. */
+export function encodeCommand(command: Command): Uint8Array {
+  const writer = new BodyWriter();
+  writer.u8(COMMAND_VERSION);
+  switch (command.kind) {
+    case "registerNode":
+      writer.u8(KIND_REGISTER_NODE);
+      writeNode(writer, command);
+      break;
+    case "createTopic":
+      writer.u8(KIND_CREATE_TOPIC).string(command.topic).u32(command.replicationFactor);
+      writer.u32(command.leader);
+      writeIds(writer, command.replicas);
+      break;
+    case "sealSegment":
+      writer.u8(KIND_SEAL_SEGMENT).string(command.topic).u32(command.segment);
+      writer.u32(command.expectedLeader).u53(command.count);
+      writeCursors(writer, command.cursors);
+      writer.u32(command.nextLeader);
+      writeIds(writer, command.nextReplicas);
+      break;
+    default:
+      unreachable(command);
+  }
+  return writer.view;
+}
+
+/** @throws {MalformedError} for a version or kind that this build doesn't know, or cut bytes. */
+export function decodeCommand(bytes: Uint8Array): Command {
+  const reader = new BodyReader(bytes);
+  const version = reader.u8();
+  if (version !== COMMAND_VERSION) {
+    throw new MalformedError(
+      `metadata command has version ${version}, this build reads ${COMMAND_VERSION}: upgrade this node`,
+    );
+  }
+  const command = readKind(reader, reader.u8());
+  reader.end();
+  return command;
+}
+
+function readKind(reader: BodyReader, kind: number): Command {
+  switch (kind) {
+    case KIND_REGISTER_NODE:
+      return { kind: "registerNode", ...readNode(reader) };
+    case KIND_CREATE_TOPIC:
+      return {
+        kind: "createTopic",
+        topic: reader.string(),
+        replicationFactor: reader.u32(),
+        leader: reader.u32(),
+        replicas: readIds(reader),
+      };
+    case KIND_SEAL_SEGMENT:
+      return {
+        kind: "sealSegment",
+        topic: reader.string(),
+        segment: reader.u32(),
+        expectedLeader: reader.u32(),
+        count: reader.u53(),
+        cursors: readCursors(reader),
+        nextLeader: reader.u32(),
+        nextReplicas: readIds(reader),
+      };
+    default:
+      throw new MalformedError(`metadata command of unknown kind ${kind}: upgrade this node`);
+  }
+}
+
+/** Fields of a node, also in snapshots and join requests. */
+export function writeNode(writer: BodyWriter, node: NodeInfo): void {
+  writer.u32(node.id).string(node.incarnation).string(node.raftHost).u32(node.raftPort);
+  writer.string(node.clientHost).u32(node.clientPort);
+}
+
+/** The twin of {@link writeNode}. */
+export function readNode(reader: BodyReader): NodeInfo {
+  return {
+    id: reader.u32(),
+    incarnation: reader.string(),
+    raftHost: reader.string(),
+    raftPort: reader.u32(),
+    clientHost: reader.string(),
+    clientPort: reader.u32(),
+  };
+}
+
+/** A list of node ids. */
+export function writeIds(writer: BodyWriter, ids: readonly number[]): void {
+  writer.u32(ids.length);
+  for (const id of ids) writer.u32(id);
+}
+
+/** The twin of {@link writeIds}. */
+export function readIds(reader: BodyReader): number[] {
+  return readList(reader, () => reader.u32());
+}
+
+/** A list of cursors. */
+export function writeCursors(writer: BodyWriter, cursors: readonly Cursor[]): void {
+  writer.u32(cursors.length);
+  for (const cursor of cursors) writer.string(cursor.name).u53(cursor.offset);
+}
+
+/** The twin of {@link writeCursors}. */
+export function readCursors(reader: BodyReader): Cursor[] {
+  return readList(reader, () => ({ name: reader.string(), offset: reader.u53() }));
+}
+
+/** A length and that many items; the array grows as items are read, whatever the length claims. */
+export function readList<T>(reader: BodyReader, item: () => T): T[] {
+  const items: T[] = [];
+  for (let left = reader.u32(); left > 0; left--) items.push(item());
+  return items;
+}

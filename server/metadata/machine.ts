@@ -1,0 +1,49 @@
+/**
+ * The metadata state as Raft's state machine: bytes in, outcomes out, and who wants to know is told.
+ *
+ * @module
+ */
+
+import type { StateMachine } from "../../raft/mod.ts";
+import { decodeCommand } from "./command.ts";
+import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
+import { type Change, MetadataState, type Outcome } from "./state.ts";
+
+/** Told after each applied command what it changed; `null` after a snapshot: everything may have. */
+export type ChangeListener = (change: Change | null) => void;
+
+/** Owns the {@link MetadataState} of one node. */
+export class MetadataMachine implements StateMachine {
+  #state = new MetadataState();
+  #listeners: ChangeListener[] = [];
+
+  /** The state as of the last applied command. Only this machine changes it. */
+  get state(): MetadataState {
+    return this.#state;
+  }
+
+  /** Listeners run within `apply`, in the order of their subscription: they must be quick. */
+  subscribe(listener: ChangeListener): void {
+    this.#listeners.push(listener);
+  }
+
+  apply(_index: number, command: Uint8Array): Outcome {
+    const changes: Change[] = [];
+    const outcome = this.#state.apply(decodeCommand(command), changes);
+    for (const change of changes) this.#tell(change);
+    return outcome;
+  }
+
+  snapshot(): Uint8Array {
+    return encodeSnapshot(this.#state);
+  }
+
+  restore(snapshot: Uint8Array): void {
+    this.#state = decodeSnapshot(snapshot);
+    this.#tell(null);
+  }
+
+  #tell(change: Change | null): void {
+    for (const listener of this.#listeners) listener(change);
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * The metadata state as bytes, for Raft snapshots.
+ *
+ * | bytes | field |
+ * | ----- | ----- |
+ * | 1 | format version, {@link SNAPSHOT_VERSION} |
+ * | 4, … | count of nodes, then each node (command.ts) |
+ * | 4, … | count of topics, then each: name, replication factor (4), cursors, count of segments (4), and for each of those: leader (4), replica ids, sealed count (8) |
+ *
+ * The open segment's count is 2^53 − 1: the last segment of each topic, and no other. Numbers and base
+ * offsets follow from the order.
+ *
+ * @module
+ */
+
+import { BodyReader, BodyWriter, MalformedError } from "../network/codec.ts";
+import {
+  readCursors,
+  readIds,
+  readList,
+  readNode,
+  writeCursors,
+  writeIds,
+  writeNode,
+} from "./command.ts";
+import { MetadataState, type SegmentInfo, type TopicInfo } from "./state.ts";
+
+/** Raised when a field is added; older versions stay readable. */
+export const SNAPSHOT_VERSION = 1;
+const COUNT_OPEN = Number.MAX_SAFE_INTEGER;
+
+/** The whole state; equal states give equal bytes, since maps keep the order of the commands. */
+export function encodeSnapshot(state: MetadataState): Uint8Array {
+  const writer = new BodyWriter();
+  writer.u8(SNAPSHOT_VERSION).u32(state.nodes.size);
+  for (const node of state.nodes.values()) writeNode(writer, node);
+  writer.u32(state.topics.size);
+  for (const topic of state.topics.values()) {
+    writer.string(topic.name).u32(topic.replicationFactor);
+    writeCursors(writer, topic.cursors);
+    writer.u32(topic.segments.length);
+    for (const segment of topic.segments) {
+      writer.u32(segment.leader);
+      writeIds(writer, segment.replicas);
+      writer.u53(segment.count ?? COUNT_OPEN);
+    }
+  }
+  return writer.view;
+}
+
+/** @throws {MalformedError} for a version that this build doesn't know, or cut bytes. */
+export function decodeSnapshot(bytes: Uint8Array): MetadataState {
+  const reader = new BodyReader(bytes);
+  const version = reader.u8();
+  if (version !== SNAPSHOT_VERSION) {
+    throw new MalformedError(
+      `metadata snapshot has version ${version}, this build reads ${SNAPSHOT_VERSION}: upgrade this node`,
+    );
+  }
+  const state = new MetadataState();
+  for (const node of readList(reader, () => readNode(reader))) state.nodes.set(node.id, node);
+  for (const topic of readList(reader, () => readTopic(reader))) {
+    state.topics.set(topic.name, topic);
+  }
+  reader.end();
+  return state;
+}
+
+function readTopic(reader: BodyReader): TopicInfo {
+  const name = reader.string();
+  const replicationFactor = reader.u32();
+  const cursors = readCursors(reader);
+  let number = 0, baseOffset = 0;
+  const segments = readList(reader, (): SegmentInfo => {
+    const leader = reader.u32();
+    const replicas = readIds(reader);
+    const stored = reader.u53();
+    const segment = {
+      number: ++number,
+      leader,
+      replicas,
+      baseOffset,
+      count: stored === COUNT_OPEN ? null : stored,
+    };
+    baseOffset += segment.count ?? 0;
+    return segment;
+  });
+  return { name, replicationFactor, segments, cursors };
+}

@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { type Command, decodeCommand, encodeCommand } from "./command.ts";
+import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
+import { type Change, MetadataState, openSegmentOf, segmentAt } from "./state.ts";
+
+function applyAll(state: MetadataState, commands: Command[]): void {
+  for (const command of commands) state.apply(command, []);
+}
+
+const create: Command = {
+  kind: "createTopic",
+  topic: "logs",
+  replicationFactor: 1,
+  leader: 2,
+  replicas: [2],
+};
+
+function seal(segment: number, count: number, options: { by: number; next: number }): Command {
+  return {
+    kind: "sealSegment",
+    topic: "logs",
+    segment,
+    expectedLeader: options.by,
+    count,
+    cursors: [{ name: "", offset: count }],
+    nextLeader: options.next,
+    nextReplicas: [options.next],
+  };
+}
+
+Deno.test("MetadataState.apply() creates a topic once", () => {
+  const state = new MetadataState();
+  const changes: Change[] = [];
+  assert.deepEqual(state.apply(create, changes), { ok: true });
+  assert.deepEqual(state.apply({ ...create, leader: 3, replicas: [3] }, changes), { ok: true });
+  assert.deepEqual(changes, [{ kind: "topic", topic: "logs" }]);
+  assert.equal(openSegmentOf(state.topics.get("logs")!).leader, 2);
+});
+
+Deno.test("MetadataState.apply() seals a segment at its count and opens the next one behind it", () => {
+  const state = new MetadataState();
+  applyAll(state, [create, seal(1, 10, { by: 2, next: 3 }), seal(2, 0, { by: 3, next: 1 })]);
+  const topic = state.topics.get("logs")!;
+  assert.deepEqual(topic.segments.map((segment) => segment.count), [10, 0, null]);
+  assert.deepEqual(topic.segments.map((segment) => segment.baseOffset), [0, 10, 10]);
+  assert.deepEqual(topic.segments.map((segment) => segment.leader), [2, 3, 1]);
+});
+
+Deno.test("MetadataState.apply() gives the same seal one effect, and a stale one none", () => {
+  const state = new MetadataState();
+  applyAll(state, [create, seal(1, 10, { by: 2, next: 3 })]);
+  const before = encodeSnapshot(state);
+  for (
+    const stale of [
+      seal(1, 10, { by: 2, next: 3 }),
+      seal(1, 12, { by: 2, next: 3 }),
+      seal(2, 5, { by: 2, next: 3 }),
+      seal(3, 5, { by: 3, next: 1 }),
+    ]
+  ) {
+    assert.equal(state.apply(stale, []).ok, false);
+  }
+  assert.deepEqual(encodeSnapshot(state), before);
+});
+
+Deno.test("MetadataState.apply() refuses a leader that holds no replica", () => {
+  const state = new MetadataState();
+  assert.equal(state.apply({ ...create, replicas: [1] }, []).ok, false);
+  applyAll(state, [create]);
+  const outside = { ...seal(1, 1, { by: 2, next: 3 }), nextReplicas: [1] } as Command;
+  assert.equal(state.apply(outside, []).ok, false);
+  assert.equal(state.topics.get("logs")!.segments.length, 1);
+});
+
+Deno.test("MetadataState.apply() refuses a node id that comes back with another disk", () => {
+  const state = new MetadataState();
+  const node = {
+    id: 4,
+    incarnation: "a",
+    raftHost: "h",
+    raftPort: 1,
+    clientHost: "h",
+    clientPort: 2,
+  };
+  assert.deepEqual(state.apply({ kind: "registerNode", ...node }, []), { ok: true });
+  const wiped = state.apply({ kind: "registerNode", ...node, incarnation: "b" }, []);
+  assert.match(wiped.ok ? "" : wiped.reason, /node id 4 belongs to another data directory/);
+  const moved = state.apply({ kind: "registerNode", ...node, raftPort: 9 }, []);
+  assert.deepEqual(moved, { ok: true });
+  assert.equal(state.nodes.get(4)!.raftPort, 9);
+});
+
+Deno.test("segmentAt() finds what a walk over all segments finds", () => {
+  fc.assert(fc.property(
+    fc.array(fc.nat(4), { minLength: 1, maxLength: 20 }),
+    fc.nat(90),
+    (counts, offset) => {
+      const state = new MetadataState();
+      applyAll(state, [create]);
+      counts.forEach((count, i) => applyAll(state, [seal(i + 1, count, { by: 2, next: 2 })]));
+      const topic = state.topics.get("logs")!;
+      const holder = topic.segments.find(({ baseOffset, count }) =>
+        count === null || (offset >= baseOffset && offset < baseOffset + count)
+      )!;
+      assert.equal(segmentAt(topic, offset).number, holder.number);
+    },
+  ));
+});
+
+const id = fc.integer({ min: 1, max: 2 ** 32 - 1 });
+const command: fc.Arbitrary<Command> = fc.oneof(
+  fc.record({
+    kind: fc.constant("registerNode" as const),
+    id,
+    incarnation: fc.uuid(),
+    raftHost: fc.string(),
+    raftPort: fc.nat(65535),
+    clientHost: fc.string(),
+    clientPort: fc.nat(65535),
+  }),
+  fc.record({
+    kind: fc.constant("createTopic" as const),
+    topic: fc.string(),
+    replicationFactor: fc.nat(9),
+    leader: id,
+    replicas: fc.array(id),
+  }),
+  fc.record({
+    kind: fc.constant("sealSegment" as const),
+    topic: fc.string(),
+    segment: id,
+    expectedLeader: id,
+    count: fc.maxSafeNat(),
+    cursors: fc.array(fc.record({ name: fc.string(), offset: fc.maxSafeNat() })),
+    nextLeader: id,
+    nextReplicas: fc.array(id),
+  }),
+);
+
+function canonical(value: Command): string {
+  return JSON.stringify(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1));
+}
+
+Deno.test("decodeCommand() gives back what encodeCommand() wrote", () => {
+  fc.assert(fc.property(command, (value) => {
+    // JSON: fast-check's records have no prototype, which a deep comparison would mind.
+    assert.equal(canonical(decodeCommand(encodeCommand(value))), canonical(value));
+  }));
+});
+
+Deno.test("decodeCommand() refuses any bytes that are no command, and never crashes", () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+    try {
+      decodeCommand(bytes);
+    } catch (error) {
+      assert.equal((error as Error).name, "MalformedError");
+    }
+  }));
+});
+
+Deno.test("decodeSnapshot() gives back the state, which goes on as the original does", () => {
+  const names = ["a", "b"];
+  const step = fc.record({
+    topic: fc.constantFrom(...names),
+    segment: fc.integer({ min: 1, max: 4 }),
+    count: fc.nat(20),
+    leader: fc.integer({ min: 1, max: 3 }),
+  });
+  fc.assert(fc.property(fc.array(step), fc.array(step), (first, second) => {
+    const original = new MetadataState();
+    for (const topic of names) applyAll(original, [{ ...create, topic, leader: 1, replicas: [1] }]);
+    const commands = (steps: typeof first): Command[] =>
+      steps.map(({ topic, segment, count, leader }) => ({
+        ...seal(segment, count, { by: 1, next: leader }) as Extract<Command, { segment: number }>,
+        topic,
+      }));
+    applyAll(original, commands(first));
+    const restored = decodeSnapshot(encodeSnapshot(original));
+    applyAll(original, commands(second));
+    applyAll(restored, commands(second));
+    assert.deepEqual(restored, original);
+  }));
+});

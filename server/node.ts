@@ -1,0 +1,430 @@
+/**
+ * A node: its parts made and wired from a configuration and a world, and taken down again.
+ *
+ * @module
+ */
+
+import { RaftNode } from "../raft/mod.ts";
+import { type LogStore, openLogStore } from "../storage/mod.ts";
+import {
+  type Address,
+  type Clock,
+  formatAddress,
+  type Logger,
+  type Timer,
+  type World,
+} from "../world/mod.ts";
+import { ClientListener } from "./clients/mod.ts";
+import { checkConfig, HANDOVER_TIMEOUT_MS, type NodeConfig } from "./config.ts";
+import { Controller } from "./controller.ts";
+import { type Identity, openIdentity, saveIdentity } from "./identity.ts";
+import { admit, askToJoin, Membership } from "./membership/mod.ts";
+import { METHOD } from "./messages.ts";
+import { Metadata, MetadataMachine, type NodeInfo } from "./metadata/mod.ts";
+import {
+  NO_CLUSTER,
+  type NodeIdentity,
+  Peers,
+  RpcCode,
+  RpcRefusal,
+  RpcServer,
+} from "./network/mod.ts";
+import { durabilityText } from "./reports/metrics_report.ts";
+import { nextLeader, Routes, TopicReader } from "./routing/mod.ts";
+import { handleRpc } from "./rpc_handlers.ts";
+import { Leases, Segments } from "./segments/mod.ts";
+
+/** How long a start waits for the cluster to know this node, before it serves clients anyway, milliseconds. */
+const ANNOUNCE_TIMEOUT_MS = 10_000;
+
+/** A running node. */
+export interface Node {
+  readonly nodeId: number;
+  /** Where clients reach it; the port is the real one. */
+  readonly clientAddress: Address;
+  /** Where other nodes reach it. */
+  readonly raftAddress: Address;
+  /** Resolves when the node has stopped: `null` when it was asked to, else why. */
+  readonly stopped: Promise<Error | null>;
+  /** Hands over what the node leads, syncs, marks the directory clean. Again: the same promise. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a node on the world's disk: makes a cluster of itself on an empty one, joins where
+ * `config.join` says so, or carries on where it stopped. Resolves when it serves clients.
+ *
+ * @throws {NetworkError} when an address can't be listened on.
+ * @throws {ForeignDirectoryError | DiskError} when the data is not this node's, or can't be read.
+ * @throws {RefusedError} when the cluster doesn't let it in.
+ */
+export async function startNode(config: NodeConfig, world: World): Promise<Node> {
+  checkConfig(config);
+  const node = new RunningNode(config, world);
+  try {
+    await node.start();
+  } catch (error) {
+    await node.abandon();
+    throw error;
+  }
+  return node;
+}
+
+class RunningNode implements Node {
+  readonly nodeId: number;
+  readonly stopped: Promise<Error | null>;
+  readonly #config: NodeConfig;
+  readonly #world: World;
+  readonly #logger: Logger;
+  readonly #machine = new MetadataMachine();
+  readonly #runId: string;
+  #resolveStopped!: (reason: Error | null) => void;
+  #stopping: Promise<void> | null = null;
+  #monitor: Timer | null = null;
+
+  // Made by `start`, in this order, and taken down in the other.
+  #store: LogStore | null = null;
+  #identity!: Identity;
+  #rpcServer: RpcServer | null = null;
+  #peers: Peers | null = null;
+  #raft: RaftNode | null = null;
+  #leases: Leases | null = null;
+  #membership: Membership | null = null;
+  #segments: Segments | null = null;
+  #clients: ClientListener | null = null;
+  #handlers: Parameters<typeof handleRpc>[0] | null = null;
+  #self!: NodeInfo;
+  #clientAddress!: Address;
+
+  constructor(config: NodeConfig, world: World) {
+    this.nodeId = config.nodeId;
+    this.#config = config;
+    this.#world = world;
+    this.#logger = world.logger.child({ node: config.nodeId });
+    this.#runId = world.random.uuid();
+    this.stopped = new Promise((resolve) => this.#resolveStopped = resolve);
+  }
+
+  get clientAddress(): Address {
+    return this.#clientAddress;
+  }
+
+  get raftAddress(): Address {
+    return { host: this.#self.raftHost, port: this.#self.raftPort };
+  }
+
+  async start(): Promise<void> {
+    const { disk, random } = this.#world;
+    this.#identity = await openIdentity(disk, this.nodeId, random);
+    this.#store = await this.#openStore();
+    const clientListener = await this.#listen();
+    await this.#makeOrJoinCluster();
+    await this.#startRaft();
+    const controller = this.#startSegments();
+    await this.#waitUntilAnnounced();
+    this.#clients = new ClientListener(clientListener, {
+      controller,
+      clock: this.#world.clock,
+      logger: this.#logger,
+      maxFrameBytes: this.#config.maxFrameBytes,
+    });
+    this.#clients.start();
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  /** Takes down whatever a start that failed had made. */
+  async abandon(): Promise<void> {
+    await this.#takeDown();
+    this.#resolveStopped(null);
+  }
+
+  async #openStore(): Promise<LogStore> {
+    const { disk, clock } = this.#world;
+    const store = await openLogStore({ disk, clock }, { durability: this.#config.durability });
+    const { recovery } = store;
+    this.#logger.log("info", "storage is open", {
+      backend: disk.backend,
+      why: disk.reason,
+      durability: durabilityText(this.#config.durability),
+      logs: recovery.logs,
+      bytes: recovery.bytes,
+      ms: Math.round(recovery.durationMs),
+      clean: recovery.clean,
+    });
+    for (const torn of recovery.torn) this.#logger.log("warn", "a torn tail was cut", { ...torn });
+    for (const damaged of recovery.damaged) {
+      this.#logger.log("error", "a frame is corrupt", { ...damaged });
+    }
+    store.failed.then((error) => {
+      this.#logger.log("error", "storage failed: this node takes no more writes until a restart", {
+        reason: error.message,
+      });
+    });
+    return store;
+  }
+
+  /** Binds both ports before anything else is told of them. */
+  async #listen(): Promise<Awaited<ReturnType<World["network"]["listen"]>>> {
+    const { clock, random, network } = this.#world;
+    const config = this.#config;
+    const clientListener = await network.listen(config.client);
+    this.#clientAddress = clientListener.address;
+    const shared = {
+      clock,
+      network,
+      logger: this.#logger,
+      self: () => this.#networkIdentity(),
+      admit: this.#admit,
+    };
+    this.#peers = new Peers({ ...shared, random });
+    try {
+      this.#rpcServer = await RpcServer.listen({
+        ...shared,
+        address: config.raft,
+        handler: (from, method, body) => {
+          if (this.#handlers) return handleRpc(this.#handlers, from.nodeId, method, body);
+          throw new RpcRefusal(RpcCode.overloaded, `node ${this.nodeId} is starting or stopping`);
+        },
+        onHeard: (nodeId) => this.#peers?.onHeard(nodeId),
+      });
+    } catch (error) {
+      clientListener.close();
+      throw error;
+    }
+    this.#self = {
+      id: this.nodeId,
+      incarnation: this.#identity.incarnation,
+      raftHost: config.raftAdvertiseHost,
+      raftPort: this.#rpcServer.address.port,
+      clientHost: this.#clientAddress.host,
+      clientPort: this.#clientAddress.port,
+    };
+    return clientListener;
+  }
+
+  #networkIdentity(): NodeIdentity {
+    return {
+      nodeId: this.nodeId,
+      clusterId: this.#identity.clusterId ?? NO_CLUSTER,
+      incarnation: this.#identity.incarnation,
+      runId: this.#runId,
+      raftAddress: { host: this.#self.raftHost, port: this.#self.raftPort },
+      clientAddress: this.#clientAddress,
+    };
+  }
+
+  readonly #admit: ConstructorParameters<typeof Peers>[0]["admit"] = (hello, side) => {
+    const view = {
+      nodeId: this.nodeId,
+      clusterId: this.#identity.clusterId,
+      knownNode: (id: number) => this.#machine.state.nodes.get(id),
+    };
+    const admission = admit(view, hello, side);
+    // A node that comes to us says where it is now; metadata will say the same a little later.
+    if ("ok" in admission && side === "incoming" && hello.purpose === "stream") {
+      this.#peers?.setAddress(hello.nodeId, hello.raftAddress);
+    }
+    return admission;
+  };
+
+  async #makeOrJoinCluster(): Promise<void> {
+    const { clock, disk, random } = this.#world;
+    const identity = this.#identity;
+    if (identity.clusterId !== null) return;
+    if (this.#config.join === null) {
+      identity.clusterId = random.uuid();
+      identity.isFounder = true;
+      this.#logger.log("info", "made a new cluster", { cluster: identity.clusterId });
+    } else {
+      const parts = { peers: this.#peers!, clock, logger: this.#logger };
+      const reply = await askToJoin(parts, this.#config.join, this.#self);
+      identity.clusterId = reply.clusterId;
+      identity.peers = peersOf(reply.nodes, this.nodeId);
+      this.#logger.log("info", "joined a cluster", { cluster: reply.clusterId });
+    }
+    await saveIdentity(disk, identity);
+  }
+
+  async #startRaft(): Promise<void> {
+    const { clock, random } = this.#world;
+    for (const { id, host, port } of this.#identity.peers) {
+      this.#peers!.setAddress(id, { host, port });
+    }
+    this.#machine.subscribe((change) => {
+      if (change === null || change.kind === "node") this.#nodesChanged();
+    });
+    this.#raft = await RaftNode.open({
+      id: this.nodeId,
+      store: this.#store!,
+      clock,
+      random,
+      logger: this.#logger,
+      stateMachine: this.#machine,
+      send: (to, message) => void this.#peers!.send(to, METHOD.raft, message),
+      // Only the node that made the cluster may call itself its sole voter, and only with an empty log.
+      bootstrap: this.#identity.isFounder,
+      onStatus: () => this.#leases?.check(),
+    });
+  }
+
+  #startSegments(): Controller {
+    const { clock, disk } = this.#world;
+    const config = this.#config, raft = this.#raft!, peers = this.#peers!, store = this.#store!;
+    const metadata = new Metadata({ machine: this.#machine, raft, peers, clock });
+    const leases = this.#leases = new Leases(clock, () => raft.quorumContactMs());
+    const segments = this.#segments = new Segments({
+      nodeId: this.nodeId,
+      store,
+      leases,
+      metadata,
+      clock,
+      logger: this.#logger,
+      limits: { entries: config.maxSegmentEntries, bytes: config.maxSegmentBytes },
+      placeNext: () => {
+        const leader = nextLeader(this.nodeId, this.#liveNodes());
+        return { leader, replicas: [leader] };
+      },
+      sourceOf: (topic) => new TopicReader(routes, topic),
+    });
+    const routes = new Routes({ nodeId: this.nodeId, metadata, segments, peers, clock });
+    this.#handlers = {
+      raft,
+      metadata,
+      routes,
+      store,
+      peers,
+      clusterId: this.#identity.clusterId!,
+    };
+    this.#machine.subscribe((change) => {
+      leases.check();
+      if (change === null) segments.start();
+      else if (change.kind === "topic") segments.topicChanged(change.topic);
+    });
+    leases.start();
+    segments.start();
+    this.#startMonitor(clock);
+    this.#membership = new Membership({
+      raft,
+      metadata,
+      clock,
+      logger: this.#logger,
+      self: this.#self,
+    });
+    this.#membership.start();
+    return new Controller({
+      routes,
+      metadata,
+      replicationFactor: config.replicationFactor,
+      liveNodes: () => this.#liveNodes(),
+      metrics: {
+        config,
+        identity: this.#identity,
+        backend: disk.backend,
+        raft,
+        metadata: () => metadata.state,
+        segments,
+        store,
+      },
+    });
+  }
+
+  #startMonitor(clock: Clock): void {
+    this.#monitor = clock.after(this.#config.monitorCheckMs, () => {
+      this.#segments?.check();
+      this.#startMonitor(clock);
+    });
+  }
+
+  async #waitUntilAnnounced(): Promise<void> {
+    const { clock } = this.#world;
+    const isAnnounced = await withLimit(clock, ANNOUNCE_TIMEOUT_MS, this.#membership!.announced());
+    if (!isAnnounced) {
+      this.#logger.log(
+        "warn",
+        "no majority of the cluster answers: serving clients what can be served",
+      );
+    }
+  }
+
+  /**
+   * This node, and those that it is connected with and has heard lately. (A killed process is heard of for a
+   * while after its connection broke: it must not be given a segment.)
+   */
+  #liveNodes(): number[] {
+    const peers = this.#peers!;
+    const ids = [...this.#machine.state.nodes.keys()];
+    return ids.filter((id) => id === this.nodeId || (peers.isConnected(id) && peers.isAlive(id)));
+  }
+
+  #nodesChanged(): void {
+    const peers = peersOf([...this.#machine.state.nodes.values()], this.nodeId);
+    for (const { id, host, port } of peers) this.#peers?.setAddress(id, { host, port });
+    if (JSON.stringify(peers) === JSON.stringify(this.#identity.peers)) return;
+    this.#identity.peers = peers;
+    saveIdentity(this.#world.disk, this.#identity).catch((error) => {
+      this.#logger.log("warn", "can't save where the other nodes are", { reason: error.message });
+    });
+  }
+
+  async #stop(): Promise<void> {
+    this.#logger.log("info", "stopping");
+    let failure: Error | null = null;
+    try {
+      await this.#handOver();
+    } catch (error) {
+      this.#logger.log("warn", "could not hand over", { reason: (error as Error).message });
+    }
+    await this.#takeDown().catch((error) => failure = error);
+    this.#resolveStopped(failure);
+  }
+
+  /** Others take over what this node leads, if there are others; clients are served meanwhile. */
+  async #handOver(): Promise<void> {
+    const others = this.#liveNodes().filter((id) => id !== this.nodeId);
+    if (others.length === 0 || !this.#segments || !this.#raft) return;
+    const { clock } = this.#world;
+    const isDone = await withLimit(clock, HANDOVER_TIMEOUT_MS, this.#segments.handOver());
+    if (!isDone) this.#logger.log("warn", "stopping before all segments were handed over");
+    const voter = this.#raft.status.config.voters.find((id) => others.includes(id));
+    if (this.#raft.status.role === "leader" && voter !== undefined) {
+      await this.#raft.transferLeadership(voter, { timeoutMs: HANDOVER_TIMEOUT_MS });
+    }
+  }
+
+  async #takeDown(): Promise<void> {
+    this.#monitor?.cancel();
+    this.#clients?.close();
+    this.#membership?.stop();
+    this.#leases?.stop();
+    this.#handlers = null;
+    this.#rpcServer?.close();
+    await this.#raft?.stop();
+    this.#peers?.close();
+    await this.#store?.close();
+    this.#logger.log("info", "stopped", {
+      raft: this.#self ? formatAddress(this.raftAddress) : undefined,
+    });
+  }
+}
+
+function peersOf(nodes: readonly NodeInfo[], selfId: number): Identity["peers"] {
+  return nodes.filter((node) => node.id !== selfId)
+    .map((node) => ({ id: node.id, host: node.raftHost, port: node.raftPort }));
+}
+
+/** Whether `work` was done within the limit. Its failure is thrown, unless it is late. */
+async function withLimit(clock: Clock, limitMs: number, work: Promise<unknown>): Promise<boolean> {
+  let timer: Timer | undefined;
+  const limit = new Promise<false>((resolve) => {
+    timer = clock.after(limitMs, () => resolve(false));
+  });
+  try {
+    return await Promise.race([work.then(() => true), limit]);
+  } finally {
+    timer?.cancel();
+  }
+}

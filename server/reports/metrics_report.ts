@@ -1,0 +1,101 @@
+/**
+ * The answer to `METRICS`: this node's view of Raft, and what it does.
+ *
+ * | key | value |
+ * | --- | ----- |
+ * | `id` | this node |
+ * | `state` | `Leader`, `Follower`, `Candidate` or `Learner`, of Raft |
+ * | `current_term`, `current_leader` | number; number or null |
+ * | `last_log_index`, `last_applied` | numbers |
+ * | `membership_config` | `membership.configs`: [[voters]], two lists within a change; `membership.nodes`: {id: {addr, client_addr}} |
+ * | `replication` | {id: {index}} on the leader, itself included; null elsewhere |
+ * | `version`, `cluster_id`, `incarnation` | which program, cluster and disk |
+ * | `backend`, `durability`, `replication_factor` | what an acknowledgement means here |
+ * | `segments_led`, `topics` | numbers |
+ * | `storage` | counters of the store (storage/types.ts, `StoreStats`) |
+ *
+ * @module
+ */
+
+import type { RaftNode } from "../../raft/mod.ts";
+import type { LogStore } from "../../storage/mod.ts";
+import { formatAddress } from "../../world/mod.ts";
+import type { NodeConfig } from "../config.ts";
+import type { Identity } from "../identity.ts";
+import type { MetadataState, NodeInfo } from "../metadata/mod.ts";
+import type { Segments } from "../segments/mod.ts";
+
+/** What the report looks at. */
+export interface MetricsParts {
+  config: NodeConfig;
+  identity: Identity;
+  backend: string;
+  raft: RaftNode;
+  metadata: () => MetadataState;
+  segments: Segments;
+  store: LogStore;
+}
+
+/** One line of JSON. */
+export function metricsReport(parts: MetricsParts): string {
+  const { config, identity, raft, store } = parts;
+  const status = raft.status;
+  const state = parts.metadata();
+  return JSON.stringify({
+    id: status.id,
+    state: capitalized(status.role),
+    current_term: status.term,
+    current_leader: status.leader,
+    last_log_index: status.lastIndex,
+    last_applied: status.applied,
+    membership_config: {
+      log_id: null,
+      membership: { configs: configsOf(status.config), nodes: nodesOf(state) },
+    },
+    replication: status.role === "leader" ? replicationOf(status) : null,
+    version: config.version,
+    cluster_id: identity.clusterId,
+    incarnation: identity.incarnation,
+    backend: parts.backend,
+    durability: durabilityText(config.durability),
+    replication_factor: 1,
+    segments_led: [...parts.segments.allLed()].length,
+    topics: state.topics.size,
+    storage: store.stats,
+  });
+}
+
+/** `each`, `none` or `200ms`, as the flag `--fsync` takes it. */
+export function durabilityText(durability: NodeConfig["durability"]): string {
+  return typeof durability === "string" ? durability : `${durability.ms}ms`;
+}
+
+function configsOf(config: RaftNode["status"]["config"]): number[][] {
+  return config.votersOutgoing.length > 0
+    ? [config.voters, config.votersOutgoing].map((ids) => [...ids])
+    : [[...config.voters]];
+}
+
+function nodesOf(state: MetadataState): Record<string, { addr: string; client_addr: string }> {
+  const nodes: Record<string, { addr: string; client_addr: string }> = {};
+  for (const node of state.nodes.values()) nodes[node.id] = addressesOf(node);
+  return nodes;
+}
+
+function addressesOf(node: NodeInfo): { addr: string; client_addr: string } {
+  return {
+    addr: formatAddress({ host: node.raftHost, port: node.raftPort }),
+    client_addr: formatAddress({ host: node.clientHost, port: node.clientPort }),
+  };
+}
+
+function replicationOf(status: RaftNode["status"]): Record<string, { index: number }> {
+  const indexes: Record<string, { index: number }> = { [status.id]: { index: status.lastIndex } };
+  for (const [id, progress] of status.progress) indexes[id] = { index: progress.match };
+  return indexes;
+}
+
+function capitalized(role: string): string {
+  if (role === "pre-candidate") return "Candidate";
+  return role[0]!.toUpperCase() + role.slice(1);
+}

@@ -1,0 +1,116 @@
+/**
+ * The way from a topic to the leader of its open segment, with everything that can be in between.
+ *
+ * @module
+ */
+
+import type { Clock } from "../../world/mod.ts";
+import { REQUEST_TIMEOUT_MS } from "../config.ts";
+import { OutcomeUnknownError, UnavailableError, UnknownTopicError } from "../errors.ts";
+import { type Metadata, openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
+import {
+  CallTimeoutError,
+  ConnectionLostError,
+  OverloadedError,
+  type Peers,
+  PeerUnavailableError,
+} from "../network/mod.ts";
+import type { Segments } from "../segments/mod.ts";
+
+/** Longest wait for metadata to change before the same leader is asked again, milliseconds. */
+const RETRY_MS = 20;
+
+/** What routing needs of a node. */
+export interface RoutesParts {
+  nodeId: number;
+  metadata: Metadata;
+  segments: Segments;
+  peers: Peers;
+  clock: Clock;
+}
+
+/** One per node. */
+export class Routes {
+  readonly nodeId: number;
+  readonly segments: Segments;
+  readonly peers: Peers;
+  readonly #metadata: Metadata;
+  readonly #clock: Clock;
+
+  constructor(parts: RoutesParts) {
+    this.nodeId = parts.nodeId;
+    this.segments = parts.segments;
+    this.peers = parts.peers;
+    this.#metadata = parts.metadata;
+    this.#clock = parts.clock;
+  }
+
+  /**
+   * Asks the leader of the topic's open segment until one does it (`null`: it is not the leader). What was
+   * certainly not done is tried again with whoever leads next, until the request's time is up.
+   *
+   * @throws {UnknownTopicError}
+   * @throws {UnavailableError} nothing was done.
+   * @throws {OutcomeUnknownError} it was sent, and the connection or the time ended before the answer.
+   */
+  async ask<T>(
+    topic: string,
+    attempt: (segment: SegmentInfo, timeoutMs: number) => Promise<T | null>,
+  ): Promise<T> {
+    const deadlineMs = this.#clock.nowMs() + REQUEST_TIMEOUT_MS;
+    for (;;) {
+      const segment = openSegmentOf(await this.mustFindTopic(topic));
+      const timeoutMs = deadlineMs - this.#clock.nowMs();
+      if (timeoutMs <= 0) throw unavailable(topic, segment);
+      const done = await attempt(segment, timeoutMs).catch((error) => {
+        if (wasCertainlyNotDone(error)) return null;
+        throw asRequestError(error, topic, segment);
+      });
+      if (done !== null) return done;
+      if (openSegmentOf(this.#metadata.state.topics.get(topic)!) === segment) {
+        await this.#metadata.changeOf(topic, RETRY_MS);
+      }
+    }
+  }
+
+  /**
+   * The topic as known here, or, where it is unknown, after a look at what the cluster has committed: it
+   * may have been registered through another node a moment ago.
+   *
+   * @throws {UnknownTopicError}
+   */
+  async mustFindTopic(topic: string): Promise<TopicInfo> {
+    const known = this.#metadata.state.topics.get(topic);
+    if (known) return known;
+    await this.#metadata.refresh({ timeoutMs: REQUEST_TIMEOUT_MS }).catch((error) => {
+      throw new UnavailableError(
+        `topic ${topic} is not known here, and the cluster could not be asked: ${error.message}`,
+      );
+    });
+    const found = this.#metadata.state.topics.get(topic);
+    if (!found) throw new UnknownTopicError(topic);
+    return found;
+  }
+}
+
+function wasCertainlyNotDone(error: unknown): boolean {
+  return error instanceof PeerUnavailableError || error instanceof OverloadedError ||
+    (error instanceof RemoteError && error.code === RpcCode.overloaded);
+}
+
+function asRequestError(error: unknown, topic: string, segment: SegmentInfo): unknown {
+  if (error instanceof ConnectionLostError || error instanceof CallTimeoutError) {
+    return new OutcomeUnknownError(
+      `node ${segment.leader}, which leads ${topic}/${segment.number}, did not answer: ` +
+        `it may or may not have been done (${error.message})`,
+    );
+  }
+  return error;
+}
+
+function unavailable(topic: string, segment: SegmentInfo): UnavailableError {
+  return new UnavailableError(
+    `node ${segment.leader}, which leads ${topic}/${segment.number}, did not take it within ` +
+      `${REQUEST_TIMEOUT_MS} ms: is it running and connected to a majority? Nothing was done`,
+  );
+}

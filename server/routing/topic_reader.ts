@@ -1,0 +1,111 @@
+/**
+ * Reads a topic's committed entries in order, from whichever node holds them, a chunk ahead.
+ *
+ * @module
+ */
+
+import { type Log, RecordReader } from "../../storage/mod.ts";
+import { assert } from "../../world/mod.ts";
+import { READ_BYTES_MAX, REQUEST_TIMEOUT_MS } from "../config.ts";
+import { UnavailableError } from "../errors.ts";
+import { METHOD, readReadReply, type ReadRequest, writeRead } from "../messages.ts";
+import { segmentAt, type SegmentInfo } from "../metadata/mod.ts";
+import { type Entries, entriesOf, type EntrySource } from "../segments/mod.ts";
+import type { Routes } from "./routes.ts";
+
+/** Bytes that a reader fetches ahead where it reads on in order. */
+const READ_AHEAD_BYTES = 256 * 1024;
+
+/** Entries that were fetched and not handed out yet. */
+interface Chunk {
+  reader: RecordReader;
+  /** Offset in the topic of the entry that `reader.next()` brings. */
+  nextOffset: number;
+  left: number;
+}
+
+/** One reader of one topic, which mostly reads on where it stopped. One read at a time. */
+export class TopicReader implements EntrySource {
+  readonly #routes: Routes;
+  readonly #topic: string;
+  #chunk: Chunk | null = null;
+
+  constructor(routes: Routes, topic: string) {
+    this.#routes = routes;
+    this.#topic = topic;
+  }
+
+  async read(offset: number, limits: { count: number; maxBytes: number }): Promise<Entries> {
+    if (this.#chunk?.nextOffset !== offset || this.#chunk.left === 0) {
+      this.#chunk = await this.#fetch(offset, limits.count);
+    }
+    return handOut(this.#chunk, limits);
+  }
+
+  async #fetch(offset: number, count: number): Promise<Chunk> {
+    const topic = await this.#routes.mustFindTopic(this.#topic);
+    const segment = segmentAt(topic, offset);
+    const request = {
+      topic: this.#topic,
+      segment: segment.number,
+      offset: offset - segment.baseOffset,
+      // A sealed segment may be read ahead; of the open one only what the caller knows is committed.
+      count: segment.count === null ? count : segment.count - (offset - segment.baseOffset),
+      maxBytes: READ_AHEAD_BYTES,
+    };
+    const entries = await this.#readFrom(segment, request);
+    assert(entries.count > 0, "a read of committed entries brings at least one");
+    return { reader: new RecordReader(entries.bytes), nextOffset: offset, left: entries.count };
+  }
+
+  async #readFrom(segment: SegmentInfo, request: ReadRequest): Promise<Entries> {
+    const { nodeId, peers, segments } = this.#routes;
+    if (segment.replicas.includes(nodeId)) {
+      const log = segments.replica(request.topic, segment.number);
+      if (log) return await readReplica(log, request);
+    }
+    let failure: unknown = new Error("this node holds no replica of it any more");
+    for (const holder of segment.replicas.filter((id) => id !== nodeId)) {
+      try {
+        const timeoutMs = REQUEST_TIMEOUT_MS;
+        return readReadReply(
+          await peers.call(holder, METHOD.read, writeRead(request), { timeoutMs }),
+        );
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw new UnavailableError(
+      `segment ${segment.number} of ${request.topic} is held by node ${
+        segment.replicas.join(", ")
+      }, ` +
+        `which can't be read now: ${(failure as Error).message}`,
+    );
+  }
+}
+
+/** Reads entries of a local replica; the request stays within what is committed. */
+export async function readReplica(log: Log, request: ReadRequest): Promise<Entries> {
+  const maxBytes = Math.min(request.maxBytes, READ_BYTES_MAX);
+  const position = await log.positionOfOffset(request.offset);
+  const run = await log.read(position, { maxBytes });
+  return entriesOf(run.bytes, { skip: 0, count: request.count, maxBytes });
+}
+
+function handOut(chunk: Chunk, limits: { count: number; maxBytes: number }): Entries {
+  const { reader } = chunk;
+  const start = reader.end;
+  let end = start, count = 0;
+  while (count < limits.count && count < chunk.left) {
+    reader.next();
+    if (count > 0 && reader.end - start > limits.maxBytes) {
+      reader.rewind(end);
+      break;
+    }
+    end = reader.end;
+    count++;
+  }
+  chunk.nextOffset += count;
+  chunk.left -= count;
+  return { bytes: reader.bytes.subarray(start, end), count };
+}

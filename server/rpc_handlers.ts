@@ -1,0 +1,107 @@
+/**
+ * What this node does for other nodes (messages.ts).
+ *
+ * @module
+ */
+
+import type { RaftNode } from "../raft/mod.ts";
+import type { LogStore } from "../storage/mod.ts";
+import { REQUEST_TIMEOUT_MS } from "./config.ts";
+import { UnavailableError, wireMessage } from "./errors.ts";
+import { letIn } from "./membership/mod.ts";
+import {
+  FAILED_CODE,
+  METHOD,
+  readAppend,
+  readNodeBody,
+  readRead,
+  readTake,
+  writeAppendReply,
+  writeProposeReply,
+  writeReadReply,
+  writeTakeReply,
+} from "./messages.ts";
+import type { Metadata } from "./metadata/mod.ts";
+import { type Peers, RemoteError, RpcRefusal } from "./network/mod.ts";
+import { appendHere, readReplica, type Routes, takeHere } from "./routing/mod.ts";
+
+/** What the handlers act through. */
+export interface HandlerParts {
+  raft: RaftNode;
+  metadata: Metadata;
+  routes: Routes;
+  store: LogStore;
+  peers: Peers;
+  clusterId: string;
+}
+
+/**
+ * Handles one request or message of another node. `body` is valid only until this returns: what is needed
+ * later is decoded or copied before the first `await`.
+ */
+export function handleRpc(
+  parts: HandlerParts,
+  from: number,
+  method: number,
+  body: Uint8Array,
+): Promise<Uint8Array> | void {
+  switch (method) {
+    case METHOD.raft:
+      return parts.raft.step(from, body);
+    case METHOD.join:
+      return refusing(handleJoin(parts, body.slice()));
+    case METHOD.propose:
+      return refusing(handlePropose(parts, body.slice()));
+    case METHOD.append:
+      return refusing(handleAppend(parts, body));
+    case METHOD.take:
+      return refusing(handleTake(parts, body));
+    case METHOD.read:
+      return refusing(handleRead(parts, body));
+    default:
+      throw new RpcRefusal(FAILED_CODE, `method ${method} is not known here: upgrade this node`);
+  }
+}
+
+/** A request's own failure travels to the caller in the words that a client may read. */
+async function refusing(answer: Promise<Uint8Array>): Promise<Uint8Array> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof RpcRefusal) throw error;
+    // A refusal of the node that was asked in turn keeps its meaning.
+    const code = error instanceof RemoteError ? error.code : FAILED_CODE;
+    throw new RpcRefusal(code, wireMessage(error));
+  }
+}
+
+async function handleJoin(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
+  const { role, leader } = parts.raft.status;
+  if (role === "leader") return await letIn(parts, readNodeBody(body));
+  if (leader === null) throw new UnavailableError("the cluster has no leader now: try again later");
+  return await parts.peers.call(leader, METHOD.join, body, { timeoutMs: REQUEST_TIMEOUT_MS });
+}
+
+async function handlePropose(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
+  return writeProposeReply(await parts.metadata.proposeHere(body, REQUEST_TIMEOUT_MS));
+}
+
+async function handleAppend(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
+  // An append that has to wait for memory outlives the body's bytes.
+  const { topic, segment, batch } = readAppend(parts.store.backlogged ? body.slice() : body);
+  return writeAppendReply(await appendHere(parts.routes, topic, segment, batch));
+}
+
+async function handleTake(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
+  const { topic, segment, count } = readTake(body);
+  return writeTakeReply(await takeHere(parts.routes, topic, segment, count));
+}
+
+async function handleRead(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
+  const request = readRead(body);
+  const log = parts.routes.segments.replica(request.topic, request.segment);
+  if (!log) {
+    throw new UnavailableError(`no replica of ${request.topic}/${request.segment} is held here`);
+  }
+  return writeReadReply(await readReplica(log, request));
+}

@@ -1,0 +1,37 @@
+/**
+ * Control records: what a segment's log holds besides entries.
+ *
+ * | bytes | field |
+ * | ----- | ----- |
+ * | 1 | kind: 1 = cursors |
+ * | … | kind 1: the topic's whole cursor table (metadata/command.ts, `writeCursors`) |
+ *
+ * The whole table stands in each record, so that the last one alone tells where every cursor is.
+ *
+ * @module
+ */
+
+import { type Cursor, readCursors, writeCursors } from "../metadata/mod.ts";
+import { BodyReader, BodyWriter, MalformedError } from "../network/codec.ts";
+
+const KIND_CURSORS = 1;
+
+/** The bytes of a cursor record. */
+export function encodeCursors(cursors: readonly Cursor[]): Uint8Array {
+  const writer = new BodyWriter();
+  writer.u8(KIND_CURSORS);
+  writeCursors(writer, cursors);
+  return writer.view;
+}
+
+/** @throws {MalformedError} for a kind that this build doesn't know, or cut bytes. */
+export function decodeCursors(payload: Uint8Array): Cursor[] {
+  const reader = new BodyReader(payload);
+  const kind = reader.u8();
+  if (kind !== KIND_CURSORS) {
+    throw new MalformedError(`control record of unknown kind ${kind}: upgrade this node`);
+  }
+  const cursors = readCursors(reader);
+  reader.end();
+  return cursors;
+}
