@@ -69,7 +69,7 @@ export class Job {
     const doubles = this.#doubles;
     doubles[at] = fd;
     doubles[at + 1] = fileOffset;
-    doubles[at + 2] = this.#address(buffer.buffer) + buffer.byteOffset + bufferOffset;
+    doubles[at + 2] = this.address(buffer) + bufferOffset;
     doubles[at + LENGTH_FIELD] = length;
     this.#transfers++;
   }
@@ -95,12 +95,13 @@ export class Job {
     };
   }
 
-  #address(buffer: ArrayBufferLike): number {
-    if (buffer !== this.#lastBuffer) {
-      this.#lastAddress = this.#addressOf(buffer);
-      this.#lastBuffer = buffer;
+  /** Where the first byte of `bytes` stands in memory. */
+  address(bytes: Uint8Array): number {
+    if (bytes.buffer !== this.#lastBuffer) {
+      this.#lastAddress = this.#addressOf(bytes.buffer);
+      this.#lastBuffer = bytes.buffer;
     }
-    return this.#lastAddress;
+    return this.#lastAddress + bytes.byteOffset;
   }
 
   #reserve(count: number): number {

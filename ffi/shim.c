@@ -86,6 +86,42 @@ static void fail(double *job, int what, int error, unsigned index) {
   job[2] = index;
 }
 
+static void advance(double *item, double by) {
+  item[OFFSET] += by;
+  item[ADDRESS] += by;
+  item[LENGTH] -= by;
+}
+
+/*
+ * A batch of one needs no ring: a plain system call saves the wake-up (about 9 of 95 microseconds for a
+ * small write with its sync).
+ */
+static void run_one(double *job, double *item, enum kind kind) {
+  if (kind == SYNC) {
+    if (fdatasync((int)item[0]) < 0) fail(job, SYNC_FAILED, errno, 0);
+    return;
+  }
+  const int failure = kind == WRITE ? WRITE_FAILED : READ_FAILED;
+  unsigned again = 0;
+  while (item[LENGTH] > 0) {
+    size_t length = item[LENGTH] > MAX_TRANSFER_BYTES ? MAX_TRANSFER_BYTES : (size_t)item[LENGTH];
+    void *address = (void *)(uintptr_t)item[ADDRESS];
+    ssize_t result = kind == WRITE ? pwrite((int)item[FD], address, length, (off_t)item[OFFSET])
+                                   : pread((int)item[FD], address, length, (off_t)item[OFFSET]);
+    if (result > 0) {
+      advance(item, (double)result);
+    } else if (result == 0) {
+      if (kind == WRITE) fail(job, failure, EIO, 0); /* a write that moves nothing and says so */
+      return;                                        /* a read: the file ends here */
+    } else if ((errno == EINTR || errno == EAGAIN) && ++again <= AGAIN_LIMIT) {
+      if (errno == EAGAIN) usleep(AGAIN_PAUSE_US);
+    } else {
+      fail(job, failure, errno, 0);
+      return;
+    }
+  }
+}
+
 static void prepare(struct io_uring_sqe *sqe, enum kind kind, const double *item, unsigned index) {
   if (kind == SYNC) {
     io_uring_prep_fsync(sqe, (int)item[0], IORING_FSYNC_DATASYNC);
@@ -107,6 +143,10 @@ static void run(struct ring *ring, double *job, double *items, unsigned count, e
   struct io_uring *uring = &ring->uring;
   const unsigned stride = kind == SYNC ? 1 : TRANSFER_DOUBLES;
   const int failure = kind == SYNC ? SYNC_FAILED : kind == WRITE ? WRITE_FAILED : READ_FAILED;
+  if (count == 1) {
+    run_one(job, items, kind);
+    return;
+  }
   unsigned next = 0, queued = 0, inflight = 0, resumes = 0, again = 0;
 
   for (;;) {
@@ -159,9 +199,7 @@ static void run(struct ring *ring, double *job, double *items, unsigned count, e
         continue;                                          /* a read: the file ends here */
       } else {
         again = 0;
-        item[OFFSET] += result;
-        item[ADDRESS] += result;
-        item[LENGTH] -= result;
+        advance(item, result);
         if (item[LENGTH] <= 0) continue;
       }
       ring->resume[resumes++] = index;

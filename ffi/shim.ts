@@ -127,6 +127,13 @@ export class Shim {
     return new Job((buffer) => this.#addressOf(buffer), capacity);
   }
 
+  /** Zeroed memory that starts at a multiple of `alignmentBytes`, collected like any other. */
+  newAlignedBuffer(lengthBytes: number, alignmentBytes: number): Uint8Array<ArrayBuffer> {
+    const whole = new ArrayBuffer(lengthBytes + alignmentBytes);
+    const skip = (alignmentBytes - this.#addressOf(whole) % alignmentBytes) % alignmentBytes;
+    return new Uint8Array(whole, skip, lengthBytes);
+  }
+
   /** Reserves blocks for `[offset, offset + length)` of a file and makes it at least that long. */
   async reserve(
     fd: number,

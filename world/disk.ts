@@ -7,6 +7,13 @@
  * @module
  */
 
+/**
+ * A write whose file offset, buffer offset and length are multiples of this, from a buffer made by
+ * {@link Disk.newBuffer}, may go to the device without a copy in the page cache: several times faster
+ * when much is written. Other writes are as correct. Both kinds may meet in one file.
+ */
+export const DIRECT_BLOCK_BYTES = 4096;
+
 /** An open file. Only the disk that opened it knows what the numbers mean. */
 export interface DiskFile {
   readonly name: string;
@@ -42,6 +49,8 @@ export interface Disk {
   readonly backend: "io_uring" | "file" | "simulated";
   /** Why this backend and not the other, in one clause. */
   readonly reason: string;
+  /** Zeroed memory that suits direct writes (see {@link DIRECT_BLOCK_BYTES}). Collected like any other. */
+  newBuffer(lengthBytes: number): Uint8Array;
   /** Names and sizes of all files of the directory. */
   list(): Promise<{ name: string; sizeBytes: number }[]>;
   /** Opens for reading and writing. @throws {DiskError} `NotFound` unless `create`. */

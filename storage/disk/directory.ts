@@ -27,6 +27,8 @@ const ZEROES_BYTES = 1 << 20;
 export class OpenFile implements DiskFile {
   readonly name: string;
   readonly handle: number;
+  /** A second descriptor, for writes around the page cache; `null` where the file system has no such thing. */
+  readonly directFd: number | null;
   sizeBytes: number;
   /** Operations under way. A descriptor is not closed under them: its number would be given away again. */
   users = 0;
@@ -35,10 +37,11 @@ export class OpenFile implements DiskFile {
   /** Whether the directory entry was synced since this process opened the file. */
   entrySynced = false;
 
-  constructor(name: string, handle: number, sizeBytes: number) {
+  constructor(name: string, fds: { buffered: number; direct: number | null; sizeBytes: number }) {
     this.name = name;
-    this.handle = handle;
-    this.sizeBytes = sizeBytes;
+    this.handle = fds.buffered;
+    this.directFd = fds.direct;
+    this.sizeBytes = fds.sizeBytes;
   }
 }
 
@@ -109,12 +112,12 @@ export abstract class DirectoryDisk
   async open(name: string, options: { create: boolean }): Promise<DiskFile> {
     checkName(name);
     const { O_RDWR, O_CREAT } = fs.constants;
+    const path = this.#path(name);
     try {
-      const fd = await openDescriptor(
-        this.#path(name),
-        options.create ? O_RDWR | O_CREAT : O_RDWR,
-      );
-      const file = new OpenFile(name, fd, fs.fstatSync(fd).size);
+      const buffered = await openDescriptor(path, options.create ? O_RDWR | O_CREAT : O_RDWR);
+      const direct = await this.openDirect(path);
+      const sizeBytes = fs.fstatSync(buffered).size;
+      const file = new OpenFile(name, { buffered, direct, sizeBytes });
       this.#files.add(file);
       return file;
     } catch (error) {
@@ -155,6 +158,7 @@ export abstract class DirectoryDisk
     file.closed = true;
     this.#files.delete(file);
     if (file.users > 0) await new Promise<void>((resolve) => file.onIdle = resolve);
+    if (file.directFd !== null) fs.closeSync(file.directFd);
     await settle((done) => fs.close(file.handle, done));
   }
 
@@ -208,6 +212,11 @@ export abstract class DirectoryDisk
     for (const file of [...this.#files]) await this.closeFile(file);
     this.letGo();
     this.#lock.close();
+  }
+
+  /** A descriptor for direct writes, where the backend makes any. */
+  protected openDirect(_path: string): Promise<number | null> {
+    return Promise.resolve(null);
   }
 
   /** Called once, when no operation on a file is under way any more. */
@@ -265,7 +274,7 @@ export function settle(
   return new Promise((resolve, reject) => call((error) => error ? reject(error) : resolve()));
 }
 
-function openDescriptor(path: string, flags: number): Promise<number> {
+export function openDescriptor(path: string, flags: number): Promise<number> {
   return new Promise((resolve, reject) =>
     fs.open(path, flags, 0o644, (error, fd) => error ? reject(error) : resolve(fd))
   );

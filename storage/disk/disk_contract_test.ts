@@ -1,7 +1,13 @@
 /** What `world/disk.ts` promises, held against every disk that there is. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Disk, DiskError, type DiskFile, type DiskRead } from "../../world/mod.ts";
+import {
+  DIRECT_BLOCK_BYTES,
+  type Disk,
+  DiskError,
+  type DiskFile,
+  type DiskRead,
+} from "../../world/mod.ts";
 import { SeededRandom, SimClock, SimDrive } from "../../world/sim/mod.ts";
 import { openDisk } from "./mod.ts";
 
@@ -221,6 +227,34 @@ testDisks("does many random commits like a plain array of bytes", async (disk) =
       assert.deepEqual(await readAll(disk, file, model.length), model);
     }),
     { numRuns: 30 },
+  );
+});
+
+testDisks("mixes direct and other writes in one file", async (disk) => {
+  const file = await disk.open("a", { create: true });
+  const model = new Uint8Array(64 * 1024);
+  await disk.allocate(file, model.length);
+  const buffer = disk.newBuffer(4 * DIRECT_BLOCK_BYTES);
+  assert.deepEqual(buffer, new Uint8Array(4 * DIRECT_BLOCK_BYTES));
+  const blocks = fc.record({
+    block: fc.nat(11),
+    skip: fc.oneof(fc.constant(0), fc.nat(4095)),
+    count: fc.integer({ min: 1, max: 4 }),
+    cut: fc.oneof(fc.constant(0), fc.nat(4095)),
+    fill: fc.nat(255),
+    move: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(blocks, async ({ block, skip, count, cut, fill, move }) => {
+      const fileOffset = block * DIRECT_BLOCK_BYTES + skip;
+      const length = count * DIRECT_BLOCK_BYTES - cut;
+      const bufferOffset = move ? Math.min(buffer.length - length, 1) : 0;
+      buffer.fill(fill, bufferOffset, bufferOffset + length);
+      model.fill(fill, fileOffset, Math.min(model.length, fileOffset + length));
+      await disk.commit([{ file, fileOffset, buffer, bufferOffset, length }], [file]);
+      assert.deepEqual(await readAll(disk, file, model.length), model);
+    }),
+    { numRuns: 60 },
   );
 });
 

@@ -23,6 +23,10 @@ export class FileDisk extends DirectoryDisk implements Disk {
   override readonly backend = "file";
   #committing = false;
 
+  newBuffer(lengthBytes: number): Uint8Array {
+    return new Uint8Array(lengthBytes);
+  }
+
   async commit(writes: readonly DiskWrite[], syncs: readonly DiskFile[]): Promise<void> {
     assert(!this.#committing, "one commit is in flight at a time");
     acquire(writes, syncs);

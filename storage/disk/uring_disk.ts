@@ -4,15 +4,17 @@
  * @module
  */
 
-import { errnoName, type Job, type Ring, type Shim } from "../../ffi/mod.ts";
+import * as fs from "node:fs";
+import { errnoName, type Job, type JobFailure, type Ring, type Shim } from "../../ffi/mod.ts";
 import {
   assert,
+  DIRECT_BLOCK_BYTES,
   type Disk,
   type DiskFile,
   type DiskRead,
   type DiskWrite,
 } from "../../world/mod.ts";
-import { acquire, DirectoryDisk, type OpenFile, release } from "./directory.ts";
+import { acquire, DirectoryDisk, openDescriptor, type OpenFile, release } from "./directory.ts";
 import { diskError } from "./disk_errors.ts";
 
 /** Requests that the commit ring takes at once; a larger commit goes in several rounds of one call. */
@@ -21,6 +23,8 @@ export const COMMIT_RING_ENTRIES = 256;
 export const READ_RING_ENTRIES = 64;
 /** Batches of reads in flight at once; each holds one of the runtime's threads while it waits. */
 export const READ_RINGS_MAX = 4;
+
+const EINVAL = 22;
 
 interface Reader {
   ring: Ring;
@@ -44,6 +48,8 @@ export class UringDisk extends DirectoryDisk implements Disk {
   readonly #commitJob: Job;
   readonly #idleReaders: Reader[] = [];
   #readers = 0;
+  /** Until a direct write is refused. */
+  #direct = true;
   #waiting: WaitingReads[] = [];
   /** Keeps the buffers of the commit in flight referenced: the kernel reads from them. */
   #committing: readonly DiskWrite[] | null = null;
@@ -65,21 +71,26 @@ export class UringDisk extends DirectoryDisk implements Disk {
     this.#addReader(options.readRing);
   }
 
+  newBuffer(lengthBytes: number): Uint8Array {
+    return this.#shim.newAlignedBuffer(lengthBytes, DIRECT_BLOCK_BYTES);
+  }
+
   async commit(writes: readonly DiskWrite[], syncs: readonly DiskFile[]): Promise<void> {
     assert(this.#committing === null, "one commit is in flight at a time");
     acquire(writes, syncs);
-    const job = this.#commitJob;
     this.#committing = writes;
+    let failure: JobFailure | null;
     try {
-      job.clear();
-      for (const write of writes) job.addTransfer(write.file.handle, write);
-      for (const file of syncs) job.addSync(file.handle);
-      await this.#commitRing.commit(job);
+      failure = await this.#runCommit(writes, syncs);
+      if (failure?.op === "write" && failure.errno === EINVAL && this.#direct) {
+        // A file system that opens files for direct writes and then wants another alignment.
+        this.#direct = false;
+        failure = await this.#runCommit(writes, syncs);
+      }
     } finally {
       release(writes, syncs);
       this.#committing = null;
     }
-    const failure = job.failure();
     if (failure === null) return;
     const file = failure.op === "write" ? writes[failure.index]!.file : syncs[failure.index]!;
     throw diskError(errnoName(failure.errno), failure.op, file.name);
@@ -105,6 +116,30 @@ export class UringDisk extends DirectoryDisk implements Disk {
     if (result.ok) return;
     if (result.error !== "EOPNOTSUPP") throw diskError(result.error, "allocate", file.name);
     await super.reserve(file, sizeBytes);
+  }
+
+  protected override openDirect(path: string): Promise<number | null> {
+    return openDescriptor(path, fs.constants.O_RDWR | fs.constants.O_DIRECT).catch(() => null);
+  }
+
+  async #runCommit(
+    writes: readonly DiskWrite[],
+    syncs: readonly DiskFile[],
+  ): Promise<JobFailure | null> {
+    const job = this.#commitJob;
+    job.clear();
+    for (const write of writes) job.addTransfer(this.#descriptorFor(write, job), write);
+    for (const file of syncs) job.addSync(file.handle);
+    await this.#commitRing.commit(job);
+    return job.failure();
+  }
+
+  #descriptorFor(write: DiskWrite, job: Job): number {
+    const { handle, directFd } = write.file as OpenFile;
+    const isDirect = this.#direct && directFd !== null && write.length > 0 &&
+      write.fileOffset % DIRECT_BLOCK_BYTES === 0 && write.length % DIRECT_BLOCK_BYTES === 0 &&
+      (job.address(write.buffer) + write.bufferOffset) % DIRECT_BLOCK_BYTES === 0;
+    return isDirect ? directFd : handle;
   }
 
   #addReader(ring: Ring): void {

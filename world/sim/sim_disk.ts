@@ -313,6 +313,10 @@ class SimDisk implements Disk {
     this.#dead = true;
   }
 
+  newBuffer(lengthBytes: number): Uint8Array {
+    return new Uint8Array(lengthBytes);
+  }
+
   list(): Promise<{ name: string; sizeBytes: number }[]> {
     return this.#run(async () => {
       await this.#pass();
