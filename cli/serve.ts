@@ -1,0 +1,92 @@
+/**
+ * `walrus serve`: a node with the real world around it, from the first line to a clean stop.
+ *
+ * @module
+ */
+
+import type { Node } from "../server/mod.ts";
+import { startNode } from "../server/mod.ts";
+import { openDisk } from "../storage/disk/mod.ts";
+import { formatAddress, type Logger, type World } from "../world/mod.ts";
+import {
+  ConsoleLogger,
+  fileSink,
+  RealClock,
+  RealNetwork,
+  RealRandom,
+  stderrSink,
+} from "../world/real/mod.ts";
+import { EXIT, FailureError } from "./exit.ts";
+import type { ServePlan } from "./serve_options.ts";
+import { VERSION } from "./version.ts";
+
+/** Runs until a signal or a failure ends the node; the exit code. @throws what kept it from starting. */
+export async function serve(plan: ServePlan): Promise<number> {
+  const logger = openLogger(plan);
+  const disk = await openDisk({ directory: plan.dataDir, disableUring: plan.disableUring });
+  const world: World = {
+    clock: new RealClock(),
+    random: new RealRandom(),
+    network: new RealNetwork(),
+    disk,
+    logger,
+  };
+  try {
+    logger.log("info", `Walrus ${VERSION}, node ${plan.config.nodeId}`, {
+      dataDir: plan.dataDir,
+      backend: disk.backend,
+      because: disk.reason,
+    });
+    return await runNode(await startNode(plan.config, world), logger);
+  } finally {
+    await disk.close();
+  }
+}
+
+async function runNode(node: Node, logger: Logger): Promise<number> {
+  logger.log("info", "Ready", {
+    clients: formatAddress(node.clientAddress),
+    raft: formatAddress(node.raftAddress),
+  });
+  const signals = onStopSignals((signal) => {
+    logger.log("info", `Stopping (${signal}); once more to stop at once`);
+    node.stop();
+  });
+  try {
+    const failure = await node.stopped;
+    if (failure !== null) throw new FailureError(`The node stopped: ${failure.message}`);
+    logger.log("info", "Stopped");
+    return EXIT.ok;
+  } finally {
+    signals.dispose();
+  }
+}
+
+function openLogger(plan: ServePlan): Logger {
+  try {
+    const sink = plan.logFile === null ? stderrSink() : fileSink(plan.logFile);
+    return new ConsoleLogger({ threshold: plan.logThreshold, sink, clock: new RealClock() });
+  } catch (error) {
+    throw new FailureError(`Can't write the log file ${plan.logFile}: ${(error as Error).message}`);
+  }
+}
+
+/** The first signal stops with order, the second one at once. */
+function onStopSignals(stop: (signal: Deno.Signal) => void): { dispose(): void } {
+  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+  let isStopping = false;
+  const handlers = signals.map((signal) => {
+    const handler = () => {
+      if (isStopping) Deno.exit(EXIT.failure);
+      isStopping = true;
+      stop(signal);
+    };
+    Deno.addSignalListener(signal, handler);
+    return { signal, handler };
+  });
+  return {
+    dispose() {
+      for (const { signal, handler } of handlers) Deno.removeSignalListener(signal, handler);
+    },
+  };
+}

@@ -1,0 +1,179 @@
+/**
+ * The flags and environment variables of `walrus serve`, and the node configuration that they make.
+ *
+ * @module
+ */
+
+import { Command, InvalidArgumentError } from "commander";
+import { MAX_FRAME_BYTES_DEFAULT } from "../client/mod.ts";
+import { NODE_ID_MAX, type NodeConfig } from "../server/config.ts";
+import type { Durability } from "../storage/types.ts";
+import { type LogThreshold, parseLogThreshold } from "../world/real/mod.ts";
+import type { Address } from "../world/mod.ts";
+import { UsageError } from "./exit.ts";
+import { address, durability, host, integerBetween, port } from "./flag_values.ts";
+import { VERSION } from "./version.ts";
+
+const RAFT_PORT_DEFAULT = 6000;
+const CLIENT_PORT_DEFAULT = 8080;
+const REPLICATION_FACTOR_DEFAULT = 3;
+const REPLICATION_FACTOR_MAX = 7;
+const MAX_SEGMENT_ENTRIES_DEFAULT = 1_000_000;
+const MAX_SEGMENT_BYTES_DEFAULT = 1024 * 1024 * 1024;
+const MONITOR_CHECK_MS_DEFAULT = 10_000;
+/** Frames beyond this could not be stored in one piece. */
+const MAX_FRAME_BYTES_MAX = 256 * 1024 * 1024;
+const MAX_FRAME_BYTES_MIN = 1024;
+
+/** What the flags say, as the parser leaves it. */
+export interface ServeFlags {
+  nodeId: number;
+  dataDir: string;
+  raftPort: number;
+  raftHost: string;
+  raftAdvertiseHost?: string;
+  clientPort: number;
+  clientHost: string;
+  join?: Address;
+  replicationFactor: number;
+  fsync: Durability;
+  logFile?: string;
+  maxFrameBytes: number;
+}
+
+/** Reads an environment variable; `undefined` where it isn't set. */
+export type Environment = (name: string) => string | undefined;
+
+/** Everything about a process that `serve` runs, besides the node's own configuration. */
+export interface ServePlan {
+  config: NodeConfig;
+  dataDir: string;
+  disableUring: boolean;
+  logThreshold: LogThreshold;
+  logFile: string | null;
+}
+
+/** The command with its flags; the caller adds what it does. */
+export function makeServeCommand(): Command {
+  return new Command("serve")
+    .description("Run a node.")
+    .requiredOption(
+      "--node-id <n>",
+      "this node's number, unique in the cluster",
+      integerBetween(1, NODE_ID_MAX),
+    )
+    .option("--data-dir <path>", "where this node keeps its data", "./data")
+    .option("--raft-port <port>", "for other nodes", port, RAFT_PORT_DEFAULT)
+    .option("--raft-host <host>", "address to listen on for other nodes", host, "127.0.0.1")
+    .option(
+      "--raft-advertise-host <host>",
+      "host that others reach this node at (default: raft-host)",
+      host,
+    )
+    .option("--client-port <port>", "for clients", port, CLIENT_PORT_DEFAULT)
+    .option("--client-host <host>", "address to listen on for clients", host, "127.0.0.1")
+    .option("--join <host:port>", "raft address of any member of the cluster to join", address)
+    .option(
+      "--replication-factor <n>",
+      "wished replicas of a new segment",
+      integerBetween(1, REPLICATION_FACTOR_MAX),
+      REPLICATION_FACTOR_DEFAULT,
+    )
+    .option(
+      "--fsync <when>",
+      "acknowledge after each sync, after none, or sync every <n>ms",
+      durability,
+      "each",
+    )
+    .option("--log-file <path>", "write log lines there instead of stderr")
+    .option(
+      "--max-frame-bytes <n>",
+      "longest request that a client may send",
+      integerBetween(MAX_FRAME_BYTES_MIN, MAX_FRAME_BYTES_MAX),
+      MAX_FRAME_BYTES_DEFAULT,
+    )
+    .addHelpText(
+      "after",
+      `
+Environment:
+  WALRUS_MAX_SEGMENT_ENTRIES  entries that fill a segment (${MAX_SEGMENT_ENTRIES_DEFAULT})
+  WALRUS_MAX_SEGMENT_BYTES    payload bytes that fill a segment (${MAX_SEGMENT_BYTES_DEFAULT})
+  WALRUS_MONITOR_CHECK_MS     how often full segments are looked for (${MONITOR_CHECK_MS_DEFAULT})
+  WALRUS_DISABLE_IO_URING     set to 1: plain file calls instead of io_uring
+  WALRUS_LOG                  debug, info, warn or error (info)
+
+Examples:
+  walrus serve --node-id 1 --data-dir ./data/1
+  walrus serve --node-id 2 --data-dir ./data/2 --raft-port 6002 --client-port 8082 --join 127.0.0.1:6000`,
+    );
+}
+
+/** @throws {UsageError} for what the flags' own checks can't see, and for environment variables. */
+export function planServe(flags: ServeFlags, environment: Environment): ServePlan {
+  checkPorts(flags);
+  const raftAdvertiseHost = flags.raftAdvertiseHost ?? flags.raftHost;
+  return {
+    config: {
+      nodeId: flags.nodeId,
+      raft: { host: flags.raftHost, port: flags.raftPort },
+      raftAdvertiseHost,
+      client: { host: flags.clientHost, port: flags.clientPort },
+      join: flags.join ?? null,
+      replicationFactor: flags.replicationFactor,
+      durability: flags.fsync,
+      maxSegmentEntries: fromEnvironment(environment, "WALRUS_MAX_SEGMENT_ENTRIES") ??
+        MAX_SEGMENT_ENTRIES_DEFAULT,
+      maxSegmentBytes: fromEnvironment(environment, "WALRUS_MAX_SEGMENT_BYTES") ??
+        MAX_SEGMENT_BYTES_DEFAULT,
+      monitorCheckMs: fromEnvironment(environment, "WALRUS_MONITOR_CHECK_MS") ??
+        MONITOR_CHECK_MS_DEFAULT,
+      maxFrameBytes: flags.maxFrameBytes,
+      version: VERSION,
+    },
+    dataDir: flags.dataDir,
+    disableUring: isSwitchedOn(environment("WALRUS_DISABLE_IO_URING")),
+    logThreshold: logThreshold(environment),
+    logFile: flags.logFile ?? null,
+  };
+}
+
+function checkPorts(flags: ServeFlags): void {
+  const { raftPort, clientPort, join } = flags;
+  if (raftPort !== 0 && raftPort === clientPort && flags.raftHost === flags.clientHost) {
+    throw new UsageError(`--raft-port and --client-port are both ${raftPort}: they must differ.`);
+  }
+  const isItself = join !== undefined && join.port === raftPort &&
+    (join.host === flags.raftHost || join.host === flags.raftAdvertiseHost);
+  if (isItself) {
+    throw new UsageError(
+      `--join ${join.host}:${join.port} is this node's own raft address: name another node, ` +
+        `or leave --join out to start a new cluster.`,
+    );
+  }
+}
+
+function fromEnvironment(environment: Environment, name: string): number | undefined {
+  const text = environment(name);
+  if (text === undefined || text === "") return undefined;
+  try {
+    return integerBetween(1, Number.MAX_SAFE_INTEGER)(text);
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    throw new UsageError(`${name}=${text} is not usable. ${error.message}`);
+  }
+}
+
+function isSwitchedOn(text: string | undefined): boolean {
+  return text !== undefined && !["", "0", "false", "no", "off"].includes(text.toLowerCase());
+}
+
+/** `WALRUS_LOG` must be right; `RUST_LOG` may speak of other programs, and then says nothing to us. */
+function logThreshold(environment: Environment): LogThreshold {
+  const own = environment("WALRUS_LOG");
+  if (own !== undefined && own !== "") {
+    const threshold = parseLogThreshold(own);
+    if (threshold !== undefined) return threshold;
+    throw new UsageError(`WALRUS_LOG=${own} is not usable: set debug, info, warn or error.`);
+  }
+  return parseLogThreshold(environment("RUST_LOG") ?? "") ?? "info";
+}

@@ -1,0 +1,36 @@
+import { deepStrictEqual } from "node:assert/strict";
+import fc from "fast-check";
+import { readLines } from "./lines.ts";
+
+async function* cut(bytes: Uint8Array, sizes: readonly number[]): AsyncGenerator<Uint8Array> {
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    const end = at + sizes[i % sizes.length]!;
+    await Promise.resolve();
+    yield bytes.slice(at, end);
+    at = end;
+  }
+}
+
+async function linesOf(text: string, sizes: readonly number[] = [1000]): Promise<string[]> {
+  const lines = await Array.fromAsync(readLines(cut(new TextEncoder().encode(text), sizes)));
+  return lines.map((line) => new TextDecoder().decode(line));
+}
+
+Deno.test("readLines() keeps CRs, empty lines and a last line without a line feed", async () => {
+  deepStrictEqual(await linesOf("a\r\nb\n\nlast"), ["a\r", "b", "", "last"]);
+  deepStrictEqual(await linesOf("a\n"), ["a"]);
+  deepStrictEqual(await linesOf("\n"), [""]);
+  deepStrictEqual(await linesOf(""), []);
+});
+
+Deno.test("readLines() gives the same lines however the stream is cut", async () => {
+  await fc.assert(fc.asyncProperty(
+    fc.string({ unit: fc.constantFrom("a", "\n", "\r"), maxLength: 60 }),
+    fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 9 }),
+    async (text, sizes) => {
+      const wished = text.split("\n");
+      if (wished.at(-1) === "") wished.pop();
+      deepStrictEqual(await linesOf(text, sizes), wished);
+    },
+  ));
+});
