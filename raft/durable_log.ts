@@ -1,0 +1,422 @@
+/**
+ * A Raft node's state on disk: the log `raft/log` of storage, in which nothing is ever overwritten.
+ * Each `Persist` of the core is one append, so one frame: all of it or nothing survives a crash (a
+ * snapshot that is too large for one append goes before it in pieces, which mean nothing without the
+ * marker). All numbers are little-endian; u64 fields hold at most 2^53 − 1.
+ *
+ * | bytes | field of an entry record |
+ * | ----- | ----- |
+ * | 1 | 1 |
+ * | 1 | kind: 0 command, 1 noop, 2 config |
+ * | 8 | index: not above the last one's, it replaces that entry and all behind it |
+ * | 8 | term |
+ * | rest | data |
+ *
+ * | bytes | field of a hard state record |
+ * | ----- | ----- |
+ * | 1 | 2 |
+ * | 8 | term |
+ * | 4 | vote, 0 for none |
+ * | 8 | committed |
+ *
+ * | bytes | field of a snapshot piece |
+ * | ----- | ----- |
+ * | 1 | 3 |
+ * | 8 | index of the snapshot |
+ * | 8 | offset of this piece; 0 begins anew |
+ * | rest | data |
+ *
+ * | bytes | field of a snapshot marker: the pieces before it are a snapshot |
+ * | ----- | ----- |
+ * | 1 | 4 |
+ * | 1 | 1 when it came from a leader: all entries before this record are void |
+ * | 8 | index |
+ * | 8 | term |
+ * | 8 | total bytes |
+ * | 6 + 4 n | configuration (membership.ts) |
+ *
+ * After a snapshot the log's head is given back up to its first piece, or up to the first entry that is
+ * still wanted if that stands before it. A hard state record always follows a marker, so one is left.
+ *
+ * @module
+ */
+
+import { assert, type Clock, type Logger, type Timer } from "../world/mod.ts";
+import { DiskFullError, LogClosedError } from "../storage/errors.ts";
+import { type RecordBatch, RecordBatchBuilder, RecordReader } from "../storage/record_batch.ts";
+import type { Log, LogStore } from "../storage/types.ts";
+import { ByteReader, ByteWriter } from "./binary.ts";
+import type { RestoredState } from "./core_state.ts";
+import { MalformedError, RaftLogCorruptError } from "./errors.ts";
+import { readConfiguration, writeConfiguration } from "./membership.ts";
+import { ENTRY_KINDS } from "./message_codec.ts";
+import type { Entry, HardState, Persist, PersistSnapshot, Snapshot } from "./messages.ts";
+
+/** The log's name in the store. */
+export const RAFT_LOG_NAME = "raft/log";
+/** Bytes of a snapshot in one record, and about the largest append. */
+const SNAPSHOT_PIECE_BYTES = 512 * 1024;
+/** How long after a full disk the writes are tried again. */
+const FULL_DISK_RETRY_MS = 500;
+const READ_BYTES = 4 * 1024 * 1024;
+
+const RECORD_ENTRY = 1;
+const RECORD_HARD_STATE = 2;
+const RECORD_SNAPSHOT_PIECE = 3;
+const RECORD_SNAPSHOT_MARKER = 4;
+
+/** One `Persist` on its way to the disk. */
+interface Job {
+  /** Appended one after another; the last one is the `Persist` itself. */
+  readonly batches: readonly RecordBatch[];
+  readonly persist: Persist;
+  /** In which record of the last batch the first entry stands. */
+  readonly firstEntryRecord: number;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+export class DurableRaftLog {
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #builder = new RecordBatchBuilder(64 * 1024);
+  readonly #writer = new ByteWriter(64 * 1024);
+  /** Not durable yet, in order: kept so that they can be written again after a full disk. */
+  #jobs: Job[] = [];
+  #retry: Timer | null = null;
+  #closed = false;
+  /** Where each entry stands in the log: `#positions[i]` for entry `#firstIndex + i`. */
+  #positions: number[] = [];
+  #firstIndex = 1;
+
+  private constructor(log: Log, options: { clock: Clock; logger: Logger }) {
+    this.#log = log;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+  }
+
+  /**
+   * Opens what the store holds, or begins an empty one (`state: null`).
+   *
+   * @throws {RaftLogCorruptError} when what is there can't be trusted.
+   */
+  static async open(
+    store: LogStore,
+    options: { clock: Clock; logger: Logger },
+  ): Promise<{ log: DurableRaftLog; state: RestoredState | null }> {
+    const log = store.get(RAFT_LOG_NAME) ?? store.create(RAFT_LOG_NAME, { durability: "each" });
+    if (log.damage.length > 0 || !log.certain) {
+      throw new RaftLogCorruptError(
+        "The Raft log on disk is damaged, so this node may have forgotten a vote. Remove it from the " +
+          "cluster, empty its data directory and add it again.",
+      );
+    }
+    const durable = new DurableRaftLog(log, options);
+    return { log: durable, state: await durable.#recover() };
+  }
+
+  /** Records that are held on disk, for display. */
+  get records(): number {
+    return this.#log.endPosition - this.#log.startPosition;
+  }
+  get payloadBytes(): number {
+    return this.#log.payloadBytes;
+  }
+  /** Writes that are not durable yet. */
+  get pending(): number {
+    return this.#jobs.length;
+  }
+
+  /**
+   * Makes it durable, behind everything that was given before. A full disk is waited out; any other error
+   * is final.
+   *
+   * @throws {StoreFailedError | LogClosedError}
+   */
+  persist(persist: Persist): Promise<void> {
+    if (this.#closed) return Promise.reject(new LogClosedError("The Raft log is closed."));
+    return new Promise((resolve, reject) => {
+      const job = { ...this.#encode(persist), persist, resolve, reject };
+      this.#jobs.push(job);
+      if (this.#retry === null) this.#write(job);
+    });
+  }
+
+  /** What is not durable by now is left to its fate. */
+  close(): void {
+    this.#closed = true;
+    this.#retry?.cancel();
+    this.#fail(new LogClosedError("The Raft log was closed before the write was durable."));
+  }
+
+  #encode(persist: Persist): { batches: RecordBatch[]; firstEntryRecord: number } {
+    const batches: RecordBatch[] = [];
+    const builder = this.#builder;
+    builder.clear();
+    if (persist.snapshot !== null) {
+      for (const piece of this.#snapshotPieces(persist.snapshot.snapshot)) {
+        if (builder.lengthBytes > 0 && builder.lengthBytes + piece.length > SNAPSHOT_PIECE_BYTES) {
+          batches.push(builder.copy());
+          builder.clear();
+        }
+        builder.add(piece);
+      }
+      builder.add(this.#marker(persist.snapshot));
+    }
+    if (persist.hardState !== null) builder.add(this.#hardState(persist.hardState));
+    const firstEntryRecord = builder.count;
+    for (const entry of persist.entries) builder.add(this.#entry(entry));
+    batches.push(builder.copy());
+    return { batches, firstEntryRecord };
+  }
+
+  #write(job: Job): void {
+    const start = this.#log.endPosition;
+    // All in one turn: they are durable in order, and the last one is durable when all are.
+    const appends = job.batches.map((batch) => this.#log.append(batch));
+    const lastStart = start +
+      job.batches.slice(0, -1).reduce((sum, batch) => sum + batch.count, 0);
+    this.#notePositions(job, lastStart + job.firstEntryRecord);
+    Promise.all(appends).then(
+      () => this.#onDurable(job, start),
+      (error) => this.#onFailed(error),
+    );
+  }
+
+  #notePositions(job: Job, firstEntryPosition: number): void {
+    const { entries, snapshot } = job.persist;
+    if (snapshot?.installed) {
+      this.#positions = [];
+      this.#firstIndex = snapshot.snapshot.index + 1;
+    }
+    if (entries.length === 0) return;
+    if (this.#positions.length === 0) this.#firstIndex = entries[0]!.index;
+    this.#positions.length = entries[0]!.index - this.#firstIndex;
+    for (let i = 0; i < entries.length; i++) this.#positions.push(firstEntryPosition + i);
+  }
+
+  #onDurable(job: Job, start: number): void {
+    if (this.#closed) return;
+    assert(this.#jobs[0] === job, "writes become durable in order");
+    this.#jobs.shift();
+    if (job.persist.snapshot !== null) this.#trim(job.persist.snapshot, start);
+    job.resolve();
+  }
+
+  /** Only now that the snapshot is durable may go what it stands for. */
+  #trim(snapshot: PersistSnapshot, snapshotPosition: number): void {
+    const drop = Math.min(
+      Math.max(snapshot.keepFrom - this.#firstIndex, 0),
+      this.#positions.length,
+    );
+    this.#positions.splice(0, drop);
+    this.#firstIndex += drop;
+    const position = Math.min(snapshotPosition, this.#positions[0] ?? snapshotPosition);
+    if (position <= this.#log.startPosition) return;
+    this.#log.trimHead(position).catch((error) => {
+      this.#logger.log("warn", "raft log: could not give back space", { error: String(error) });
+    });
+  }
+
+  #onFailed(error: unknown): void {
+    if (this.#closed || this.#retry !== null) return;
+    if (!(error instanceof DiskFullError)) return this.#fail(error);
+    // The store has rejected everything that was not durable: all jobs, in order, are tried again.
+    this.#logger.log("warn", "raft log: the disk is full, trying again", {
+      retryMs: FULL_DISK_RETRY_MS,
+      waiting: this.#jobs.length,
+    });
+    this.#retry = this.#clock.after(FULL_DISK_RETRY_MS, () => {
+      this.#retry = null;
+      for (const job of [...this.#jobs]) this.#write(job);
+    });
+  }
+
+  #fail(error: unknown): void {
+    const jobs = this.#jobs;
+    this.#jobs = [];
+    this.#closed = true;
+    for (const job of jobs) job.reject(error);
+  }
+
+  *#snapshotPieces(snapshot: Snapshot): Generator<Uint8Array> {
+    const { data, index } = snapshot;
+    for (let offset = 0; offset === 0 || offset < data.length; offset += SNAPSHOT_PIECE_BYTES) {
+      const writer = this.#writer;
+      writer.clear();
+      writer.u8(RECORD_SNAPSHOT_PIECE);
+      writer.u64(index);
+      writer.u64(offset);
+      writer.raw(data.subarray(offset, offset + SNAPSHOT_PIECE_BYTES));
+      yield writer.bytes;
+    }
+  }
+
+  #marker({ snapshot, installed }: PersistSnapshot): Uint8Array {
+    const writer = this.#writer;
+    writer.clear();
+    writer.u8(RECORD_SNAPSHOT_MARKER);
+    writer.u8(installed ? 1 : 0);
+    writer.u64(snapshot.index);
+    writer.u64(snapshot.term);
+    writer.u64(snapshot.data.length);
+    writeConfiguration(writer, snapshot.config);
+    return writer.bytes;
+  }
+
+  #hardState(hardState: HardState): Uint8Array {
+    const writer = this.#writer;
+    writer.clear();
+    writer.u8(RECORD_HARD_STATE);
+    writer.u64(hardState.term);
+    writer.u32(hardState.vote);
+    writer.u64(hardState.committed);
+    return writer.bytes;
+  }
+
+  #entry(entry: Entry): Uint8Array {
+    const writer = this.#writer;
+    writer.clear();
+    writer.u8(RECORD_ENTRY);
+    writer.u8(ENTRY_KINDS.indexOf(entry.kind));
+    writer.u64(entry.index);
+    writer.u64(entry.term);
+    writer.raw(entry.data);
+    return writer.bytes;
+  }
+
+  async #recover(): Promise<RestoredState | null> {
+    const replay = new Replay();
+    let position = this.#log.startPosition;
+    if (position === this.#log.endPosition) return null;
+    while (position < this.#log.endPosition) {
+      const run = await this.#log.read(position, { maxBytes: READ_BYTES });
+      const records = new RecordReader(run.bytes);
+      position = run.firstPosition;
+      while (records.next()) {
+        try {
+          replay.onRecord(records.payload(), position);
+        } catch (error) {
+          if (!(error instanceof MalformedError)) throw error;
+          throw new RaftLogCorruptError(
+            `The Raft log's record ${position} is not understood: ${error.message}.`,
+          );
+        }
+        position++;
+      }
+    }
+    const state = replay.finish();
+    if (state !== null) {
+      this.#positions = replay.positions();
+      this.#firstIndex = replay.firstIndex;
+    }
+    return state;
+  }
+}
+
+/** Puts the state together from the records, in order. */
+class Replay {
+  #hardState: HardState | null = null;
+  #snapshot: Snapshot | null = null;
+  #entries: { entry: Entry; position: number }[] = [];
+  #pieces: { index: number; bytes: number; data: Uint8Array[] } | null = null;
+
+  get firstIndex(): number {
+    return this.#entries[0]?.entry.index ?? (this.#snapshot?.index ?? 0) + 1;
+  }
+
+  positions(): number[] {
+    return this.#entries.map(({ position }) => position);
+  }
+
+  /** @throws {MalformedError} */
+  onRecord(payload: Uint8Array, position: number): void {
+    const reader = new ByteReader(payload);
+    const type = reader.u8();
+    if (type === RECORD_ENTRY) this.#onEntry(reader, position);
+    else if (type === RECORD_HARD_STATE) {
+      this.#hardState = { term: reader.u64(), vote: reader.u32(), committed: reader.u64() };
+    } else if (type === RECORD_SNAPSHOT_PIECE) this.#onPiece(reader);
+    else if (type === RECORD_SNAPSHOT_MARKER) this.#onMarker(reader);
+    else throw new MalformedError(`record type ${type}`);
+  }
+
+  #onEntry(reader: ByteReader, position: number): void {
+    const kind = ENTRY_KINDS[reader.u8()];
+    if (kind === undefined) throw new MalformedError("entry of an unknown kind");
+    const index = reader.u64();
+    const term = reader.u64();
+    const data = reader.raw(reader.remaining).slice();
+    const first = this.#entries[0]?.entry.index;
+    // What it replaces goes. Before the first one that is left: all of them (their beginning was trimmed).
+    if (first !== undefined) {
+      this.#entries.length = Math.min(this.#entries.length, Math.max(0, index - first));
+    }
+    const last = this.#entries[this.#entries.length - 1]?.entry.index;
+    if (last !== undefined && index !== last + 1) {
+      throw new MalformedError(`entry ${index} behind entry ${last}`);
+    }
+    this.#entries.push({ entry: { index, term, kind, data }, position });
+  }
+
+  #onPiece(reader: ByteReader): void {
+    const index = reader.u64();
+    const offset = reader.u64();
+    const data = reader.raw(reader.remaining).slice();
+    if (offset === 0) this.#pieces = { index, bytes: 0, data: [] };
+    const pieces = this.#pieces;
+    // The rest of a snapshot whose beginning was trimmed: a later one follows.
+    if (pieces === null || pieces.index !== index || pieces.bytes !== offset) {
+      this.#pieces = null;
+      return;
+    }
+    pieces.data.push(data);
+    pieces.bytes += data.length;
+  }
+
+  #onMarker(reader: ByteReader): void {
+    const installed = reader.u8() === 1;
+    const index = reader.u64();
+    const term = reader.u64();
+    const totalBytes = reader.u64();
+    const config = readConfiguration(reader);
+    const pieces = this.#pieces;
+    this.#pieces = null;
+    if (installed) this.#entries = [];
+    if (pieces === null || pieces.index !== index || pieces.bytes !== totalBytes) {
+      // Trimmed in part: only good if a later one follows, which finish() sees.
+      this.#snapshot = null;
+      return;
+    }
+    const data = new Uint8Array(totalBytes);
+    let at = 0;
+    for (const piece of pieces.data) {
+      data.set(piece, at);
+      at += piece.length;
+    }
+    this.#snapshot = { index, term, config, data };
+  }
+
+  /** `null` when nothing was there. @throws {RaftLogCorruptError} when parts are missing. */
+  finish(): RestoredState | null {
+    const snapshot = this.#snapshot;
+    const base = snapshot?.index ?? 0;
+    this.#entries = this.#entries.filter(({ entry }) => entry.index > base);
+    const entries = this.#entries.map(({ entry }) => entry);
+    if (entries.length > 0 && entries[0]!.index !== base + 1) {
+      throw new RaftLogCorruptError(
+        `The Raft log begins at entry ${
+          entries[0]!.index
+        }, but its snapshot ends at ${base}. Remove ` +
+          "this node from the cluster, empty its data directory and add it again.",
+      );
+    }
+    if (this.#hardState === null) {
+      // Torn at the very first write.
+      if (entries.length === 0 && snapshot === null) return null;
+      throw new RaftLogCorruptError("The Raft log has entries but no term.");
+    }
+    return { hardState: this.#hardState, snapshot, entries };
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * What a Raft node refuses or cannot promise, as classes that callers can tell apart. The difference
+ * that matters to a caller is whether the command may still be committed: only
+ * {@link OutcomeUnknownError} leaves that open.
+ *
+ * @module
+ */
+
+/** This node is not the leader. The command was certainly not appended. */
+export class NotRaftLeaderError extends Error {
+  override readonly name = "NotRaftLeaderError";
+  constructor(
+    /** Who leads, as far as this node knows; ask there. `null` while an election runs. */
+    readonly leader: number | null,
+  ) {
+    super(
+      leader === null
+        ? "This node is not the Raft leader and knows of none; try again after the election."
+        : `This node is not the Raft leader; node ${leader} is. Send the request there.`,
+    );
+  }
+}
+
+/** Another leader's entry was committed in this command's place: it will never be applied. */
+export class ProposalDroppedError extends Error {
+  override readonly name = "ProposalDroppedError";
+}
+
+/** The command may or may not be committed, now or later: the wait ended first. */
+export class OutcomeUnknownError extends Error {
+  override readonly name = "OutcomeUnknownError";
+}
+
+/** A bound is reached (uncommitted bytes, waiting reads, a transfer under way). Nothing was appended. */
+export class BusyError extends Error {
+  override readonly name = "BusyError";
+}
+
+/** The command is longer than a Raft entry may be. Nothing was appended. */
+export class CommandTooLargeError extends Error {
+  override readonly name = "CommandTooLargeError";
+}
+
+/** The membership change makes no sense now; the message says why. Nothing was appended. */
+export class MembershipChangeError extends Error {
+  override readonly name = "MembershipChangeError";
+}
+
+/** A wait (read index, applied index, catch-up) did not end within its time. Harmless to repeat. */
+export class RaftTimeoutError extends Error {
+  override readonly name = "RaftTimeoutError";
+}
+
+/** The node was stopped or failed; the message says which. */
+export class RaftStoppedError extends Error {
+  override readonly name = "RaftStoppedError";
+}
+
+/** The Raft log on disk can't be used; the message says why and what to do. */
+export class RaftLogCorruptError extends Error {
+  override readonly name = "RaftLogCorruptError";
+}
+
+/** Bytes that are not what they should be: a message from the network, a record from the disk. */
+export class MalformedError extends Error {
+  override readonly name = "MalformedError";
+}

@@ -1,0 +1,570 @@
+/**
+ * The driver: gives the core its ticks and messages, does what its `Ready` says, and turns what comes
+ * out into promises. All decisions are the core's.
+ *
+ * @module
+ */
+
+import { assert, type Clock, type Logger, type Random, type Timer } from "../world/mod.ts";
+import type { LogStore } from "../storage/types.ts";
+import { bootstrapState, EMPTY_STATE, RaftCore } from "./core.ts";
+import { DurableRaftLog } from "./durable_log.ts";
+import {
+  BusyError,
+  CommandTooLargeError,
+  MalformedError,
+  MembershipChangeError,
+  NotRaftLeaderError,
+  OutcomeUnknownError,
+  RaftStoppedError,
+  RaftTimeoutError,
+} from "./errors.ts";
+import { type CoreLimits, MAX_COMMAND_BYTES, MAX_SNAPSHOT_BYTES } from "./limits.ts";
+import { isMember, isNodeId, type MembershipChange } from "./membership.ts";
+import { decodeMessage, encodeMessage } from "./message_codec.ts";
+import type { Entry, Message, Persist, Ready } from "./messages.ts";
+import { QuorumContact } from "./quorum_contact.ts";
+import { ReadQueue } from "./read_queue.ts";
+import { coreStatus, introspectCore, type RaftStatus } from "./status.ts";
+import { type Applied, AppliedWaiters, ConditionWaiters, ProposalWaiters } from "./waiting.ts";
+
+/** Proposals that wait for an answer on one node. */
+const MAX_WAITING_PROPOSALS = 100_000;
+/** Readers that wait on one node. */
+const MAX_WAITING_READS = 100_000;
+const DEFAULT_TICK_MS = 50;
+/** A snapshot is taken after so many applied entries … */
+const DEFAULT_SNAPSHOT_ENTRIES = 10_000;
+/** … or so many bytes of them, or as many as the last snapshot has, if that is more. */
+const DEFAULT_SNAPSHOT_BYTES = 4 * 1024 * 1024;
+
+/** What the group agrees on: a deterministic function of its commands. It must not throw. */
+export interface StateMachine {
+  /** Applies one committed command; the value is handed to the proposer on this node. */
+  apply(index: number, command: Uint8Array): unknown;
+  /** All of its state, at most 256 MiB. */
+  snapshot(): Uint8Array;
+  /** Becomes what `snapshot` described; an empty one is the state before the first command. */
+  restore(snapshot: Uint8Array): void;
+}
+
+export interface RaftOptions {
+  /** 1 to 4294967295. */
+  id: number;
+  /** Its log `raft/log` belongs to this node. */
+  store: LogStore;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  stateMachine: StateMachine;
+  /** Best effort; the message may be lost, doubled or late, but not changed. */
+  send(to: number, message: Uint8Array): void;
+  /** With an empty log: become the sole voter of a new group. Otherwise wait to be added. */
+  bootstrap?: boolean;
+  /** Milliseconds of a tick, 50 unless given; a leader is missed after 10 to 20 of them. */
+  tickMs?: number;
+  /** Entries between two snapshots. */
+  snapshotEntries?: number;
+  /** Bytes of entries between two snapshots. */
+  snapshotBytes?: number;
+  limits?: Partial<CoreLimits>;
+  /** After anything that `RaftStatus` shows has changed; not from within a call of this class. */
+  onStatus?(status: RaftStatus): void;
+}
+
+/** How long to wait, milliseconds. */
+export interface WaitOptions {
+  timeoutMs: number;
+}
+
+interface QueuedProposal {
+  readonly command: Uint8Array;
+  readonly deadlineMs: number;
+  resolve(applied: Applied): void;
+  reject(error: Error): void;
+}
+
+/** One member of a Raft group. Made by {@link RaftNode.open}. */
+export class RaftNode {
+  readonly #options: RaftOptions;
+  readonly #core: RaftCore;
+  readonly #durable: DurableRaftLog;
+  readonly #tickMs: number;
+  readonly #contact = new QuorumContact();
+  readonly #proposals = new ProposalWaiters();
+  readonly #conditions = new ConditionWaiters();
+  readonly #applied = new AppliedWaiters();
+  readonly #reads: ReadQueue;
+  #queue: QueuedProposal[] = [];
+  #timer: Timer | null = null;
+  #drainScheduled = false;
+  #stopped = false;
+  #failure: Error | null = null;
+  /** Settles when everything that was given to the disk is done; `null` when nothing is on its way. */
+  #lastWrite: Promise<void> | null = null;
+  #entriesSinceSnapshot = 0;
+  #bytesSinceSnapshot = 0;
+  #lastStatusKey = "";
+  #droppedMessages = 0;
+
+  private constructor(options: RaftOptions, core: RaftCore, durable: DurableRaftLog) {
+    this.#options = options;
+    this.#core = core;
+    this.#durable = durable;
+    this.#tickMs = options.tickMs ?? DEFAULT_TICK_MS;
+    this.#reads = new ReadQueue(options.random);
+  }
+
+  /**
+   * Opens a node with what its store holds. It works from then on: the state machine is restored and the
+   * known committed commands are applied soon after.
+   *
+   * @throws {RaftLogCorruptError | StoreFailedError}
+   */
+  static async open(options: RaftOptions): Promise<RaftNode> {
+    assert(isNodeId(options.id), `${options.id} is a node id`);
+    const { clock, logger, random, id } = options;
+    const { log, state } = await DurableRaftLog.open(options.store, { clock, logger });
+    let restored = state;
+    if (restored === null && options.bootstrap) {
+      restored = bootstrapState([id]);
+      await log.persist(firstPersist(restored));
+    }
+    restored ??= EMPTY_STATE;
+    const limits = options.limits ?? {};
+    const node = new RaftNode(options, new RaftCore({ id, random, restored, limits }), log);
+    node.#start();
+    return node;
+  }
+
+  #start(): void {
+    const { state } = this.#core;
+    if (state.snapshot !== null) this.#options.stateMachine.restore(state.snapshot.data);
+    this.#options.logger.log("info", "raft: open", {
+      term: state.term,
+      lastIndex: state.log.lastIndex,
+      snapshotIndex: state.snapshot?.index ?? 0,
+    });
+    // A sole voter has nobody to wait for.
+    if (state.config.voters.length === 1 && state.config.votersOutgoing.length === 0) {
+      this.#core.campaign();
+    }
+    this.#timer = this.#options.clock.after(this.#tickMs, this.#onTick);
+    this.#schedule();
+  }
+
+  /** How this node stands. */
+  get status(): RaftStatus {
+    return {
+      ...coreStatus(this.#core),
+      failure: this.#failure,
+      quorumContactMs: () => this.#contact.ageMs(this.#core, this.#options.clock.nowMs()),
+    };
+  }
+
+  /** Everything that it knows, as a value. */
+  introspect(): Record<string, unknown> {
+    return {
+      ...introspectCore(this.#core),
+      quorumContactMs: this.#contact.ageMs(this.#core, this.#options.clock.nowMs()),
+      waitingProposals: this.#proposals.size + this.#queue.length,
+      waitingReads: this.#reads.size + this.#applied.size,
+      droppedMessages: this.#droppedMessages,
+      disk: {
+        pendingWrites: this.#durable.pending,
+        records: this.#durable.records,
+        payloadBytes: this.#durable.payloadBytes,
+      },
+      failure: this.#failure && this.#failure.message,
+    };
+  }
+
+  /** One message from node `from`. What can't be understood is logged and dropped. */
+  step(from: number, bytes: Uint8Array): void {
+    if (this.#stopped) return;
+    let message: Message;
+    try {
+      message = decodeMessage(bytes);
+      if (message.from !== from) {
+        throw new MalformedError(`it says that it is from ${message.from}`);
+      }
+      if (message.to !== this.#options.id) throw new MalformedError(`it is for node ${message.to}`);
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      this.#droppedMessages++;
+      this.#options.logger.log("warn", "raft: message dropped", { from, reason: error.message });
+      return;
+    }
+    this.#guard(() => {
+      this.#core.step(message);
+      this.#contact.onMessage(this.#core, message, this.#options.clock.nowMs());
+    });
+    this.#schedule();
+  }
+
+  /**
+   * Has the group apply `command` (at most 1 MiB; don't change it afterwards). Resolves when it is applied
+   * on this node, with what the state machine returned.
+   *
+   * @throws {NotRaftLeaderError} certainly not appended
+   * @throws {ProposalDroppedError} certainly never committed
+   * @throws {OutcomeUnknownError} not known in time, or the node stopped
+   * @throws {BusyError | CommandTooLargeError} certainly not appended
+   */
+  propose(command: Uint8Array, options: WaitOptions): Promise<Applied> {
+    if (this.#stopped) return Promise.reject(this.#stoppedError());
+    if (this.#core.role !== "leader") {
+      return Promise.reject(new NotRaftLeaderError(this.#core.leader));
+    }
+    if (command.length > MAX_COMMAND_BYTES) {
+      return Promise.reject(
+        new CommandTooLargeError(
+          `A command of ${command.length} bytes; at most ${MAX_COMMAND_BYTES} are taken.`,
+        ),
+      );
+    }
+    if (this.#proposals.size + this.#queue.length >= MAX_WAITING_PROPOSALS) {
+      return Promise.reject(busy(`${MAX_WAITING_PROPOSALS} proposals wait already`));
+    }
+    return new Promise((resolve, reject) => {
+      const deadlineMs = this.#deadline(options);
+      this.#queue.push({ command, deadlineMs, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /**
+   * An index such that a state machine that has applied it knows everything that was acknowledged before
+   * this call; resolves when this node's has.
+   *
+   * @throws {RaftTimeoutError | BusyError | RaftStoppedError}
+   */
+  async readIndex(options: WaitOptions): Promise<number> {
+    if (this.#stopped) throw this.#stoppedError();
+    if (this.#reads.size >= MAX_WAITING_READS) {
+      throw busy(`${MAX_WAITING_READS} reads wait already`);
+    }
+    const deadlineMs = this.#deadline(options);
+    const index = await new Promise<number>((resolve, reject) => {
+      this.#reads.add({ resolve, reject, deadlineMs });
+      this.#schedule();
+    });
+    await this.#waitApplied(index, deadlineMs);
+    return index;
+  }
+
+  /** Resolves when this node has applied `index`. @throws {RaftTimeoutError | RaftStoppedError} */
+  waitApplied(index: number, options: WaitOptions): Promise<void> {
+    return this.#waitApplied(index, this.#deadline(options));
+  }
+
+  #waitApplied(index: number, deadlineMs: number): Promise<void> {
+    if (this.#stopped) return Promise.reject(this.#stoppedError());
+    if (this.#core.state.log.applied >= index) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#applied.add({ index, deadlineMs, resolve, reject });
+    });
+  }
+
+  /**
+   * On the leader: makes `id` a learner, if it is no member yet. Resolves when that is committed.
+   *
+   * @throws {NotRaftLeaderError | MembershipChangeError} nothing was appended
+   * @throws {RaftTimeoutError} it may still happen
+   */
+  addLearner(id: number, options: WaitOptions): Promise<void> {
+    return this.#changeMembership({ addLearners: [id] }, {
+      ...options,
+      isDone: () => isMember(this.#core.state.config, id),
+    });
+  }
+
+  /** On the leader: makes a learner a voter, once it has caught up. Throws like `addLearner`. */
+  promote(id: number, options: WaitOptions): Promise<void> {
+    return this.#changeMembership({ promote: [id] }, {
+      ...options,
+      isDone: () => this.#core.state.config.voters.includes(id),
+    });
+  }
+
+  /** On the leader: takes a node out, also itself; it steps down then. Throws like `addLearner`. */
+  removeNode(id: number, options: WaitOptions): Promise<void> {
+    return this.#changeMembership({ remove: [id] }, {
+      ...options,
+      isDone: () => !isMember(this.#core.state.config, id),
+    });
+  }
+
+  /**
+   * On the leader: lets `to` take over. Resolves when it has.
+   *
+   * @throws {NotRaftLeaderError | MembershipChangeError | RaftTimeoutError}
+   */
+  async transferLeadership(to: number, options: WaitOptions): Promise<void> {
+    this.#mustLead();
+    const { term } = this.#core;
+    const refusal = this.#core.transferLeadership(to);
+    if (refusal !== null) throw new MembershipChangeError(`Leadership stays: ${refusal}.`);
+    this.#schedule();
+    await this.#conditions.wait(() => {
+      if (this.#core.leader === to) return true;
+      if (this.#core.term === term && this.#core.state.transferee !== to) {
+        throw new RaftTimeoutError(`Node ${to} did not take over in time; leadership stays.`);
+      }
+      return false;
+    }, { deadlineMs: this.#deadline(options), what: `node ${to} takes over the leadership` });
+  }
+
+  async #changeMembership(
+    change: MembershipChange,
+    options: WaitOptions & { isDone: () => boolean },
+  ): Promise<void> {
+    this.#mustLead();
+    const deadlineMs = this.#deadline(options);
+    let proposed = false;
+    await this.#conditions.wait(() => {
+      const { state } = this.#core;
+      if (options.isDone()) {
+        return state.configs.index <= state.log.committed &&
+          state.config.votersOutgoing.length === 0;
+      }
+      if (proposed) return false;
+      if (state.role !== "leader") throw new NotRaftLeaderError(this.#core.leader);
+      const result = this.#core.changeMembership(change);
+      if (result.ok) {
+        proposed = true;
+        this.#schedule();
+      } else if (!result.mayRetry) {
+        throw new MembershipChangeError(`Membership stays as it is: ${result.reason}.`);
+      }
+      return false;
+    }, { deadlineMs, what: `membership change ${JSON.stringify(change)}` });
+  }
+
+  /** Ends all work; what waits is rejected. The store is not closed. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#shutDown(new RaftStoppedError("The Raft node was stopped."));
+    await this.#lastWrite?.catch(() => {});
+    this.#durable.close();
+  }
+
+  #shutDown(reason: Error): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    const unknown = new OutcomeUnknownError(
+      `${reason.message} The command may or may not be committed.`,
+    );
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const proposal of queue) proposal.reject(new NotRaftLeaderError(null));
+    this.#proposals.rejectAll(unknown);
+    this.#reads.rejectAll(reason);
+    this.#applied.rejectAll(reason);
+    this.#conditions.rejectAll(reason);
+  }
+
+  #stoppedError(): Error {
+    return new RaftStoppedError(
+      this.#failure
+        ? `The Raft node failed: ${this.#failure.message}`
+        : "The Raft node was stopped.",
+    );
+  }
+
+  #mustLead(): void {
+    if (this.#stopped) throw this.#stoppedError();
+    if (this.#core.role !== "leader") throw new NotRaftLeaderError(this.#core.leader);
+  }
+
+  #deadline(options: WaitOptions): number {
+    return this.#options.clock.nowMs() + options.timeoutMs;
+  }
+
+  #onTick = (): void => {
+    if (this.#stopped) return;
+    // Ticks that were missed while the process stood still are not made up for: what the leader sent
+    // meanwhile may be waiting in the sockets.
+    this.#timer = this.#options.clock.after(this.#tickMs, this.#onTick);
+    const nowMs = this.#options.clock.nowMs();
+    this.#guard(() => {
+      this.#core.tick();
+      this.#reads.tick(this.#core, nowMs);
+    });
+    this.#proposals.expire(nowMs);
+    this.#applied.expire(nowMs);
+    this.#conditions.expire(nowMs);
+    this.#drain();
+  };
+
+  /** Everything that comes in one turn of the event loop shares a `Ready`. */
+  #schedule(): void {
+    if (this.#drainScheduled || this.#stopped) return;
+    this.#drainScheduled = true;
+    this.#options.clock.soon(() => {
+      this.#drainScheduled = false;
+      this.#drain();
+    });
+  }
+
+  #drain(): void {
+    if (this.#stopped) return;
+    const nowMs = this.#options.clock.nowMs();
+    this.#guard(() => {
+      this.#proposeQueued();
+      this.#reads.ask(this.#core);
+      for (let ready = this.#core.takeReady(); ready !== null; ready = this.#core.takeReady()) {
+        this.#handle(ready);
+        this.#maybeCompact();
+      }
+      this.#contact.onProgress(this.#core, nowMs);
+      this.#reads.ask(this.#core);
+      this.#conditions.check();
+    });
+    this.#maybeReport();
+  }
+
+  #proposeQueued(): void {
+    if (this.#queue.length === 0) return;
+    const queue = this.#queue;
+    this.#queue = [];
+    const proposal = this.#core.propose(queue.map(({ command }) => command));
+    if (proposal.ok) {
+      queue.forEach(({ deadlineMs, resolve, reject }, i) =>
+        this.#proposals.add(proposal.firstIndex + i, {
+          term: proposal.term,
+          deadlineMs,
+          resolve,
+          reject,
+        })
+      );
+      return;
+    }
+    const error = proposal.reason === "notLeader"
+      ? new NotRaftLeaderError(this.#core.leader)
+      : busy(
+        proposal.reason === "transferring"
+          ? "leadership is being handed over"
+          : `${this.#core.state.uncommittedBytes} bytes wait for a majority`,
+      );
+    for (const { reject } of queue) reject(error);
+  }
+
+  #handle(ready: Ready): void {
+    for (const message of ready.messages) this.#send(message);
+    if (ready.persist !== null) this.#persist(ready.persist, ready.messagesWhenDurable);
+    else if (ready.messagesWhenDurable.length > 0) this.#sendWhenDurable(ready.messagesWhenDurable);
+    if (ready.install !== null) {
+      this.#options.stateMachine.restore(ready.install.data);
+      this.#proposals.onInstalled(ready.install.index);
+      this.#entriesSinceSnapshot = this.#bytesSinceSnapshot = 0;
+      this.#applied.onApplied(ready.install.index);
+    }
+    for (const entry of ready.committed) this.#apply(entry);
+    if (ready.committed.length > 0) this.#applied.onApplied(this.#core.state.log.applied);
+    for (const { requestId, index } of ready.reads) {
+      for (const reader of this.#reads.take(requestId)) reader.resolve(index);
+    }
+  }
+
+  #persist(persist: Persist, messages: readonly Message[]): void {
+    const write = this.#durable.persist(persist).then(() => {
+      if (this.#lastWrite === write) this.#lastWrite = null;
+      if (this.#stopped) return;
+      this.#guard(() => this.#core.onPersisted(persist.completion));
+      for (const message of messages) this.#send(message);
+      this.#schedule();
+    });
+    this.#lastWrite = write;
+    write.catch((error) => this.#fail(error));
+  }
+
+  /** Nothing new to write, but what they promise may still be on its way to the disk. */
+  #sendWhenDurable(messages: readonly Message[]): void {
+    const send = () => {
+      if (!this.#stopped) { for (const message of messages) this.#send(message); }
+    };
+    if (this.#lastWrite === null) send();
+    else this.#lastWrite.then(send, () => {});
+  }
+
+  #send(message: Message): void {
+    try {
+      this.#options.send(message.to, encodeMessage(message));
+    } catch (error) {
+      this.#options.logger.log("warn", "raft: could not send", {
+        to: message.to,
+        error: String(error),
+      });
+    }
+  }
+
+  #apply(entry: Entry): void {
+    const result = entry.kind === "command"
+      ? this.#options.stateMachine.apply(entry.index, entry.data)
+      : undefined;
+    this.#entriesSinceSnapshot++;
+    this.#bytesSinceSnapshot += entry.data.length;
+    this.#proposals.onApplied(entry, result);
+  }
+
+  #maybeCompact(): void {
+    const { snapshotEntries = DEFAULT_SNAPSHOT_ENTRIES, snapshotBytes = DEFAULT_SNAPSHOT_BYTES } =
+      this.#options;
+    const lastBytes = this.#core.state.snapshot?.data.length ?? 0;
+    if (
+      this.#entriesSinceSnapshot < snapshotEntries &&
+      this.#bytesSinceSnapshot < Math.max(snapshotBytes, lastBytes)
+    ) return;
+    this.#entriesSinceSnapshot = this.#bytesSinceSnapshot = 0;
+    const data = this.#options.stateMachine.snapshot();
+    assert(data.length <= MAX_SNAPSHOT_BYTES, "the state machine's snapshot is small enough");
+    this.#core.compact(this.#core.state.log.applied, data);
+  }
+
+  /** An error in here is one of the program: better no node than a wrong one. */
+  #guard(work: () => void): void {
+    try {
+      if (!this.#stopped) work();
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== null || this.#stopped) return;
+    this.#failure = error;
+    this.#options.logger.log("error", "raft: stopped by an error", { error: error.message });
+    this.#shutDown(this.#stoppedError());
+    this.#durable.close();
+    this.#maybeReport();
+  }
+
+  #maybeReport(): void {
+    const { onStatus } = this.#options;
+    if (onStatus === undefined) return;
+    const { state } = this.#core;
+    const key = `${state.role} ${state.term} ${state.leader} ${state.configs.index} ` +
+      `${state.log.committed} ${state.log.applied} ${this.#failure !== null}`;
+    if (key === this.#lastStatusKey) return;
+    this.#lastStatusKey = key;
+    onStatus(this.status);
+  }
+}
+
+function busy(why: string): BusyError {
+  return new BusyError(`Raft takes no more now: ${why}. Try again later.`);
+}
+
+/** The bootstrap state as the first write. */
+function firstPersist(
+  state: { hardState: Persist["hardState"]; entries: readonly Entry[] },
+): Persist {
+  const last = state.entries[state.entries.length - 1]!;
+  return {
+    hardState: state.hardState,
+    entries: state.entries,
+    snapshot: null,
+    completion: { term: last.term, index: last.index, indexTerm: last.term },
+  };
+}
