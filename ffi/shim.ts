@@ -9,7 +9,7 @@ import { assert } from "../world/mod.ts";
 import { buildShim } from "./build.ts";
 import { Job } from "./job.ts";
 
-const SHIM_ABI = 1;
+const SHIM_ABI = 2;
 
 const SYMBOLS = {
   walrus_abi: { parameters: [], result: "u32" },
@@ -21,6 +21,7 @@ const SYMBOLS = {
     nonblocking: true,
   },
   walrus_read: { parameters: ["pointer", "buffer", "u32"], result: "void", nonblocking: true },
+  walrus_read_cached: { parameters: ["buffer", "u32"], result: "u32" },
   walrus_fallocate: { parameters: ["i32", "f64", "f64"], result: "i32", nonblocking: true },
   walrus_crc32c: { parameters: ["buffer", "u32", "u32", "u32"], result: "u32" },
   walrus_crc32c_software: { parameters: ["buffer", "u32", "u32", "u32"], result: "u32" },
@@ -125,6 +126,14 @@ export class Shim {
   /** An empty job for this shim's rings. */
   newJob(capacity?: number): Job {
     return new Job((buffer) => this.#addressOf(buffer), capacity);
+  }
+
+  /**
+   * Does the job's reads on this thread as far as the page cache has all their bytes: true if all are done.
+   * Where it is false, give the same job to a ring after filling it again.
+   */
+  readCached(job: Job): boolean {
+    return this.#library.symbols.walrus_read_cached(job.doubles, job.transfers) === job.transfers;
   }
 
   /** Zeroed memory that starts at a multiple of `alignmentBytes`, collected like any other. */
