@@ -58,7 +58,7 @@ const NAMED_ESCAPES: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": 
 
 function escapeControls(text: string): string {
   return text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
     (unit) => NAMED_ESCAPES[unit] ?? (unit < "\u0080" ? hex(unit.charCodeAt(0)) : unicode(unit)),
   );
 }
