@@ -22,7 +22,10 @@ import { MalformedError } from "./codec.ts";
 export const FRAME_HEADER_BYTES = 12;
 /** What the length field counts besides the body. */
 const LENGTH_OVERHEAD_BYTES = FRAME_HEADER_BYTES - 4;
-/** Largest body: the largest client frame (16 MiB by default) and room for what a message adds. */
+/**
+ * Largest body unless a node is told otherwise: the default largest client frame, 16 MiB, and room for what
+ * a message adds.
+ */
 export const MAX_BODY_BYTES = 17 * 1024 * 1024;
 /** What a reader has at first. */
 export const READ_BUFFER_BYTES = 256 * 1024;
@@ -62,7 +65,7 @@ export function writeFrame(
 ): number {
   const { header, body } = frame;
   const { view, at } = into;
-  assert(body.length <= MAX_BODY_BYTES, `a body has at most ${MAX_BODY_BYTES} bytes`);
+  assert(at + FRAME_HEADER_BYTES + body.length <= into.bytes.length, "there is room for the frame");
   assert(header.method >= 0 && header.method <= 0xff, `method ${header.method} is one byte`);
   view.setUint32(at, LENGTH_OVERHEAD_BYTES + body.length, true);
   view.setUint8(at + 4, header.kind);
@@ -98,14 +101,14 @@ export class FrameReader {
   #end = 0;
   /** Length of the incomplete frame at `#start` once its length field is here, else 0. */
   #wantBytes = 0;
-  #maxBodyBytes: number;
+  readonly maxBodyBytes: number;
   readonly #retainBytes: number;
 
   constructor(options: { bufferBytes: number; maxBodyBytes: number }) {
     this.#retainBytes = options.bufferBytes * RETAINED_BUFFERS;
     this.#bytes = new Uint8Array(options.bufferBytes);
     this.#view = new DataView(this.#bytes.buffer);
-    this.#maxBodyBytes = options.maxBodyBytes;
+    this.maxBodyBytes = options.maxBodyBytes;
   }
 
   /** Where the next read goes; never empty. Bodies given out before are not valid any more. */
@@ -139,10 +142,10 @@ export class FrameReader {
     const at = this.#start;
     if (this.#end - at < 4) return false;
     const length = this.#view.getUint32(at, true);
-    if (length < LENGTH_OVERHEAD_BYTES || length - LENGTH_OVERHEAD_BYTES > this.#maxBodyBytes) {
+    if (length < LENGTH_OVERHEAD_BYTES || length - LENGTH_OVERHEAD_BYTES > this.maxBodyBytes) {
       throw new MalformedError(
         `A frame says it has ${length} bytes; possible are ${LENGTH_OVERHEAD_BYTES} to ` +
-          `${LENGTH_OVERHEAD_BYTES + this.#maxBodyBytes}.`,
+          `${LENGTH_OVERHEAD_BYTES + this.maxBodyBytes}.`,
       );
     }
     const frameBytes = 4 + length;

@@ -4,19 +4,19 @@
  * @module
  */
 
-import { assert, type Connection } from "../../world/mod.ts";
-import { FRAME_HEADER_BYTES, type FrameHeader, MAX_BODY_BYTES, writeFrame } from "./frame.ts";
+import type { Connection } from "../../world/mod.ts";
+import { FRAME_HEADER_BYTES, type FrameHeader, writeFrame } from "./frame.ts";
 
-/** Bytes of frames that may wait for one connection. */
-export const MAX_OUTGOING_BYTES = 64 * 1024 * 1024;
+/** Bytes of frames that may wait for one connection, where bodies have the usual bound. */
+const MAX_OUTGOING_BYTES = 64 * 1024 * 1024;
 const FIRST_BUFFER_BYTES = 64 * 1024;
 /** A buffer that grew beyond this is not kept. */
 const RETAINED_BUFFER_BYTES = 2 * 1024 * 1024;
 
-assert(
-  MAX_OUTGOING_BYTES >= 2 * (MAX_BODY_BYTES + FRAME_HEADER_BYTES),
-  "large frames can be queued",
-);
+/** Bytes of frames that may wait for one connection: at least two of the largest. */
+export function outgoingBytesMax(maxBodyBytes: number): number {
+  return Math.max(MAX_OUTGOING_BYTES, 2 * (maxBodyBytes + FRAME_HEADER_BYTES));
+}
 
 interface Buffer {
   bytes: Uint8Array;
@@ -30,6 +30,7 @@ interface Buffer {
  */
 export class FrameQueue {
   readonly #connection: Connection;
+  readonly #maxBytes: number;
   readonly #onBroken: (error: unknown) => void;
   #filling = makeBuffer(FIRST_BUFFER_BYTES);
   #writing = makeBuffer(FIRST_BUFFER_BYTES);
@@ -37,9 +38,13 @@ export class FrameQueue {
   #isClosed = false;
   #drainWaiters: { belowBytes: number; resolve: () => void }[] = [];
 
-  constructor(connection: Connection, onBroken: (error: unknown) => void) {
+  constructor(
+    connection: Connection,
+    options: { maxBytes: number; onBroken: (error: unknown) => void },
+  ) {
     this.#connection = connection;
-    this.#onBroken = onBroken;
+    this.#maxBytes = options.maxBytes;
+    this.#onBroken = options.onBroken;
   }
 
   /** Bytes that wait or are being written. */
@@ -50,7 +55,7 @@ export class FrameQueue {
   /** Copies the frame; false when it would exceed the bound or the connection is closed. */
   push(header: FrameHeader, body: Uint8Array): boolean {
     const frameBytes = FRAME_HEADER_BYTES + body.length;
-    if (this.#isClosed || this.queuedBytes + frameBytes > MAX_OUTGOING_BYTES) return false;
+    if (this.#isClosed || this.queuedBytes + frameBytes > this.#maxBytes) return false;
     this.#reserve(frameBytes);
     this.#filling.at = writeFrame(this.#filling, { header, body });
     if (!this.#isBusy) {

@@ -16,7 +16,7 @@ import {
   type Timer,
 } from "../../world/mod.ts";
 import { OverloadedError, PeerUnavailableError } from "./errors.ts";
-import type { FrameReader } from "./frame.ts";
+import { type FrameReader, MAX_BODY_BYTES } from "./frame.ts";
 import {
   type Admission,
   type Admit,
@@ -24,7 +24,7 @@ import {
   type Hello,
   type NodeIdentity,
 } from "./handshake.ts";
-import { MAX_OUTGOING_BYTES } from "./frame_queue.ts";
+import { outgoingBytesMax } from "./frame_queue.ts";
 import { RpcConnection } from "./rpc_connection.ts";
 import { beginSession } from "./session.ts";
 
@@ -33,9 +33,8 @@ export const CONNECT_TIMEOUT_MS = 2000;
 /** Pause after the first failed attempt; it doubles, and half of it is random. */
 const BACKOFF_MS_MIN = 50;
 const BACKOFF_MS_MAX = 2000;
-/** Calls and bytes that may wait for an attempt to succeed. */
+/** Calls that may wait for an attempt to succeed; for their bytes see `outgoingBytesMax`. */
 const MAX_WAITING_CALLS = 1024;
-const MAX_WAITING_BYTES = MAX_OUTGOING_BYTES;
 
 /** What all links of a node share. */
 export interface LinkOptions {
@@ -48,6 +47,8 @@ export interface LinkOptions {
   admit: Admit;
   /** A sign of life from this peer. */
   onHeard: (nodeId: number) => void;
+  /** Largest body of a message; all nodes of a cluster need the same. */
+  maxBodyBytes?: number | undefined;
 }
 
 interface WaitingCall {
@@ -143,6 +144,7 @@ export class PeerLink {
         self: self(),
         admit: (hello, side) => this.#admit(hello, () => admit(hello, side)),
         timeoutMs: CONNECT_TIMEOUT_MS,
+        maxBodyBytes: this.#options.maxBodyBytes,
         purpose: "stream",
       });
       if (this.#isStopped) {
@@ -214,10 +216,10 @@ export class PeerLink {
   }
 
   #wait(call: Omit<WaitingCall, "timer" | "deadlineMs" | "resolve" | "reject">, timeoutMs: number) {
-    const { clock } = this.#options;
+    const { clock, maxBodyBytes = MAX_BODY_BYTES } = this.#options;
     if (
       this.#waiting.length >= MAX_WAITING_CALLS ||
-      this.#waitingBytes + call.body.length > MAX_WAITING_BYTES
+      this.#waitingBytes + call.body.length > outgoingBytesMax(maxBodyBytes)
     ) {
       return Promise.reject(
         new OverloadedError(

@@ -113,6 +113,7 @@ export class Peers {
         self: self(),
         admit,
         timeoutMs: Math.min(timeLeft(), CONNECT_TIMEOUT_MS),
+        maxBodyBytes: this.#options.maxBodyBytes,
         purpose: "visit",
       });
       const rpc = new RpcConnection(connection, reader, {

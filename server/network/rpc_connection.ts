@@ -14,9 +14,9 @@ import {
   RpcCode,
   RpcRefusal,
 } from "./errors.ts";
-import { FrameKind, type FrameReader, MAX_BODY_BYTES } from "./frame.ts";
+import { FrameKind, type FrameReader } from "./frame.ts";
 import { decodeRefusal } from "./handshake.ts";
-import { FrameQueue } from "./frame_queue.ts";
+import { FrameQueue, outgoingBytesMax } from "./frame_queue.ts";
 
 /** Calls of one connection that may be with the handler at once. */
 export const MAX_CALLS_HANDLED = 16 * 1024;
@@ -62,6 +62,7 @@ export class RpcConnection {
   readonly #queue: FrameQueue;
   readonly #reader: FrameReader;
   readonly #errorWriter = new BodyWriter();
+  readonly #maxBodyBytes: number;
   #handled = 0;
   #isClosed = false;
   #pingTimer: Timer | null = null;
@@ -73,9 +74,13 @@ export class RpcConnection {
     this.remote = connection.remote;
     this.#connection = connection;
     this.#reader = reader;
+    this.#maxBodyBytes = reader.maxBodyBytes;
     this.#options = options;
     this.#calls = new CallTable(options.clock, connection.remote);
-    this.#queue = new FrameQueue(connection, (error) => this.close(textOf(error)));
+    this.#queue = new FrameQueue(connection, {
+      maxBytes: outgoingBytesMax(reader.maxBodyBytes),
+      onBroken: (error) => this.close(textOf(error)),
+    });
     this.#lastHeardMs = this.#lastTickMs = options.clock.nowMs();
   }
 
@@ -141,9 +146,9 @@ export class RpcConnection {
   }
 
   #tooLarge(body: Uint8Array): OverloadedError | undefined {
-    if (body.length <= MAX_BODY_BYTES) return undefined;
+    if (body.length <= this.#maxBodyBytes) return undefined;
     return new OverloadedError(
-      `A message of ${body.length} bytes is over the limit of ${MAX_BODY_BYTES}: split it.`,
+      `A message of ${body.length} bytes is over the limit of ${this.#maxBodyBytes}: split it.`,
     );
   }
 
@@ -255,8 +260,9 @@ export class RpcConnection {
 
   #answer(callId: number, body: Uint8Array): void {
     if (this.#isClosed) return;
-    if (body.length > MAX_BODY_BYTES) {
-      const message = `The answer has ${body.length} bytes, over the limit of ${MAX_BODY_BYTES}.`;
+    if (body.length > this.#maxBodyBytes) {
+      const message =
+        `The answer has ${body.length} bytes, over the limit of ${this.#maxBodyBytes}.`;
       return this.#answerError(callId, new RpcRefusal(RpcCode.internal, message));
     }
     if (!this.#push(FrameKind.response, { method: 0, callId, body })) this.#closeOverfull();

@@ -52,6 +52,8 @@ export interface RpcServerOptions {
   handler: RpcHandler;
   /** A node was heard: goes to `Peers.onHeard`. */
   onHeard: (nodeId: number) => void;
+  /** Largest body of a message; all nodes of a cluster need the same. */
+  maxBodyBytes?: number | undefined;
   /** A handler failed with something else than a refusal; the node decides whether it can go on. */
   onHandlerFailed?: (error: unknown, method: number) => void;
 }
@@ -134,6 +136,7 @@ export class RpcServer {
         self: self(),
         admit,
         timeoutMs: HANDSHAKE_TIMEOUT_MS,
+        maxBodyBytes: this.#options.maxBodyBytes,
       });
       if (this.#isClosed) return connection.close();
       this.#adopt(connection, session);

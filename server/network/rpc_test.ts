@@ -94,6 +94,15 @@ testBoth("Peers.call() carries bodies of the largest size", () => ({}), async (w
   await assert.rejects(node.peers.call(2, 1, tooLarge, soon), /over the limit/);
 });
 
+testBoth("RpcServer ends a connection that sends more than its limit", () => ({
+  maxBodyBytes: 1000,
+}), async (world, [node]) => {
+  const call = (lengthBytes: number) =>
+    world.settle(node.peers.call(2, 1, new Uint8Array(lengthBytes), soon));
+  assert.equal((await call(1000)).length, 1000);
+  await assert.rejects(call(1001), ConnectionLostError);
+});
+
 testBoth("RpcRefusal of a handler arrives as RemoteError, thrown or rejected", () => ({
   handler: (_from, method) => {
     const refusal = new RpcRefusal(20 + method, "not the leader", Uint8Array.of(1, 2, 3));

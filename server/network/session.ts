@@ -35,6 +35,8 @@ export interface SessionOptions {
   admit: Admit;
   /** The handshake must be over by then. */
   timeoutMs: number;
+  /** Largest body of a message; {@link MAX_BODY_BYTES} unless given. */
+  maxBodyBytes?: number | undefined;
 }
 
 /** Both sides know each other; `reader` holds what came behind the handshake. */
@@ -98,7 +100,7 @@ async function admitOrRefuse(
   }
   const reader = parts.reader.upgraded({
     bufferBytes: READ_BUFFER_BYTES,
-    maxBodyBytes: MAX_BODY_BYTES,
+    maxBodyBytes: parts.options.maxBodyBytes ?? MAX_BODY_BYTES,
   });
   return { hello, reader };
 }

@@ -88,6 +88,7 @@ export interface TestNodeOptions {
   admit?: Admit;
   clusterId?: string;
   port?: number;
+  maxBodyBytes?: number;
 }
 
 /** Starts a node that echoes, unless told otherwise. */
@@ -113,6 +114,7 @@ export async function startNode(
     logger: silentLogger,
     self: () => identity,
     admit: options.admit ?? (() => ({ ok: true })),
+    maxBodyBytes: options.maxBodyBytes,
   };
   const peers = new Peers(shared);
   const server = await RpcServer.listen({

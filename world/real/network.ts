@@ -1,5 +1,5 @@
 /**
- * TCP.
+ * Byte streams over this machine's TCP.
  *
  * @module
  */
