@@ -65,14 +65,19 @@ const WAITING_MAX_DEFAULT = 65_536;
  * `ClientClosedError`; all of them, and only them, leave nothing behind.
  *
  * @example
- * ```ts ignore
- * import { WalrusClient } from "./client/mod.ts";
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { WalrusClient } from "./mod.ts";
+ * import { startStandIn } from "./testing/stand_in.ts";
  *
- * const client = await WalrusClient.connect("127.0.0.1:9091,127.0.0.1:9092");
+ * // Any node of a cluster: "127.0.0.1:9091,127.0.0.1:9092". Here one in this process stands in for it.
+ * await using node = await startStandIn();
+ *
+ * const client = await WalrusClient.connect(node.address);
  * await client.register("logs");
  * await Promise.all([client.put("logs", "first"), client.put("logs", "second")]);
- * const message = await client.get("logs"); // Uint8Array, or null when there is nothing to read
- * console.log(new TextDecoder().decode(message!)); // first
+ * const message = await client.get("logs"); // a Uint8Array, or null when there is nothing to read
+ * strictEqual(new TextDecoder().decode(message!), "first");
  * await client.close();
  * ```
  */

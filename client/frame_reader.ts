@@ -25,15 +25,23 @@ export type FrameStatus = "frame" | "more" | "impossible";
 /**
  * Owns one read buffer of a connection. The loop is:
  *
- * ```ts ignore
- * while (true) {
- *   const count = await connection.read(reader.space());
- *   if (count === null) break; // reader.isMidFrame tells whether the stream was cut within a frame
- *   reader.filled(count);
+ * ```ts
+ * import { deepStrictEqual } from "node:assert/strict";
+ * import { FrameReader } from "./wire.ts";
+ *
+ * const reads = [Uint8Array.of(2, 0, 0), Uint8Array.of(0, 7, 8, 1, 0, 0, 0, 9)]; // from a socket
+ * const reader = new FrameReader();
+ * const frames: number[][] = [];
+ * for (const read of reads) {
+ *   reader.space().set(read); // a socket reads to there by itself
+ *   reader.filled(read.length);
  *   let status;
- *   while ((status = reader.next()) === "frame") handle(reader.bytes, reader.start, reader.end);
+ *   while ((status = reader.next()) === "frame") {
+ *     frames.push([...reader.bytes.subarray(reader.start, reader.end)]);
+ *   }
  *   if (status === "impossible") break; // reader.announcedBytes says what was asked for
  * }
+ * deepStrictEqual(frames, [[7, 8], [9]]);
  * ```
  *
  * The buffer grows with the bytes that really arrived, never with the length that was announced.

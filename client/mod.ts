@@ -11,3 +11,5 @@ export * from "./client.ts";
 export * from "./errors.ts";
 export * from "./node_network.ts";
 export * from "./wire.ts";
+export type { Clock, Timer } from "../world/clock.ts";
+export type { Address, Connection, Listener, Network } from "../world/network.ts";

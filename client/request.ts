@@ -44,6 +44,18 @@ export class Request {
 /**
  * Parses the frame content `bytes[start, end)` into `into`, and returns its kind. Any bytes may stand
  * there: what is no request becomes `"error"` with a message for the client.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { parseRequest, Request } from "./wire.ts";
+ *
+ * const bytes = new TextEncoder().encode("PUT logs hello world");
+ * const request = new Request();
+ * strictEqual(parseRequest(bytes, 0, bytes.length, request), "PUT");
+ * const payload = bytes.subarray(request.payloadStart, request.payloadEnd);
+ * strictEqual(new TextDecoder().decode(payload), "hello world");
+ * ```
  */
 export function parseRequest(
   bytes: Uint8Array,
