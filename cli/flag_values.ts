@@ -24,7 +24,7 @@ export const port: (text: string) => number = integerBetween(0, 65_535);
 /** A host name or address, without port. */
 export function host(text: string): string {
   if (/^[A-Za-z0-9._-]+$/.test(text)) return text;
-  const ipv6 = /^\[?([0-9A-Fa-f:.]*:[0-9A-Fa-f:.%]*)\]?$/.exec(text);
+  const ipv6 = /^\[?([0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Za-z:.%]*)\]?$/.exec(text);
   if (ipv6) return ipv6[1]!;
   throw new InvalidArgumentError("It must be a host name or an IP address, without a port.");
 }

@@ -1,0 +1,80 @@
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { startStandIn } from "../client/testing/stand_in.ts";
+import { runProgram } from "./program.ts";
+import { type Output, painterFor } from "./terminal.ts";
+
+/** Runs a command line and keeps what it prints. */
+async function run(...args: string[]): Promise<{ code: number; out: string; error: string }> {
+  const said = { out: "", error: "" };
+  const output: Output = {
+    out: (text) => void (said.out += text),
+    outBytes: (bytes) => void (said.out += new TextDecoder().decode(bytes)),
+    error: (text) => void (said.error += text),
+    paint: painterFor(false),
+    paintError: painterFor(false),
+  };
+  const code = await runProgram(args, output);
+  return { code, ...said };
+}
+
+Deno.test("walrus cli does the one-shot commands, with exit codes for scripts", async () => {
+  await using standIn = await startStandIn();
+  const cli = (...args: string[]) => run("cli", "--addr", standIn.address, ...args);
+  deepStrictEqual(await cli("register", "t"), { code: 0, out: "OK\n", error: "" });
+  deepStrictEqual(await cli("put", "t", "two words"), { code: 0, out: "OK\n", error: "" });
+  deepStrictEqual(await cli("get", "t"), { code: 0, out: "two words\n", error: "" });
+  deepStrictEqual(await cli("get", "t"), { code: 3, out: "", error: "EMPTY\n" });
+  strictEqual(JSON.parse((await cli("state", "t")).out).current_segment, 1);
+  strictEqual(JSON.parse((await cli("metrics")).out).id, 1);
+  const unknown = await cli("get", "nobody");
+  deepStrictEqual([unknown.code, unknown.out], [1, ""]);
+  match(unknown.error, /^walrus: unknown topic nobody.*\n$/);
+});
+
+Deno.test("walrus cli get takes many and keeps their bytes", async () => {
+  await using standIn = await startStandIn();
+  const cli = (...args: string[]) => run("cli", "--addr", standIn.address, ...args);
+  await cli("register", "t");
+  for (const message of ["a\r", "b", "c", "d"]) await cli("put", "t", message);
+  strictEqual((await cli("get", "t", "--count", "2")).out, "a\r\nb\n");
+  strictEqual((await cli("get", "t", "--all", "--raw")).out, "cd");
+});
+
+Deno.test("walrus says in one line what is wrong with a command line, and ends with 2", async () => {
+  const wrong: [string[], RegExp][] = [
+    [["serv"], /unknown command 'serv'.*Did you mean serve/],
+    [["cli", "gett", "t"], /Unknown command "gett"\. Did you mean get\?/],
+    [["cli", "--adr", "x"], /unknown option '--adr'.*Did you mean --addr/],
+    [["cli", "--addr", "x", "metrics"], /HOST:PORT/],
+    [["cli", "put", "t"], /missing required argument/],
+    [["cli", "get", "a/b"], /Bad topic name "a\/b"/],
+    [["serve", "--node-id", "x"], /whole number/],
+    [["bench", "--depth", "0"], /1 to 100000/],
+    [["bench", "--topic-prefix", "a b"], /topic-prefix/],
+  ];
+  for (const [args, message] of wrong) {
+    const { code, out, error } = await run(...args);
+    deepStrictEqual([code, out], [2, ""], args.join(" "));
+    match(error, message);
+    match(error, /^walrus: [^\n]*\n$/);
+  }
+});
+
+Deno.test("walrus ends with 1 and one line when nobody listens", async () => {
+  const { code, out, error } = await run("cli", "--addr", "127.0.0.1:1", "metrics");
+  deepStrictEqual([code, out], [1, ""]);
+  match(error, /^walrus: Can't connect to 127\.0\.0\.1:1: connection refused.*\n$/);
+});
+
+Deno.test("walrus prints its version and help to stdout, and ends with 0", async () => {
+  match((await run("version")).out, /^walrus \d+\.\d+\.\d+ /);
+  match((await run("--version")).out, /^\d+\.\d+\.\d+\n$/);
+  for (const args of [["--help"], ["serve", "--help"], ["cli", "--help"], ["bench", "--help"]]) {
+    const { code, out, error } = await run(...args);
+    deepStrictEqual([code, error], [0, ""]);
+    match(out, /Examples:/);
+  }
+  const nothing = await run();
+  deepStrictEqual([nothing.code, nothing.out], [2, ""]);
+  match(nothing.error, /Usage: walrus/);
+});
