@@ -73,13 +73,13 @@ export function members(config: Configuration): number[] {
 
 /**
  * The first configuration of a change: joint when voters change, final already when only learners do.
- * A string instead says why the change makes no sense.
+ * A string instead says why the change makes no sense. Whether there may be a change at all now is for
+ * rules.ts to say.
  */
 export function enterChange(
   config: Configuration,
   change: MembershipChange,
 ): Configuration | string {
-  if (isJoint(config)) return "another membership change is under way";
   const voters = new Set(config.voters);
   const learners = new Set(config.learners);
   for (const id of change.addLearners ?? []) {

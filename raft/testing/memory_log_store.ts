@@ -15,12 +15,26 @@ interface Pending {
   readonly start: number;
 }
 
+/** As much of a log as the Raft driver uses. */
+type UsedLog = Pick<
+  Log,
+  | "name"
+  | "startPosition"
+  | "endPosition"
+  | "durablePosition"
+  | "damage"
+  | "certain"
+  | "payloadBytes"
+  | "append"
+  | "read"
+  | "trimHead"
+>;
+
 /** One log; `records` is what a restart would find up to `durablePosition`. */
-export class MemoryLog implements Log {
+export class MemoryLog implements UsedLog {
   readonly damage = [];
   readonly certain = true;
   startPosition = 0;
-  startOffset = 0;
   durablePosition = 0;
   records: Uint8Array[] = [];
   pending: Pending[] = [];
@@ -33,12 +47,6 @@ export class MemoryLog implements Log {
 
   get endPosition(): number {
     return this.startPosition + this.records.length;
-  }
-  get endOffset(): number {
-    return this.endPosition;
-  }
-  get durableOffset(): number {
-    return this.durablePosition;
   }
 
   append(batch: RecordBatch): Promise<number> {
@@ -90,39 +98,26 @@ export class MemoryLog implements Log {
       firstOffset: position,
     });
   }
-  positionOfOffset(offset: number): Promise<number> {
-    return Promise.resolve(offset);
-  }
-  truncateTail(): Promise<void> {
-    return Promise.reject(new Error("the Raft log never cuts its tail"));
-  }
   trimHead(position: number): Promise<void> {
     this.records.splice(0, position - this.startPosition);
     this.startPosition = position;
     return Promise.resolve();
   }
-  sync(): Promise<void> {
-    this.syncAll();
-    return Promise.resolve();
-  }
 }
 
 /** As much of a store as the Raft driver uses. */
-export class MemoryLogStore implements Pick<LogStore, "get" | "create" | "list"> {
+export class MemoryLogStore {
   logs = new Map<string, MemoryLog>();
   /** True: nothing becomes durable before `syncAll`. */
   manual = false;
 
-  get(name: string): Log | undefined {
+  get(name: string): MemoryLog | undefined {
     return this.logs.get(name);
   }
-  create(name: string, _options?: LogOptions): Log {
+  create(name: string, _options?: LogOptions): MemoryLog {
     const log = new MemoryLog(name, this);
     this.logs.set(name, log);
     return log;
-  }
-  list(): Log[] {
-    return [...this.logs.values()];
   }
   crash(): void {
     for (const log of this.logs.values()) log.crash();

@@ -6,7 +6,7 @@
  */
 
 import { SeededRandom, SimClock } from "../../world/sim/mod.ts";
-import { type LogFields, type Logger, type LogLevel } from "../../world/mod.ts";
+import type { LogFields, Logger, LogLevel } from "../../world/mod.ts";
 import { RaftNode, type RaftOptions } from "../node.ts";
 import { ListMachine } from "./list_machine.ts";
 import { MemoryLogStore } from "./memory_log_store.ts";
