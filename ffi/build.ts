@@ -27,9 +27,11 @@ const LIBRARIES = ["-l:liburing.a"];
 
 /**
  * The path of the shim for the source that lies beside this file, built now unless it was before. Safe
- * for any number of processes at once: each builds under a name of its own and renames.
+ * for any number of processes at once: each builds under a name of its own and renames. `defines` are for
+ * tests that need another shim (`MAX_TRANSFER_BYTES=1000u`).
  */
-export async function buildShim(): Promise<BuildResult> {
+export async function buildShim(options: { defines?: string[] } = {}): Promise<BuildResult> {
+  const flags = [...CC_FLAGS, ...(options.defines ?? []).map((define) => `-D${define}`)];
   const here = new URL(".", import.meta.url);
   if (here.protocol !== "file:") return { ok: false, reason: "the shim's source is not on disk" };
   const sourcePath = fileURLToPath(new URL("shim.c", here));
@@ -39,7 +41,7 @@ export async function buildShim(): Promise<BuildResult> {
   } catch {
     return { ok: false, reason: "the shim's source is not there" };
   }
-  const hash = createHash("sha256").update(source).update([...CC_FLAGS, ...LIBRARIES].join(" "))
+  const hash = createHash("sha256").update(source).update([...flags, ...LIBRARIES].join(" "))
     .digest("hex").slice(0, 16);
   const directory = fileURLToPath(new URL("build", here));
   const path = `${directory}/walrus_shim_${Deno.build.arch}_${hash}.so`;
@@ -54,7 +56,7 @@ export async function buildShim(): Promise<BuildResult> {
   }
   try {
     const output = await new Deno.Command("cc", {
-      args: [...CC_FLAGS, "-o", temporary, sourcePath, ...LIBRARIES],
+      args: [...flags, "-o", temporary, sourcePath, ...LIBRARIES],
       stdin: "null",
       stdout: "null",
       stderr: "piped",

@@ -36,8 +36,13 @@
 
 /* Changes with every change that ffi/shim.ts must know of. */
 #define WALRUS_SHIM_ABI 2
-/* The kernel moves at most this much in one call (MAX_RW_COUNT, 2 GiB less one page): so do we. */
+/*
+ * The kernel moves a little less than 2 GiB in one call (MAX_RW_COUNT): we ask for no more than this. Tests
+ * build with a tiny value, so that every transfer takes many steps.
+ */
+#ifndef MAX_TRANSFER_BYTES
 #define MAX_TRANSFER_BYTES 0x40000000u
+#endif
 /* How long to step back when the kernel has no memory for a request right now. */
 #define AGAIN_PAUSE_US 200
 /* A single request that is refused with EAGAIN this often in a row has failed. */

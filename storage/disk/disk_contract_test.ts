@@ -1,6 +1,7 @@
 /** What `world/disk.ts` promises, held against every disk that there is. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { buildShim } from "../../ffi/mod.ts";
 import {
   DIRECT_BLOCK_BYTES,
   type Disk,
@@ -21,31 +22,48 @@ interface Place {
 
 interface Kind {
   name: string;
+  backend: Disk["backend"];
   skipped: string | null;
   place(): Promise<Place>;
 }
 
-async function realPlace(disableUring: boolean): Promise<Place> {
+async function realPlace(options: { disableUring: boolean; shimPath?: string }): Promise<Place> {
   const directory = await Deno.makeTempDir({ prefix: "walrus_disk_" });
   return {
-    open: () => openDisk({ directory: `${directory}/made/by open`, disableUring }),
+    open: () => openDisk({ directory: `${directory}/made/by open`, ...options }),
     done: () => Deno.remove(directory, { recursive: true }),
   };
 }
 
 async function whyNoUring(): Promise<string | null> {
-  const place = await realPlace(false);
+  const place = await realPlace({ disableUring: false });
   const disk = await place.open();
   await disk.close();
   await place.done();
   return disk.backend === "io_uring" ? null : disk.reason;
 }
 
+const whyNot = await whyNoUring();
+/** Every transfer of this one takes many steps, as if each write and read were short. */
+const tinySteps = await buildShim({ defines: ["MAX_TRANSFER_BYTES=1000u"] });
+
 const KINDS: Kind[] = [
-  { name: "io_uring", skipped: await whyNoUring(), place: () => realPlace(false) },
-  { name: "file", skipped: null, place: () => realPlace(true) },
+  {
+    name: "io_uring",
+    backend: "io_uring",
+    skipped: whyNot,
+    place: () => realPlace({ disableUring: false }),
+  },
+  {
+    name: "io_uring in tiny steps",
+    backend: "io_uring",
+    skipped: whyNot ?? (tinySteps.ok ? null : tinySteps.reason),
+    place: () => realPlace({ disableUring: false, shimPath: tinySteps.ok ? tinySteps.path : "" }),
+  },
+  { name: "file", backend: "file", skipped: null, place: () => realPlace({ disableUring: true }) },
   {
     name: "simulated",
+    backend: "simulated",
     skipped: null,
     place: () => {
       const drive = new SimDrive({ clock: new SimClock(), random: new SeededRandom("contract") });
@@ -58,7 +76,7 @@ const KINDS: Kind[] = [
 ];
 
 function testDisks(what: string, check: (disk: Disk, place: Place) => Promise<void>): void {
-  for (const { name, skipped, place } of KINDS) {
+  for (const { name, backend, skipped, place } of KINDS) {
     Deno.test({
       name: `Disk (${name}) ${what}${skipped === null ? "" : ` (skipped: ${skipped})`}`,
       ignore: skipped !== null,
@@ -66,7 +84,7 @@ function testDisks(what: string, check: (disk: Disk, place: Place) => Promise<vo
         const here = await place();
         try {
           const disk = await here.open();
-          assert.equal(disk.backend, name);
+          assert.equal(disk.backend, backend);
           try {
             await check(disk, here);
           } finally {
