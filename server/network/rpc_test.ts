@@ -7,10 +7,12 @@ import {
   OverloadedError,
   PeerUnavailableError,
   RemoteError,
+  RpcCode,
   RpcRefusal,
 } from "./errors.ts";
 import { encodeFrame, FrameKind, MAX_BODY_BYTES } from "./frame.ts";
 import { encodeHello, HandshakeRefusedError, NO_CLUSTER } from "./handshake.ts";
+import { MAX_CALLS_HANDLED } from "./rpc_connection.ts";
 import {
   makeRealWorld,
   makeSimWorld,
@@ -75,12 +77,22 @@ testBoth("Peers.call() keeps the order of calls, answers may come in any", () =>
 testBoth("Peers.call() copies the body before it returns", () => ({}), async (world, [node]) => {
   const body = bytesOf("first");
   const calls = [node.peers.call(2, 1, body, soon)]; // waits for the connection
+  body.set(bytesOf("later"));
   await world.until(() => node.peers.isConnected(2));
+  body.set(bytesOf("first"));
   calls.push(node.peers.call(2, 1, body, soon));
   body.set(bytesOf("later"));
   for (const answer of await world.settle(Promise.all(calls))) {
     assert.equal(textOf(answer), "first");
   }
+});
+
+testBoth("Peers.call() gives answers that stay as they are", () => ({}), async (world, [node]) => {
+  const answers: Uint8Array[] = [];
+  for (const text of ["one", "two", "six"]) {
+    answers.push(await world.settle(node.peers.call(2, 1, bytesOf(text), soon)));
+  }
+  assert.deepEqual(answers.map(textOf), ["one", "two", "six"]);
 });
 
 testBoth("Peers.call() carries bodies of the largest size", () => ({}), async (world, [node]) => {
@@ -149,6 +161,37 @@ testBoth("Peers.call() gives up at its deadline, and passes over the late answer
     CallTimeoutError,
   );
   assert.equal(textOf(await world.settle(node.peers.call(2, 2, bytesOf(""), soon))), "prompt");
+});
+
+testBoth("Peers.call() ends each call at its own deadline", () => ({
+  handler: () => new Promise(() => {}),
+}), async (world, [node]) => {
+  const order: number[] = [];
+  const calls = [60, 20, 40].map((timeoutMs) =>
+    node.peers.call(2, 1, bytesOf(""), { timeoutMs }).catch(() => order.push(timeoutMs))
+  );
+  await world.settle(Promise.all(calls));
+  assert.deepEqual(order, [20, 40, 60]);
+});
+
+Deno.test("RpcServer refuses more calls than it may handle at once", async () => {
+  const world = makeSimWorld();
+  const node = await startNode(world, 1);
+  const other = await startNode(world, 2, { handler: () => new Promise(() => {}) });
+  node.peers.setAddress(2, other.server.address);
+  await world.until(() => node.peers.isConnected(2));
+  const calls: Promise<unknown>[] = [];
+  for (let i = 0; i < MAX_CALLS_HANDLED; i++) {
+    calls.push(node.peers.call(2, 1, bytesOf(""), { timeoutMs: 100 }));
+  }
+  await assert.rejects(node.peers.call(2, 1, bytesOf(""), soon), OverloadedError);
+  await world.settle(Promise.allSettled(calls)); // given up here, but still with the handler there
+  await assert.rejects(
+    world.settle(node.peers.call(2, 1, bytesOf(""), soon)),
+    (error) => error instanceof RemoteError && error.code === RpcCode.overloaded,
+  );
+  node.close();
+  other.close();
 });
 
 testBoth("Peers.call() fails when the connection is lost, then connects again", () => {
