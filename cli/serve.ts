@@ -32,11 +32,7 @@ export async function serve(plan: ServePlan): Promise<number> {
     logger,
   };
   try {
-    logger.log("info", `Walrus ${VERSION}, node ${plan.config.nodeId}`, {
-      dataDir: plan.dataDir,
-      backend: disk.backend,
-      because: disk.reason,
-    });
+    logger.log("info", `Walrus ${VERSION}`, { node: plan.config.nodeId, dataDir: plan.dataDir });
     return await runNode(await startNode(plan.config, world), logger);
   } finally {
     await disk.close();
