@@ -314,9 +314,7 @@ async function whyNoMount(type: "tmpfs" | "thin"): Promise<string | null> {
 const whyNoTmpfs = await whyNoMount("tmpfs");
 testBackends(
   "says NoSpace on a full disk, keeps what it had, and works again",
-  await whyNoMount(
-    "tmpfs",
-  ),
+  whyNoTmpfs,
   (backend) =>
     withMount(
       { type: "tmpfs", sizeKiB: 1024 },
