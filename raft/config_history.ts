@@ -41,6 +41,13 @@ export class ConfigHistory {
     assert(false, `the configuration at entry ${index} is still known`);
   }
 
+  /** The one that counted at `index`, and all later ones. */
+  since(index: number): Configuration[] {
+    return this.#places
+      .filter((place, i) => i === this.#places.length - 1 || this.#places[i + 1]!.index > index)
+      .map(({ config }) => config);
+  }
+
   /** True when the configuration changed. */
   onAppend(entry: Entry): boolean {
     if (entry.kind !== "config" || entry.index <= this.index) return false;

@@ -144,9 +144,14 @@ export class CoreState {
     return this.configs.current;
   }
 
-  /** Whether this node may campaign. */
+  /**
+   * Whether this node may campaign: it votes in a configuration that may still count. Not only in the
+   * last one (thesis §4.2.2): a leader that removes itself appends the configuration without it, and is
+   * cut off; the others still need its vote for the joint one, but its log is longer, so it can't be
+   * given. If it didn't campaign, nobody could win.
+   */
   get electable(): boolean {
-    return isVoter(this.config, this.id);
+    return this.configs.since(this.log.committed).some((config) => isVoter(config, this.id));
   }
 
   /** Sends when the core is next asked; for what promises nothing about this node's disk. */
