@@ -7,10 +7,12 @@
 import * as hdr from "hdr-histogram-js";
 import { type NodeMetrics, WalrusClient } from "../../client/mod.ts";
 import { type Address, type Clock, type Connection, type Network, sleep } from "../../world/mod.ts";
-import { ConnectionLoad } from "./load.ts";
+import { ConnectionLoad, type LoadKind } from "./load.ts";
 
 /** What is measured. */
 export interface BenchPlan {
+  /** Append messages, or take what is there until it is all read or the time is up. */
+  kind: LoadKind;
   /** Connections are spread over them in turn. */
   addresses: Address[];
   connections: number;
@@ -27,6 +29,7 @@ export interface BenchPlan {
 
 /** What came out; durations in milliseconds, sizes in bytes. Printed as JSON with `--json`. */
 export interface BenchResult {
+  kind: LoadKind;
   connections: number;
   depth: number;
   size_bytes: number;
@@ -74,6 +77,7 @@ export async function runBench(
     new ConnectionLoad({
       connection,
       clock,
+      kind: plan.kind,
       topic: topicName(plan, i),
       payload: payloadOf(plan.sizeBytes),
       depth: plan.depth,
@@ -143,6 +147,7 @@ function resultOf(
     histogram.getValueAtPercentile(percent) / MICROSECONDS_PER_MS;
   const rate = messages / seconds;
   return {
+    kind: plan.kind,
     connections: plan.connections,
     depth: plan.depth,
     size_bytes: plan.sizeBytes,
@@ -152,7 +157,7 @@ function resultOf(
     messages_per_second: rate,
     megabytes_per_second: rate * plan.sizeBytes / 1e6,
     latency_ms: {
-      min: histogram.minNonZeroValue / MICROSECONDS_PER_MS,
+      min: histogram.totalCount > 0 ? histogram.minNonZeroValue / MICROSECONDS_PER_MS : 0,
       p50: percentile(50),
       p90: percentile(90),
       p99: percentile(99),

@@ -29,9 +29,10 @@ interface BenchFlags {
   depth: number;
   size: number;
   seconds: number;
-  warmUp: number;
+  warmUp?: number;
   topics: number;
   topicPrefix: string;
+  get?: boolean;
   json?: boolean;
 }
 
@@ -66,12 +67,12 @@ export function makeBenchCommand(output: Output): Command {
     .option("--seconds <n>", "how long to measure", integerBetween(1, SECONDS_MAX), SECONDS_DEFAULT)
     .option(
       "--warm-up <seconds>",
-      "before that",
+      `before that (${WARM_UP_SECONDS_DEFAULT}; none with --get)`,
       integerBetween(0, SECONDS_MAX),
-      WARM_UP_SECONDS_DEFAULT,
     )
     .option("--topics <n>", "connections are spread over so many", integerBetween(1, TOPICS_MAX), 1)
     .option("--topic-prefix <name>", "the topics are <name>-0, <name>-1 …", "bench")
+    .option("--get", "take what an earlier run has put there, until all is read or the time is up")
     .option("--json", "print the result as JSON")
     .addHelpText(
       "after",
@@ -92,12 +93,13 @@ Examples:
       const { runBench } = await import("./bench.ts");
       const { RealClock, RealNetwork } = await import("../../world/real/mod.ts");
       const result = await runBench({
+        kind: flags.get ? "get" : "put",
         addresses: flags.addr,
         connections: flags.connections,
         depth: flags.depth,
         sizeBytes: flags.size,
         seconds: flags.seconds,
-        warmUpSeconds: flags.warmUp,
+        warmUpSeconds: flags.warmUp ?? (flags.get ? 0 : WARM_UP_SECONDS_DEFAULT),
         topics: flags.topics,
         topicPrefix: flags.topicPrefix,
       }, { clock: new RealClock(), network: new RealNetwork() });
@@ -110,7 +112,7 @@ function textOf(result: BenchResult): string {
   const rate = Math.round(result.messages_per_second).toLocaleString("en");
   const ms = (value: number) => value.toFixed(value < 10 ? 2 : 1);
   return [
-    `${result.connections} connections × ${result.depth} in flight, ${result.size_bytes} B, ` +
+    `${result.kind}, ${result.connections} connections × ${result.depth} in flight, ${result.size_bytes} B, ` +
     `${result.topics} topic${result.topics === 1 ? "" : "s"}, ${result.seconds.toFixed(1)} s`,
     `nodes ${result.nodes}, durability ${result.durability}, backend ${result.backend}`,
     `${rate} messages/s  ${result.megabytes_per_second.toFixed(1)} MB/s`,

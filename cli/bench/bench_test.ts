@@ -17,6 +17,7 @@ Deno.test("ConnectionLoad sends real messages, and counts each answer once", asy
   const load = new ConnectionLoad({
     connection,
     clock: world.clock,
+    kind: "put",
     topic: "t",
     payload: new Uint8Array(726).fill(0x61),
     depth: 7,
@@ -36,6 +37,28 @@ Deno.test("ConnectionLoad sends real messages, and counts each answer once", asy
   ok(messages.every((message) => message.length === 726 && message[725] === 0x61));
 });
 
+Deno.test("ConnectionLoad takes what is there, and ends when all is read", async () => {
+  await using standIn = await startStandIn();
+  const messages = Array.from({ length: 1000 }, () => new Uint8Array(50));
+  standIn.node.topics.set("t", { messages, cursor: 0 });
+  const connection = await world.network.connect(parseAddress(standIn.address)!, {
+    timeoutMs: 1000,
+  });
+  const load = new ConnectionLoad({
+    connection,
+    clock: world.clock,
+    kind: "get",
+    topic: "t",
+    payload: new Uint8Array(0),
+    depth: 9,
+    sink: { record: () => {} },
+  });
+  await load.run();
+  connection.close();
+  strictEqual(load.answered, 1000);
+  ok(load.empty >= 1 && load.empty <= 9);
+});
+
 Deno.test("ConnectionLoad fails with what the node says", async () => {
   await using standIn = await startStandIn();
   const connection = await world.network.connect(parseAddress(standIn.address)!, {
@@ -44,6 +67,7 @@ Deno.test("ConnectionLoad fails with what the node says", async () => {
   const load = new ConnectionLoad({
     connection,
     clock: world.clock,
+    kind: "put",
     topic: "nobody",
     payload: new Uint8Array(1),
     depth: 1,
@@ -56,6 +80,7 @@ Deno.test("ConnectionLoad fails with what the node says", async () => {
 Deno.test("runBench() spreads connections over topics and measures what the node took", async () => {
   await using standIn = await startStandIn();
   const result = await runBench({
+    kind: "put",
     addresses: [parseAddress(standIn.address)!],
     connections: 4,
     depth: 3,

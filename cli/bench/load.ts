@@ -15,26 +15,37 @@ export interface LatencySink {
   record(latencyMs: number, count: number): void;
 }
 
+/** What one connection asks for. */
+export type LoadKind = "put" | "get";
+
 /** What one connection sends. */
 export interface LoadOptions {
   connection: Connection;
   clock: Clock;
+  kind: LoadKind;
   topic: string;
+  /** Of each `PUT`. */
   payload: Uint8Array;
   /** Requests in flight. */
   depth: number;
   sink: LatencySink;
 }
 
-/** `OK` alone, the answer to a `PUT`: its length and both of its bytes. */
+/** `OK` alone is the answer to a `PUT`; with a space and a message behind it, to a `GET`. */
 const OK_BYTES = 2;
 const O = 0x4f;
 const K = 0x4b;
+/** `EMPTY`, the answer to a `GET` when all is read. */
+const EMPTY_BYTES = 5;
+const E = 0x45;
+const M = 0x4d;
 
 /** Sends requests until `stop()`, then takes the answers that are still owed. */
 export class ConnectionLoad {
   /** Requests that were answered with `OK`. */
   answered = 0;
+  /** Those that were answered with `EMPTY`; the first one stops the load. */
+  empty = 0;
   readonly #options: LoadOptions;
   /** `depth` requests one behind the other. */
   readonly #requests: Uint8Array;
@@ -46,11 +57,15 @@ export class ConnectionLoad {
   #oldest = 0;
   #newest = 0;
   #isStopped = false;
+  #emptyInRead = 0;
 
   constructor(options: LoadOptions) {
     this.#options = options;
     const writer = new RequestWriter();
-    for (let i = 0; i < options.depth; i++) writer.addPut(options.topic, options.payload);
+    for (let i = 0; i < options.depth; i++) {
+      if (options.kind === "put") writer.addPut(options.topic, options.payload);
+      else writer.addTopicRequest("GET", options.topic);
+    }
     this.#requests = writer.bytes.slice();
     this.#requestBytes = this.#requests.length / options.depth;
     // There are never more groups under way than requests.
@@ -70,7 +85,9 @@ export class ConnectionLoad {
       const answers = this.#countAnswers();
       if (answers === 0) continue;
       this.#settle(answers, clock.nowMs());
-      this.answered += answers;
+      this.answered += answers - this.#emptyInRead;
+      this.empty += this.#emptyInRead;
+      if (this.#emptyInRead > 0) this.stop();
       owed -= answers;
       if (!this.#isStopped) {
         owed += answers;
@@ -92,13 +109,19 @@ export class ConnectionLoad {
 
   #countAnswers(): number {
     const reader = this.#reader;
+    const isPut = this.#options.kind === "put";
     let count = 0;
+    this.#emptyInRead = 0;
     while (reader.next() === "frame") {
       const { bytes, start, end } = reader;
-      if (end - start !== OK_BYTES || bytes[start] !== O || bytes[start + 1] !== K) {
-        throw new FailureError(
-          `A PUT was answered with: ${answerText(bytes.subarray(start, end))}`,
-        );
+      const isOk = bytes[start] === O && bytes[start + 1] === K && end - start >= OK_BYTES;
+      if (!isOk || (isPut && end - start > OK_BYTES)) {
+        if (isPut || !isEmptyAnswer(bytes, start, end)) {
+          throw new FailureError(
+            `A request was answered with: ${answerText(bytes.subarray(start, end))}`,
+          );
+        }
+        this.#emptyInRead++;
       }
       count++;
     }
@@ -116,6 +139,10 @@ export class ConnectionLoad {
       }
     }
   }
+}
+
+function isEmptyAnswer(bytes: Uint8Array, start: number, end: number): boolean {
+  return end - start === EMPTY_BYTES && bytes[start] === E && bytes[start + 1] === M;
 }
 
 function answerText(bytes: Uint8Array): string {
