@@ -4,7 +4,7 @@
  * @module
  */
 
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import type { Durability } from "../storage/types.ts";
 import { type Address, parseAddress } from "../world/mod.ts";
 
@@ -50,4 +50,14 @@ export function durability(text: string): Durability {
   const ms = match ? Number(match[1]) : 0;
   if (ms >= 1) return { ms };
   throw new InvalidArgumentError("It must be each, none or a time such as 10ms.");
+}
+
+/** Where a node with no flags but its id serves clients. */
+const ADDRESS_DEFAULT = "127.0.0.1:8080";
+
+/** `--addr`, of every command that talks to nodes. */
+export function addressOption(description: string): Option {
+  return new Option("--addr <host:port,…>", description)
+    .argParser(addresses)
+    .default(addresses(ADDRESS_DEFAULT), ADDRESS_DEFAULT);
 }

@@ -8,7 +8,7 @@ import { Command } from "commander";
 import { isTopicName, TOPIC_NAME_RULE } from "../../client/mod.ts";
 import type { Address } from "../../world/mod.ts";
 import { UsageError } from "../exit.ts";
-import { addresses, integerBetween } from "../flag_values.ts";
+import { addressOption, integerBetween } from "../flag_values.ts";
 import type { Output } from "../terminal.ts";
 import type { BenchResult } from "./bench.ts";
 
@@ -40,12 +40,7 @@ interface BenchFlags {
 export function makeBenchCommand(output: Output): Command {
   return new Command("bench")
     .description("Measure how many messages a cluster acknowledges.")
-    .option(
-      "--addr <host:port,…>",
-      "client addresses, used in turn",
-      addresses,
-      addresses("127.0.0.1:8080"),
-    )
+    .addOption(addressOption("client addresses, used in turn"))
     .option(
       "-c, --connections <n>",
       "open connections",

@@ -8,14 +8,13 @@ import { Command } from "commander";
 import { isTopicName, TOPIC_NAME_RULE, WalrusClient } from "../../client/mod.ts";
 import type { Address } from "../../world/mod.ts";
 import { EXIT, UsageError } from "../exit.ts";
-import { addresses, integerBetween } from "../flag_values.ts";
+import { addressOption, integerBetween } from "../flag_values.ts";
 import { nearest } from "../nearest.ts";
 import type { Output } from "../terminal.ts";
 import { readLines } from "./lines.ts";
 import { putLines } from "./put_lines.ts";
 import { showJson } from "./show.ts";
 
-const ADDRESS_DEFAULT = "127.0.0.1:8080";
 const TIMEOUT_MS_DEFAULT = 10_000;
 const TIMEOUT_MS_MAX = 3_600_000;
 /** Messages that `get --all` asks for at once. */
@@ -37,12 +36,7 @@ interface GetFlags {
 export function makeShellCommand(output: Output, onExitCode: (code: number) => void): Command {
   const shell = new Command("cli")
     .description("Talk to a cluster: one command, or a prompt without one.")
-    .option(
-      "--addr <host:port,…>",
-      "client addresses of nodes; the first that answers is used",
-      addresses,
-      addresses(ADDRESS_DEFAULT),
-    )
+    .addOption(addressOption("client addresses of nodes; the first that answers is used"))
     .option(
       "--timeout <ms>",
       "how long one request may take",
