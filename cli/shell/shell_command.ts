@@ -43,6 +43,7 @@ export function makeShellCommand(output: Output, onExitCode: (code: number) => v
       integerBetween(1, TIMEOUT_MS_MAX),
       TIMEOUT_MS_DEFAULT,
     )
+    .usage("[options] [command]")
     .argument("[command]")
     .argument("[words...]") // so that a mistyped command is complained of, not the words behind it
     .addHelpText("after", SHELL_HELP);
