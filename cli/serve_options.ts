@@ -6,7 +6,7 @@
 
 import { Command, InvalidArgumentError } from "commander";
 import { MAX_FRAME_BYTES_DEFAULT } from "../client/mod.ts";
-import { NODE_ID_MAX, type NodeConfig } from "../server/config.ts";
+import { FAILOVER_MS_DEFAULT, NODE_ID_MAX, type NodeConfig } from "../server/config.ts";
 import type { Durability } from "../storage/types.ts";
 import { type LogThreshold, parseLogThreshold } from "../world/real/mod.ts";
 import type { Address } from "../world/mod.ts";
@@ -127,6 +127,7 @@ export function planServe(flags: ServeFlags, environment: Environment): ServePla
         MAX_SEGMENT_BYTES_DEFAULT,
       monitorCheckMs: fromEnvironment(environment, "WALRUS_MONITOR_CHECK_MS") ??
         MONITOR_CHECK_MS_DEFAULT,
+      failoverMs: FAILOVER_MS_DEFAULT,
       maxFrameBytes: flags.maxFrameBytes,
       version: VERSION,
     },

@@ -28,6 +28,8 @@ export interface NodeConfig {
   maxSegmentBytes: number;
   /** How often full segments are looked for besides at the append that fills them, milliseconds. */
   monitorCheckMs: number;
+  /** How long the leader of a segment may be silent before others seal its segments, milliseconds. */
+  failoverMs: number;
   /** Largest frame that a client may send, bytes. */
   maxFrameBytes: number;
   /** For `METRICS` and handshakes. */
@@ -36,6 +38,8 @@ export interface NodeConfig {
 
 /** Largest node id. */
 export const NODE_ID_MAX = 2 ** 31 - 1;
+/** What `failoverMs` is unless told otherwise: several signs of life (one each 250 ms) fit into it. */
+export const FAILOVER_MS_DEFAULT = 1000;
 /** How often the lease is looked at besides at changes of metadata, milliseconds (DESIGN.md §6). */
 export const LEASE_CHECK_MS = 100;
 /** How long after the last word of a Raft majority a node may still append, milliseconds. */

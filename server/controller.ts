@@ -16,14 +16,15 @@ import {
   type Routes,
   routeTake,
 } from "./routing/mod.ts";
-import type { Taken } from "./segments/mod.ts";
+import type { Placement, Taken } from "./segments/mod.ts";
 
 /** What a controller is made from. */
 export interface ControllerParts {
   routes: Routes;
   metadata: Metadata;
+  /** Where a new topic's first segment goes. */
+  placeFirst: () => Placement;
   replicationFactor: number;
-  liveNodes: () => number[];
   metrics: MetricsParts;
 }
 
@@ -37,11 +38,10 @@ export class Controller {
 
   /** Makes the topic unless it is there. Its segment 1 goes to the nodes in turn. */
   async register(topic: string): Promise<void> {
-    const { metadata, liveNodes, replicationFactor } = this.#parts;
+    const { metadata, placeFirst, replicationFactor } = this.#parts;
     if (metadata.state.topics.has(topic)) return;
-    const leader = firstLeader(metadata.state.topics.size, liveNodes());
     await metadata.propose(
-      { kind: "createTopic", topic, replicationFactor, leader, replicas: [leader] },
+      { kind: "createTopic", topic, replicationFactor, ...placeFirst() },
       { timeoutMs: REQUEST_TIMEOUT_MS },
     );
   }

@@ -9,7 +9,13 @@
  * | 4 append, in order | topic string, segment (4), packed entries | status (1), accepted (4) |
  * | 5 take | topic string, segment (4), count (4) | status (1), exhausted (1), count (4), packed entries |
  * | 6 read | topic string, segment (4), offset in the segment (8), count (4), max bytes (4) | count (4), packed entries |
+ * | 7 replicate, in order | topic string, segment (4), position (8), packed records | extent |
+ * | 8 probe | topic string, segment (4) | extent |
+ * | 9 fence | topic string, segment (4) | length (8), entries (8), certain (1), has cursors (1), cursors |
+ * | 10 complete | topic string, segment (4), from node (4), end (8) | |
+ * | 11 fetch | topic string, segment (4), position (8), end (8) | position (8), packed records |
  *
+ * Extent: silent (1), end (8), durable (8).
  * Status: 0 done; 1 not the leader, or closed: nothing was done, ask the next leader. Strings and byte
  * runs carry their length (network/codec.ts).
  *
@@ -17,13 +23,40 @@
  */
 
 import { countRecords, type RecordBatch } from "../storage/mod.ts";
-import { type NodeInfo, type Outcome, readList, readNode, writeNode } from "./metadata/mod.ts";
+import {
+  type NodeInfo,
+  type Outcome,
+  readCursors,
+  readList,
+  readNode,
+  writeCursors,
+  writeNode,
+} from "./metadata/mod.ts";
 import { BodyReader, BodyWriter, MalformedError } from "./network/codec.ts";
 import { FIRST_OWN_CODE } from "./network/errors.ts";
-import type { Entries, Taken } from "./segments/mod.ts";
+import type {
+  Entries,
+  FenceAnswer,
+  PlacedBatch,
+  ReplicateAnswer,
+  SegmentTarget,
+  Taken,
+} from "./segments/mod.ts";
 
 /** The method numbers of the table above. */
-export const METHOD = { raft: 1, join: 2, propose: 3, append: 4, take: 5, read: 6 } as const;
+export const METHOD = {
+  raft: 1,
+  join: 2,
+  propose: 3,
+  append: 4,
+  take: 5,
+  read: 6,
+  replicate: 7,
+  probe: 8,
+  fence: 9,
+  complete: 10,
+  fetch: 11,
+} as const;
 
 /** Code of a refusal that trying again won't change. */
 export const REFUSED_CODE = FIRST_OWN_CODE;
@@ -196,4 +229,122 @@ export function writeNodeBody(node: NodeInfo): Uint8Array {
 
 export function readNodeBody(body: Uint8Array): NodeInfo {
   return readNode(new BodyReader(body));
+}
+
+export function writeReplicate(target: SegmentTarget, placed: PlacedBatch): Uint8Array {
+  const { bytes } = placed.batch;
+  const writer = new BodyWriter(bytes.length + target.topic.length + 24);
+  writeTarget(writer, target);
+  return writer.u53(placed.position).bytes(bytes).view;
+}
+
+/** The batch is a view of `body`. */
+export function readReplicate(body: Uint8Array): { target: SegmentTarget; placed: PlacedBatch } {
+  const reader = new BodyReader(body);
+  return { target: readTarget(reader), placed: readPlaced(reader) };
+}
+
+export function writeExtent(answer: ReplicateAnswer): Uint8Array {
+  const writer = new BodyWriter(24);
+  if (answer === "silent") return writer.bool(true).u53(0).u53(0).view;
+  return writer.bool(false).u53(answer.end).u53(answer.durable).view;
+}
+
+export function readExtent(body: Uint8Array): ReplicateAnswer {
+  const reader = new BodyReader(body);
+  if (reader.bool()) return "silent";
+  return { end: reader.u53(), durable: reader.u53() };
+}
+
+export function writeTargetBody(target: SegmentTarget): Uint8Array {
+  const writer = new BodyWriter();
+  writeTarget(writer, target);
+  return writer.view;
+}
+
+export function readTargetBody(body: Uint8Array): SegmentTarget {
+  return readTarget(new BodyReader(body));
+}
+
+export function writeFenceAnswer(answer: FenceAnswer): Uint8Array {
+  const writer = new BodyWriter();
+  writer.u53(answer.length).u53(answer.entries).bool(answer.isCertain);
+  writer.bool(answer.cursors !== null);
+  writeCursors(writer, answer.cursors ?? []);
+  return writer.view;
+}
+
+export function readFenceAnswer(body: Uint8Array): FenceAnswer {
+  const reader = new BodyReader(body);
+  const length = reader.u53();
+  const entries = reader.u53();
+  const isCertain = reader.bool();
+  const hasCursors = reader.bool();
+  const cursors = readCursors(reader);
+  return { length, entries, isCertain, cursors: hasCursors ? cursors : null };
+}
+
+/** Asks a node to copy what it lacks of a segment up to `end` from the node `from`. */
+export interface CompleteRequest {
+  target: SegmentTarget;
+  from: number;
+  end: number;
+}
+
+export function writeComplete(request: CompleteRequest): Uint8Array {
+  const writer = new BodyWriter();
+  writeTarget(writer, request.target);
+  return writer.u32(request.from).u53(request.end).view;
+}
+
+export function readComplete(body: Uint8Array): CompleteRequest {
+  const reader = new BodyReader(body);
+  return { target: readTarget(reader), from: reader.u32(), end: reader.u53() };
+}
+
+/** Asks for records of both kinds between two positions. */
+export interface FetchRequest {
+  target: SegmentTarget;
+  position: number;
+  end: number;
+}
+
+export function writeFetch(request: FetchRequest): Uint8Array {
+  const writer = new BodyWriter();
+  writeTarget(writer, request.target);
+  return writer.u53(request.position).u53(request.end).view;
+}
+
+export function readFetch(body: Uint8Array): FetchRequest {
+  const reader = new BodyReader(body);
+  return { target: readTarget(reader), position: reader.u53(), end: reader.u53() };
+}
+
+export function writePlaced(placed: PlacedBatch): Uint8Array {
+  const writer = new BodyWriter(placed.batch.bytes.length + 16);
+  return writer.u53(placed.position).bytes(placed.batch.bytes).view;
+}
+
+export function readPlacedBody(body: Uint8Array): PlacedBatch {
+  return readPlaced(new BodyReader(body));
+}
+
+function readPlaced(reader: BodyReader): PlacedBatch {
+  const position = reader.u53();
+  const bytes = reader.bytes();
+  const counts = countRecords(bytes);
+  if (counts === null) {
+    throw new MalformedError(
+      `${bytes.length} bytes at position ${position} are not packed records`,
+    );
+  }
+  return { position, batch: { bytes, ...counts } };
+}
+
+function writeTarget(writer: BodyWriter, target: SegmentTarget): void {
+  writer.string(target.topic).u32(target.segment);
+}
+
+function readTarget(reader: BodyReader): SegmentTarget {
+  return { topic: reader.string(), segment: reader.u32() };
 }

@@ -16,11 +16,10 @@ import {
 } from "../world/mod.ts";
 import { ClientListener } from "./clients/mod.ts";
 import { checkConfig, HANDOVER_TIMEOUT_MS, type NodeConfig } from "./config.ts";
-import { Controller } from "./controller.ts";
 import { type Identity, openIdentity, saveIdentity } from "./identity.ts";
-import { admit, askToJoin, Membership } from "./membership/mod.ts";
+import { admit, askToJoin } from "./membership/mod.ts";
 import { METHOD } from "./messages.ts";
-import { Metadata, MetadataMachine, type NodeInfo } from "./metadata/mod.ts";
+import { MetadataMachine, type NodeInfo } from "./metadata/mod.ts";
 import {
   NO_CLUSTER,
   type NodeIdentity,
@@ -30,9 +29,8 @@ import {
   RpcServer,
 } from "./network/mod.ts";
 import { durabilityText } from "./reports/metrics_report.ts";
-import { nextLeader, Routes, TopicReader } from "./routing/mod.ts";
 import { handleRpc } from "./rpc_handlers.ts";
-import { Leases, Segments } from "./segments/mod.ts";
+import { Services } from "./services.ts";
 
 /** How long a start waits for the cluster to know this node, before it serves clients anyway, milliseconds. */
 const ANNOUNCE_TIMEOUT_MS = 10_000;
@@ -80,7 +78,6 @@ class RunningNode implements Node {
   readonly #runId: string;
   #resolveStopped!: (reason: Error | null) => void;
   #stopping: Promise<void> | null = null;
-  #monitor: Timer | null = null;
 
   // Made by `start`, in this order, and taken down in the other.
   #store: LogStore | null = null;
@@ -88,11 +85,8 @@ class RunningNode implements Node {
   #rpcServer: RpcServer | null = null;
   #peers: Peers | null = null;
   #raft: RaftNode | null = null;
-  #leases: Leases | null = null;
-  #membership: Membership | null = null;
-  #segments: Segments | null = null;
+  #services: Services | null = null;
   #clients: ClientListener | null = null;
-  #handlers: Parameters<typeof handleRpc>[0] | null = null;
   #self!: NodeInfo;
   #clientAddress!: Address;
 
@@ -120,10 +114,21 @@ class RunningNode implements Node {
     const clientListener = await this.#listen();
     await this.#makeOrJoinCluster();
     await this.#startRaft();
-    const controller = this.#startSegments();
+    this.#services = await Services.make({
+      config: this.#config,
+      world: this.#world,
+      logger: this.#logger,
+      identity: this.#identity,
+      self: this.#self,
+      machine: this.#machine,
+      raft: this.#raft!,
+      peers: this.#peers!,
+      store: this.#store,
+    });
+    this.#services.start();
     await this.#waitUntilAnnounced();
     this.#clients = new ClientListener(clientListener, {
-      controller,
+      controller: this.#services.controller,
       clock: this.#world.clock,
       logger: this.#logger,
       maxFrameBytes: this.#config.maxFrameBytes,
@@ -143,8 +148,11 @@ class RunningNode implements Node {
   }
 
   async #openStore(): Promise<LogStore> {
-    const { disk, clock } = this.#world;
-    const store = await openLogStore({ disk, clock }, { durability: this.#config.durability });
+    const { disk, clock, random, crc32c, bootId } = this.#world;
+    const store = await openLogStore(
+      { disk, clock, random, logger: this.#logger, ...(crc32c && { crc: crc32c }) },
+      { durability: this.#config.durability, ...(bootId !== undefined && { bootId }) },
+    );
     const { recovery } = store;
     this.#logger.log("info", "storage is open", {
       backend: disk.backend,
@@ -186,7 +194,8 @@ class RunningNode implements Node {
         ...shared,
         address: config.raft,
         handler: (from, method, body) => {
-          if (this.#handlers) return handleRpc(this.#handlers, from.nodeId, method, body);
+          const handlers = this.#services?.handlers;
+          if (handlers) return handleRpc(handlers, from.nodeId, method, body);
           throw new RpcRefusal(RpcCode.overloaded, `node ${this.nodeId} is starting or stopping`);
         },
         onHeard: (nodeId) => this.#peers?.onHeard(nodeId),
@@ -202,6 +211,7 @@ class RunningNode implements Node {
       raftPort: this.#rpcServer.address.port,
       clientHost: this.#clientAddress.host,
       clientPort: this.#clientAddress.port,
+      run: this.#runId,
     };
     return clientListener;
   }
@@ -267,97 +277,23 @@ class RunningNode implements Node {
       send: (to, message) => void this.#peers!.send(to, METHOD.raft, message),
       // Only the node that made the cluster may call itself its sole voter, and only with an empty log.
       bootstrap: this.#identity.isFounder,
-      onStatus: () => this.#leases?.check(),
-    });
-  }
-
-  #startSegments(): Controller {
-    const { clock, disk } = this.#world;
-    const config = this.#config, raft = this.#raft!, peers = this.#peers!, store = this.#store!;
-    const metadata = new Metadata({ machine: this.#machine, raft, peers, clock });
-    const leases = this.#leases = new Leases(clock, () => raft.quorumContactMs());
-    const segments = this.#segments = new Segments({
-      nodeId: this.nodeId,
-      store,
-      leases,
-      metadata,
-      clock,
-      logger: this.#logger,
-      limits: { entries: config.maxSegmentEntries, bytes: config.maxSegmentBytes },
-      placeNext: () => {
-        const leader = nextLeader(this.nodeId, this.#liveNodes());
-        return { leader, replicas: [leader] };
-      },
-      sourceOf: (topic) => new TopicReader(routes, topic),
-    });
-    const routes = new Routes({ nodeId: this.nodeId, metadata, segments, peers, clock });
-    this.#handlers = {
-      raft,
-      metadata,
-      routes,
-      store,
-      peers,
-      clusterId: this.#identity.clusterId!,
-    };
-    this.#machine.subscribe((change) => {
-      leases.check();
-      if (change === null) segments.start();
-      else if (change.kind === "topic") segments.topicChanged(change.topic);
-    });
-    leases.start();
-    segments.start();
-    this.#startMonitor(clock);
-    this.#membership = new Membership({
-      raft,
-      metadata,
-      clock,
-      logger: this.#logger,
-      self: this.#self,
-    });
-    this.#membership.start();
-    return new Controller({
-      routes,
-      metadata,
-      replicationFactor: config.replicationFactor,
-      liveNodes: () => this.#liveNodes(),
-      metrics: {
-        config,
-        identity: this.#identity,
-        backend: disk.backend,
-        raft,
-        metadata: () => metadata.state,
-        segments,
-        store,
-      },
-    });
-  }
-
-  #startMonitor(clock: Clock): void {
-    this.#monitor = clock.after(this.#config.monitorCheckMs, () => {
-      this.#segments?.check();
-      this.#startMonitor(clock);
+      onStatus: () => this.#services?.raftChanged(),
     });
   }
 
   async #waitUntilAnnounced(): Promise<void> {
     const { clock } = this.#world;
-    const isAnnounced = await withLimit(clock, ANNOUNCE_TIMEOUT_MS, this.#membership!.announced());
+    const isAnnounced = await withLimit(
+      clock,
+      ANNOUNCE_TIMEOUT_MS,
+      this.#services!.membership.announced(),
+    );
     if (!isAnnounced) {
       this.#logger.log(
         "warn",
         "no majority of the cluster answers: serving clients what can be served",
       );
     }
-  }
-
-  /**
-   * This node, and those that it is connected with and has heard lately. (A killed process is heard of for a
-   * while after its connection broke: it must not be given a segment.)
-   */
-  #liveNodes(): number[] {
-    const peers = this.#peers!;
-    const ids = [...this.#machine.state.nodes.keys()];
-    return ids.filter((id) => id === this.nodeId || (peers.isConnected(id) && peers.isAlive(id)));
   }
 
   #nodesChanged(): void {
@@ -384,10 +320,11 @@ class RunningNode implements Node {
 
   /** Others take over what this node leads, if there are others; clients are served meanwhile. */
   async #handOver(): Promise<void> {
-    const others = this.#liveNodes().filter((id) => id !== this.nodeId);
-    if (others.length === 0 || !this.#segments || !this.#raft) return;
+    if (!this.#services || !this.#raft) return;
+    const others = this.#services.liveNodes().filter((id) => id !== this.nodeId);
+    if (others.length === 0) return;
     const { clock } = this.#world;
-    const isDone = await withLimit(clock, HANDOVER_TIMEOUT_MS, this.#segments.handOver());
+    const isDone = await withLimit(clock, HANDOVER_TIMEOUT_MS, this.#services.handOver());
     if (!isDone) this.#logger.log("warn", "stopping before all segments were handed over");
     const voter = this.#raft.status.config.voters.find((id) => others.includes(id));
     if (this.#raft.status.role === "leader" && voter !== undefined) {
@@ -396,11 +333,9 @@ class RunningNode implements Node {
   }
 
   async #takeDown(): Promise<void> {
-    this.#monitor?.cancel();
     this.#clients?.close();
-    this.#membership?.stop();
-    this.#leases?.stop();
-    this.#handlers = null;
+    this.#services?.stop();
+    this.#services = null;
     this.#rpcServer?.close();
     await this.#raft?.stop();
     this.#peers?.close();

@@ -13,17 +13,24 @@ import {
   FAILED_CODE,
   METHOD,
   readAppend,
+  readComplete,
+  readFetch,
   readNodeBody,
   readRead,
+  readReplicate,
   readTake,
+  readTargetBody,
   writeAppendReply,
+  writeExtent,
+  writeFenceAnswer,
+  writePlaced,
   writeProposeReply,
   writeReadReply,
   writeTakeReply,
 } from "./messages.ts";
 import type { Metadata } from "./metadata/mod.ts";
 import { type Peers, RemoteError, RpcRefusal } from "./network/mod.ts";
-import { appendHere, readReplica, type Routes, takeHere } from "./routing/mod.ts";
+import { appendHere, readRecords, readReplica, type Routes, takeHere } from "./routing/mod.ts";
 
 /** What the handlers act through. */
 export interface HandlerParts {
@@ -58,6 +65,16 @@ export function handleRpc(
       return refusing(handleTake(parts, body));
     case METHOD.read:
       return refusing(handleRead(parts, body));
+    case METHOD.replicate:
+      return refusing(handleReplicate(parts, from, body));
+    case METHOD.probe:
+      return refusing(handleProbe(parts, from, body));
+    case METHOD.fence:
+      return refusing(handleFence(parts, body));
+    case METHOD.complete:
+      return refusing(handleComplete(parts, body));
+    case METHOD.fetch:
+      return refusing(handleFetch(parts, body));
     default:
       throw new RpcRefusal(FAILED_CODE, `method ${method} is not known here: upgrade this node`);
   }
@@ -98,10 +115,36 @@ async function handleTake(parts: HandlerParts, body: Uint8Array): Promise<Uint8A
 }
 
 async function handleRead(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
-  const request = readRead(body);
-  const log = parts.routes.segments.replica(request.topic, request.segment);
-  if (!log) {
-    throw new UnavailableError(`no replica of ${request.topic}/${request.segment} is held here`);
-  }
-  return writeReadReply(await readReplica(log, request));
+  return writeReadReply(await readReplica(parts.routes.segments, readRead(body)));
+}
+
+async function handleReplicate(
+  parts: HandlerParts,
+  from: number,
+  body: Uint8Array,
+): Promise<Uint8Array> {
+  const { target, placed } = readReplicate(body);
+  return writeExtent(await parts.routes.segments.replicas.append(from, target, placed));
+}
+
+async function handleProbe(
+  parts: HandlerParts,
+  from: number,
+  body: Uint8Array,
+): Promise<Uint8Array> {
+  return writeExtent(await parts.routes.segments.replicas.probe(from, readTargetBody(body)));
+}
+
+async function handleFence(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
+  return writeFenceAnswer(await parts.routes.segments.replicas.fence(readTargetBody(body)));
+}
+
+async function handleComplete(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
+  const { target, from, end } = readComplete(body);
+  await parts.routes.segments.replicas.complete(target, { from, end });
+  return new Uint8Array(0);
+}
+
+async function handleFetch(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
+  return writePlaced(await readRecords(parts.routes.segments, readFetch(body)));
 }

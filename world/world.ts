@@ -17,4 +17,8 @@ export interface World {
   network: Network;
   disk: Disk;
   logger: Logger;
+  /** CRC-32C where the machine has a fast one (storage/crc32c.ts has the other, and what it takes). */
+  crc32c?: (bytes: Uint8Array, start: number, end: number, seed: number) => number;
+  /** Identifies this start of the machine: the same one means that only the process died. */
+  bootId?: string;
 }

@@ -87,7 +87,7 @@ export class Membership {
   #isAnnounced(): boolean {
     const { metadata, self } = this.#parts;
     const known = metadata.state.nodes.get(self.id);
-    return known !== undefined && known.incarnation === self.incarnation &&
+    return known !== undefined && known.run === self.run &&
       known.raftHost === self.raftHost && known.raftPort === self.raftPort &&
       known.clientHost === self.clientHost && known.clientPort === self.clientPort;
   }

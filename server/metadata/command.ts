@@ -4,7 +4,7 @@
  * | bytes | field |
  * | ----- | ----- |
  * | 1 | format version, {@link COMMAND_VERSION} |
- * | 1 | kind: 1 registerNode, 2 createTopic, 3 sealSegment |
+ * | 1 | kind: 1 registerNode, 2 createTopic, 3 sealSegment, 4 beginSeal |
  * | … | the fields in the order of the interfaces below; strings and lists carry their length |
  *
  * @module
@@ -25,6 +25,8 @@ export interface NodeInfo {
   raftPort: number;
   clientHost: string;
   clientPort: number;
+  /** UUID made at each start: another one means that the process is another. */
+  run: string;
 }
 
 /** A named read position; the unnamed one (`""`) is shared by every plain `GET`. */
@@ -49,15 +51,37 @@ export interface CreateTopic {
 }
 
 /**
- * ⛔ Seals exactly `segment` of the topic at exactly `count` entries, if it is open and led by
- * `expectedLeader`, and opens the next one. The same command twice has one effect.
+ * ⛔ From here on the segment's leader, should it live, must stop, and only a recovery seals the segment.
+ * Does nothing unless it is open.
+ */
+export interface BeginSeal {
+  kind: "beginSeal";
+  topic: string;
+  segment: number;
+}
+
+/**
+ * ⛔ Seals exactly `segment` of the topic at exactly `count` entries, if it is in the expected state, and
+ * opens the next one. The same command twice has one effect.
+ *
+ * Why the run: a leader of a replica set of one proposes a seal at 10, dies, comes back, carries on with
+ * entry 11 and acknowledges it; were the old proposal taken now, entry 11 would be lost.
  */
 export interface SealSegment {
   kind: "sealSegment";
   topic: string;
   segment: number;
-  expectedLeader: number;
+  /**
+   * A planned rollover: the leader's run, and the segment must be open and led by it. `null`, a recovery: its
+   * seal must have been begun.
+   */
+  expectedRun: string | null;
+  /** Entries. */
   count: number;
+  /** Records of both kinds: where the segment's log ends on every replica. */
+  length: number;
+  /** A recovery in which too few replicas were sure of what they had: shown, never silent. */
+  mayHaveLost: boolean;
   /** Where the topic's cursors stood; the next segment's leader carries on from there. */
   cursors: readonly Cursor[];
   nextLeader: number;
@@ -65,11 +89,12 @@ export interface SealSegment {
 }
 
 /** Any of them. */
-export type Command = RegisterNode | CreateTopic | SealSegment;
+export type Command = RegisterNode | CreateTopic | BeginSeal | SealSegment;
 
 const KIND_REGISTER_NODE = 1;
 const KIND_CREATE_TOPIC = 2;
 const KIND_SEAL_SEGMENT = 3;
+const KIND_BEGIN_SEAL = 4;
 
 /** The command's bytes, as the table above says. */
 export function encodeCommand(command: Command): Uint8Array {
@@ -87,10 +112,14 @@ export function encodeCommand(command: Command): Uint8Array {
       break;
     case "sealSegment":
       writer.u8(KIND_SEAL_SEGMENT).string(command.topic).u32(command.segment);
-      writer.u32(command.expectedLeader).u53(command.count);
+      writer.bool(command.expectedRun !== null).string(command.expectedRun ?? "");
+      writer.u53(command.count).u53(command.length).bool(command.mayHaveLost);
       writeCursors(writer, command.cursors);
       writer.u32(command.nextLeader);
       writeIds(writer, command.nextReplicas);
+      break;
+    case "beginSeal":
+      writer.u8(KIND_BEGIN_SEAL).string(command.topic).u32(command.segment);
       break;
     default:
       unreachable(command);
@@ -129,21 +158,31 @@ function readKind(reader: BodyReader, kind: number): Command {
         kind: "sealSegment",
         topic: reader.string(),
         segment: reader.u32(),
-        expectedLeader: reader.u32(),
+        expectedRun: readExpectedRun(reader),
         count: reader.u53(),
+        length: reader.u53(),
+        mayHaveLost: reader.bool(),
         cursors: readCursors(reader),
         nextLeader: reader.u32(),
         nextReplicas: readIds(reader),
       };
+    case KIND_BEGIN_SEAL:
+      return { kind: "beginSeal", topic: reader.string(), segment: reader.u32() };
     default:
       throw new MalformedError(`metadata command of unknown kind ${kind}: upgrade this node`);
   }
 }
 
+function readExpectedRun(reader: BodyReader): string | null {
+  const isPlanned = reader.bool();
+  const run = reader.string();
+  return isPlanned ? run : null;
+}
+
 /** Fields of a node, also in snapshots and join requests. */
 export function writeNode(writer: BodyWriter, node: NodeInfo): void {
   writer.u32(node.id).string(node.incarnation).string(node.raftHost).u32(node.raftPort);
-  writer.string(node.clientHost).u32(node.clientPort);
+  writer.string(node.clientHost).u32(node.clientPort).string(node.run);
 }
 
 /** The twin of {@link writeNode}. */
@@ -155,6 +194,7 @@ export function readNode(reader: BodyReader): NodeInfo {
     raftPort: reader.u32(),
     clientHost: reader.string(),
     clientPort: reader.u32(),
+    run: reader.string(),
   };
 }
 

@@ -5,10 +5,10 @@
  * | ----- | ----- |
  * | 1 | format version, {@link SNAPSHOT_VERSION} |
  * | 4, … | count of nodes, then each node (command.ts) |
- * | 4, … | count of topics, then each: name, replication factor (4), cursors, count of segments (4), and for each of those: leader (4), replica ids, sealed count (8) |
+ * | 4, … | count of topics, then each: name, replication factor (4), cursors, count of segments (4), and for each of those: leader (4), leader's run (string), replica ids, state (1): 0 open, 1 sealing, 2 sealed, sealed count (8), sealed length (8), may have lost (1) |
  *
- * The open segment's count is 2^53 − 1: the last segment of each topic, and no other. Numbers and base
- * offsets follow from the order.
+ * Count and length of an unsealed segment, the last of each topic, are 0. Numbers and base offsets follow from
+ * the order.
  *
  * @module
  */
@@ -27,7 +27,9 @@ import { MetadataState, type SegmentInfo, type TopicInfo } from "./state.ts";
 
 /** Raised when a field is added; older versions stay readable. */
 export const SNAPSHOT_VERSION = 1;
-const COUNT_OPEN = Number.MAX_SAFE_INTEGER;
+const STATE_OPEN = 0;
+const STATE_SEALING = 1;
+const STATE_SEALED = 2;
 
 /** The whole state; equal states give equal bytes, since maps keep the order of the commands. */
 export function encodeSnapshot(state: MetadataState): Uint8Array {
@@ -40,9 +42,10 @@ export function encodeSnapshot(state: MetadataState): Uint8Array {
     writeCursors(writer, topic.cursors);
     writer.u32(topic.segments.length);
     for (const segment of topic.segments) {
-      writer.u32(segment.leader);
+      writer.u32(segment.leader).string(segment.leaderRun);
       writeIds(writer, segment.replicas);
-      writer.u53(segment.count ?? COUNT_OPEN);
+      writer.u8(stateByte(segment)).u53(segment.count ?? 0).u53(segment.length ?? 0);
+      writer.bool(segment.mayHaveLost);
     }
   }
   return writer.view;
@@ -71,19 +74,37 @@ function readTopic(reader: BodyReader): TopicInfo {
   const replicationFactor = reader.u32();
   const cursors = readCursors(reader);
   let number = 0, baseOffset = 0;
-  const segments = readList(reader, (): SegmentInfo => {
-    const leader = reader.u32();
-    const replicas = readIds(reader);
-    const stored = reader.u53();
-    const segment = {
-      number: ++number,
-      leader,
-      replicas,
-      baseOffset,
-      count: stored === COUNT_OPEN ? null : stored,
-    };
+  const segments = readList(reader, () => {
+    const segment = readSegment(reader, ++number, baseOffset);
     baseOffset += segment.count ?? 0;
     return segment;
   });
   return { name, replicationFactor, segments, cursors };
+}
+
+function readSegment(reader: BodyReader, number: number, baseOffset: number): SegmentInfo {
+  const leader = reader.u32();
+  const leaderRun = reader.string();
+  const replicas = readIds(reader);
+  const state = reader.u8();
+  const count = reader.u53();
+  const length = reader.u53();
+  const mayHaveLost = reader.bool();
+  const isSealed = state === STATE_SEALED;
+  return {
+    number,
+    leader,
+    leaderRun,
+    replicas,
+    baseOffset,
+    isSealing: state === STATE_SEALING,
+    count: isSealed ? count : null,
+    length: isSealed ? length : null,
+    mayHaveLost,
+  };
+}
+
+function stateByte(segment: SegmentInfo): number {
+  if (segment.count !== null) return STATE_SEALED;
+  return segment.isSealing ? STATE_SEALING : STATE_OPEN;
 }

@@ -5,21 +5,29 @@
  */
 
 import { assert, unreachable } from "../../world/mod.ts";
-import type { Command, CreateTopic, Cursor, NodeInfo, SealSegment } from "./command.ts";
+import type { BeginSeal, Command, CreateTopic, Cursor, NodeInfo, SealSegment } from "./command.ts";
 
 /** One segment of a topic. */
 export interface SegmentInfo {
   /** 1, 2, 3 … */
   readonly number: number;
   readonly leader: number;
+  /** The run of the leader that may write. ⛔ No other run of it may (DESIGN.md §6). */
+  leaderRun: string;
   readonly replicas: readonly number[];
   /** Offset of its first entry in the topic. */
   readonly baseOffset: number;
-  /** Exact count of entries once sealed; `null` while it is open. */
+  /** A recovery has begun to seal it: its leader must stop. */
+  isSealing: boolean;
+  /** Exact count of entries once sealed; `null` before. */
   count: number | null;
+  /** Records of both kinds once sealed: where its log ends on every replica; `null` before. */
+  length: number | null;
+  /** Sealed by a recovery that could not be sure of holding every acknowledged entry. */
+  mayHaveLost: boolean;
 }
 
-/** One topic: all segments but the last are sealed. */
+/** One topic: all segments but the last are sealed, and the last is not. */
 export interface TopicInfo {
   readonly name: string;
   readonly replicationFactor: number;
@@ -50,6 +58,8 @@ export class MetadataState {
         return this.#registerNode(command, changes);
       case "createTopic":
         return this.#createTopic(command, changes);
+      case "beginSeal":
+        return this.#beginSeal(command, changes);
       case "sealSegment":
         return this.#sealSegment(command, changes);
       default:
@@ -67,7 +77,21 @@ export class MetadataState {
     }
     this.nodes.set(node.id, node);
     changes.push({ kind: "node", id: node.id });
+    if (known?.run !== node.run) this.#resumeSoleReplicas(node, changes);
     return DONE;
+  }
+
+  /**
+   * ⛔ A writer never resumes: a new run of a node leads nothing that an old run led, except segments
+   * that nobody else holds.
+   */
+  #resumeSoleReplicas(node: NodeInfo, changes: Change[]): void {
+    for (const topic of this.topics.values()) {
+      const open = openSegmentOf(topic);
+      if (open.leader !== node.id || open.replicas.length > 1) continue;
+      open.leaderRun = node.run;
+      changes.push({ kind: "topic", topic: topic.name });
+    }
   }
 
   #createTopic(command: CreateTopic, changes: Change[]): Outcome {
@@ -76,54 +100,83 @@ export class MetadataState {
     this.topics.set(command.topic, {
       name: command.topic,
       replicationFactor: command.replicationFactor,
-      segments: [openSegment(1, 0, command.leader, command.replicas)],
+      segments: [this.#openSegment(1, { baseOffset: 0, ...command })],
       cursors: [{ name: "", offset: 0 }],
     });
     changes.push({ kind: "topic", topic: command.topic });
     return DONE;
   }
 
+  #beginSeal(command: BeginSeal, changes: Change[]): Outcome {
+    const segment = this.#unsealed(command);
+    if ("ok" in segment) return segment;
+    if (segment.isSealing) return DONE;
+    segment.isSealing = true;
+    changes.push({ kind: "topic", topic: command.topic });
+    return DONE;
+  }
+
   #sealSegment(command: SealSegment, changes: Change[]): Outcome {
+    const segment = this.#unsealed(command);
+    if ("ok" in segment) return segment;
+    const misfit = sealMisfit(segment, command.expectedRun);
+    if (misfit !== null) return refuse(`segment ${segment.number} of ${command.topic} ${misfit}`);
+    if (!command.nextReplicas.includes(command.nextLeader)) return refuse(LEADER_NOT_REPLICA);
+    const topic = this.topics.get(command.topic)!;
+    segment.isSealing = false;
+    segment.count = command.count;
+    segment.length = command.length;
+    segment.mayHaveLost = command.mayHaveLost;
+    topic.cursors = command.cursors;
+    topic.segments.push(this.#openSegment(segment.number + 1, {
+      baseOffset: segment.baseOffset + command.count,
+      leader: command.nextLeader,
+      replicas: command.nextReplicas,
+    }));
+    changes.push({ kind: "topic", topic: command.topic });
+    return DONE;
+  }
+
+  /** The segment that a seal names, or why there is nothing to seal. */
+  #unsealed(command: { topic: string; segment: number }): SegmentInfo | Outcome {
     const topic = this.topics.get(command.topic);
     if (!topic) return refuse(`topic ${command.topic} is not there`);
     const segment = topic.segments[command.segment - 1];
     if (!segment) return refuse(`${command.topic} has no segment ${command.segment} yet`);
-    if (segment.count !== null) {
-      return refuse(`segment ${command.segment} of ${command.topic} is sealed already`);
-    }
-    if (segment.leader !== command.expectedLeader) {
-      return refuse(`segment ${command.segment} of ${command.topic} is led by ${segment.leader}`);
-    }
-    if (!command.nextReplicas.includes(command.nextLeader)) return refuse(LEADER_NOT_REPLICA);
-    segment.count = command.count;
-    topic.cursors = command.cursors;
-    topic.segments.push(
-      openSegment(
-        segment.number + 1,
-        segment.baseOffset + command.count,
-        command.nextLeader,
-        command.nextReplicas,
-      ),
-    );
-    changes.push({ kind: "topic", topic: command.topic });
-    return DONE;
+    if (segment.count === null) return segment;
+    return refuse(`segment ${command.segment} of ${command.topic} is sealed already`);
+  }
+
+  #openSegment(
+    number: number,
+    parts: { baseOffset: number; leader: number; replicas: readonly number[] },
+  ): SegmentInfo {
+    return {
+      number,
+      leader: parts.leader,
+      leaderRun: this.nodes.get(parts.leader)?.run ?? "",
+      replicas: parts.replicas,
+      baseOffset: parts.baseOffset,
+      isSealing: false,
+      count: null,
+      length: null,
+      mayHaveLost: false,
+    };
   }
 }
 
-function openSegment(
-  number: number,
-  baseOffset: number,
-  leader: number,
-  replicas: readonly number[],
-): SegmentInfo {
-  return { number, leader, replicas, baseOffset, count: null };
+/** Why the seal is not for this segment as it is now. */
+function sealMisfit(segment: SegmentInfo, expectedRun: string | null): string | null {
+  if (expectedRun === null) return segment.isSealing ? null : "is open: nobody began to seal it";
+  if (segment.isSealing) return "is being sealed by a recovery";
+  return segment.leaderRun === expectedRun ? null : `is led by run ${segment.leaderRun}`;
 }
 
 function refuse(reason: string): Outcome {
   return { ok: false, reason };
 }
 
-/** The one segment that takes appends. */
+/** The one segment that takes appends, or will be sealed by a recovery. */
 export function openSegmentOf(topic: TopicInfo): SegmentInfo {
   const last = topic.segments.at(-1);
   assert(last && last.count === null, "the last segment of a topic is open");

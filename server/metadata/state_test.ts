@@ -8,6 +8,17 @@ function applyAll(state: MetadataState, commands: Command[]): void {
   for (const command of commands) state.apply(command, []);
 }
 
+const nodes: Command[] = [1, 2, 3].map((id) => ({
+  kind: "registerNode",
+  id,
+  incarnation: `disk-${id}`,
+  raftHost: "h",
+  raftPort: id,
+  clientHost: "h",
+  clientPort: id,
+  run: `run-${id}`,
+}));
+
 const create: Command = {
   kind: "createTopic",
   topic: "logs",
@@ -16,13 +27,19 @@ const create: Command = {
   replicas: [2],
 };
 
-function seal(segment: number, count: number, options: { by: number; next: number }): Command {
+function seal(
+  segment: number,
+  count: number,
+  options: { by: string | null; next: number },
+): Command {
   return {
     kind: "sealSegment",
     topic: "logs",
     segment,
-    expectedLeader: options.by,
+    expectedRun: options.by,
     count,
+    length: count,
+    mayHaveLost: false,
     cursors: [{ name: "", offset: count }],
     nextLeader: options.next,
     nextReplicas: [options.next],
@@ -40,7 +57,12 @@ Deno.test("MetadataState.apply() creates a topic once", () => {
 
 Deno.test("MetadataState.apply() seals a segment at its count and opens the next one behind it", () => {
   const state = new MetadataState();
-  applyAll(state, [create, seal(1, 10, { by: 2, next: 3 }), seal(2, 0, { by: 3, next: 1 })]);
+  applyAll(state, [
+    ...nodes,
+    create,
+    seal(1, 10, { by: "run-2", next: 3 }),
+    seal(2, 0, { by: "run-3", next: 1 }),
+  ]);
   const topic = state.topics.get("logs")!;
   assert.deepEqual(topic.segments.map((segment) => segment.count), [10, 0, null]);
   assert.deepEqual(topic.segments.map((segment) => segment.baseOffset), [0, 10, 10]);
@@ -49,14 +71,14 @@ Deno.test("MetadataState.apply() seals a segment at its count and opens the next
 
 Deno.test("MetadataState.apply() gives the same seal one effect, and a stale one none", () => {
   const state = new MetadataState();
-  applyAll(state, [create, seal(1, 10, { by: 2, next: 3 })]);
+  applyAll(state, [...nodes, create, seal(1, 10, { by: "run-2", next: 3 })]);
   const before = encodeSnapshot(state);
   for (
     const stale of [
-      seal(1, 10, { by: 2, next: 3 }),
-      seal(1, 12, { by: 2, next: 3 }),
-      seal(2, 5, { by: 2, next: 3 }),
-      seal(3, 5, { by: 3, next: 1 }),
+      seal(1, 10, { by: "run-2", next: 3 }),
+      seal(1, 12, { by: "run-2", next: 3 }),
+      seal(2, 5, { by: "run-2", next: 3 }),
+      seal(3, 5, { by: "run-3", next: 1 }),
     ]
   ) {
     assert.equal(state.apply(stale, []).ok, false);
@@ -64,11 +86,36 @@ Deno.test("MetadataState.apply() gives the same seal one effect, and a stale one
   assert.deepEqual(encodeSnapshot(state), before);
 });
 
+Deno.test("MetadataState.apply() lets a recovery seal only what it began to seal, and then nobody else", () => {
+  const state = new MetadataState();
+  applyAll(state, [...nodes, create]);
+  const recovery = seal(1, 7, { by: null, next: 3 });
+  assert.equal(state.apply(recovery, []).ok, false);
+  const begin: Command = { kind: "beginSeal", topic: "logs", segment: 1 };
+  assert.deepEqual([state.apply(begin, []), state.apply(begin, [])], [{ ok: true }, { ok: true }]);
+  assert.equal(state.apply(seal(1, 10, { by: "run-2", next: 3 }), []).ok, false);
+  assert.deepEqual(state.apply(recovery, []), { ok: true });
+  assert.equal(state.apply(begin, []).ok, false);
+  assert.equal(state.topics.get("logs")!.segments[0]!.count, 7);
+});
+
+Deno.test("MetadataState.apply() lets a new run resume what nobody else holds, and ends the old run's seals", () => {
+  const state = new MetadataState();
+  const shared: Command = { ...create, topic: "shared", leader: 2, replicas: [1, 2, 3] } as Command;
+  applyAll(state, [...nodes, create, shared]);
+  const changes: Change[] = [];
+  state.apply({ ...nodes[1], run: "run-2b" } as Command, changes);
+  assert.equal(openSegmentOf(state.topics.get("logs")!).leaderRun, "run-2b");
+  assert.equal(openSegmentOf(state.topics.get("shared")!).leaderRun, "run-2");
+  assert.deepEqual(changes, [{ kind: "node", id: 2 }, { kind: "topic", topic: "logs" }]);
+  assert.equal(state.apply(seal(1, 10, { by: "run-2", next: 3 }), []).ok, false);
+});
+
 Deno.test("MetadataState.apply() refuses a leader that holds no replica", () => {
   const state = new MetadataState();
   assert.equal(state.apply({ ...create, replicas: [1] }, []).ok, false);
-  applyAll(state, [create]);
-  const outside = { ...seal(1, 1, { by: 2, next: 3 }), nextReplicas: [1] } as Command;
+  applyAll(state, [...nodes, create]);
+  const outside = { ...seal(1, 1, { by: "run-2", next: 3 }), nextReplicas: [1] } as Command;
   assert.equal(state.apply(outside, []).ok, false);
   assert.equal(state.topics.get("logs")!.segments.length, 1);
 });
@@ -82,6 +129,7 @@ Deno.test("MetadataState.apply() refuses a node id that comes back with another 
     raftPort: 1,
     clientHost: "h",
     clientPort: 2,
+    run: "r",
   };
   assert.deepEqual(state.apply({ kind: "registerNode", ...node }, []), { ok: true });
   const wiped = state.apply({ kind: "registerNode", ...node, incarnation: "b" }, []);
@@ -97,8 +145,8 @@ Deno.test("segmentAt() finds what a walk over all segments finds", () => {
     fc.nat(90),
     (counts, offset) => {
       const state = new MetadataState();
-      applyAll(state, [create]);
-      counts.forEach((count, i) => applyAll(state, [seal(i + 1, count, { by: 2, next: 2 })]));
+      applyAll(state, [...nodes, create]);
+      counts.forEach((count, i) => applyAll(state, [seal(i + 1, count, { by: "run-2", next: 2 })]));
       const topic = state.topics.get("logs")!;
       const holder = topic.segments.find(({ baseOffset, count }) =>
         count === null || (offset >= baseOffset && offset < baseOffset + count)
@@ -118,6 +166,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     raftPort: fc.nat(65535),
     clientHost: fc.string(),
     clientPort: fc.nat(65535),
+    run: fc.string(),
   }),
   fc.record({
     kind: fc.constant("createTopic" as const),
@@ -130,8 +179,10 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     kind: fc.constant("sealSegment" as const),
     topic: fc.string(),
     segment: id,
-    expectedLeader: id,
+    expectedRun: fc.option(fc.string(), { nil: null }),
     count: fc.maxSafeNat(),
+    length: fc.maxSafeNat(),
+    mayHaveLost: fc.boolean(),
     cursors: fc.array(fc.record({ name: fc.string(), offset: fc.maxSafeNat() })),
     nextLeader: id,
     nextReplicas: fc.array(id),
@@ -169,10 +220,14 @@ Deno.test("decodeSnapshot() gives back the state, which goes on as the original 
   });
   fc.assert(fc.property(fc.array(step), fc.array(step), (first, second) => {
     const original = new MetadataState();
+    applyAll(original, nodes);
     for (const topic of names) applyAll(original, [{ ...create, topic, leader: 1, replicas: [1] }]);
     const commands = (steps: typeof first): Command[] =>
       steps.map(({ topic, segment, count, leader }) => ({
-        ...seal(segment, count, { by: 1, next: leader }) as Extract<Command, { segment: number }>,
+        ...seal(segment, count, { by: "run-1", next: leader }) as Extract<
+          Command,
+          { segment: number }
+        >,
         topic,
       }));
     applyAll(original, commands(first));

@@ -19,7 +19,7 @@
 
 import type { RaftNode } from "../../raft/mod.ts";
 import type { LogStore } from "../../storage/mod.ts";
-import { formatAddress } from "../../world/mod.ts";
+import { formatAddress, unreachable } from "../../world/mod.ts";
 import type { NodeConfig } from "../config.ts";
 import type { Identity } from "../identity.ts";
 import type { MetadataState, NodeInfo } from "../metadata/mod.ts";
@@ -43,7 +43,7 @@ export function metricsReport(parts: MetricsParts): string {
   const state = parts.metadata();
   return JSON.stringify({
     id: status.id,
-    state: capitalized(status.role),
+    state: roleText(status),
     current_term: status.term,
     current_leader: status.leader,
     last_log_index: status.lastIndex,
@@ -58,8 +58,8 @@ export function metricsReport(parts: MetricsParts): string {
     incarnation: identity.incarnation,
     backend: parts.backend,
     durability: durabilityText(config.durability),
-    replication_factor: 1,
-    segments_led: [...parts.segments.allLed()].length,
+    replication_factor: config.replicationFactor,
+    segments_led: parts.segments.ledCount,
     topics: state.topics.size,
     storage: store.stats,
   });
@@ -95,7 +95,16 @@ function replicationOf(status: RaftNode["status"]): Record<string, { index: numb
   return indexes;
 }
 
-function capitalized(role: string): string {
-  if (role === "pre-candidate") return "Candidate";
-  return role[0]!.toUpperCase() + role.slice(1);
+function roleText(status: RaftNode["status"]): string {
+  switch (status.role) {
+    case "leader":
+      return "Leader";
+    case "follower":
+      return status.voter ? "Follower" : "Learner";
+    case "candidate":
+    case "preCandidate":
+      return "Candidate";
+    default:
+      return unreachable(status.role);
+  }
 }

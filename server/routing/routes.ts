@@ -14,6 +14,8 @@ import {
   OverloadedError,
   type Peers,
   PeerUnavailableError,
+  RemoteError,
+  RpcCode,
 } from "../network/mod.ts";
 import type { Segments } from "../segments/mod.ts";
 

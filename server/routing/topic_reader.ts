@@ -8,9 +8,21 @@ import { type Log, RecordReader } from "../../storage/mod.ts";
 import { assert } from "../../world/mod.ts";
 import { READ_BYTES_MAX, REQUEST_TIMEOUT_MS } from "../config.ts";
 import { UnavailableError } from "../errors.ts";
-import { METHOD, readReadReply, type ReadRequest, writeRead } from "../messages.ts";
+import {
+  type FetchRequest,
+  METHOD,
+  readReadReply,
+  type ReadRequest,
+  writeRead,
+} from "../messages.ts";
 import { segmentAt, type SegmentInfo } from "../metadata/mod.ts";
-import { type Entries, entriesOf, type EntrySource } from "../segments/mod.ts";
+import {
+  type Entries,
+  entriesOf,
+  type EntrySource,
+  type PlacedBatch,
+  type Segments,
+} from "../segments/mod.ts";
 import type { Routes } from "./routes.ts";
 
 /** Bytes that a reader fetches ahead where it reads on in order. */
@@ -58,14 +70,19 @@ export class TopicReader implements EntrySource {
     return { reader: new RecordReader(entries.bytes), nextOffset: offset, left: entries.count };
   }
 
+  /** From this node's replica where there is a whole one, else from whoever answers first in turn. */
   async #readFrom(segment: SegmentInfo, request: ReadRequest): Promise<Entries> {
     const { nodeId, peers, segments } = this.#routes;
+    const others = segment.replicas.filter((id) => id !== nodeId);
+    let failure: unknown = null;
     if (segment.replicas.includes(nodeId)) {
-      const log = segments.replica(request.topic, segment.number);
-      if (log) return await readReplica(log, request);
+      try {
+        return await readReplica(segments, request);
+      } catch (error) {
+        failure = error;
+      }
     }
-    let failure: unknown = new Error("this node holds no replica of it any more");
-    for (const holder of segment.replicas.filter((id) => id !== nodeId)) {
+    for (const holder of others) {
       try {
         const timeoutMs = REQUEST_TIMEOUT_MS;
         return readReadReply(
@@ -79,17 +96,43 @@ export class TopicReader implements EntrySource {
       `segment ${segment.number} of ${request.topic} is held by node ${
         segment.replicas.join(", ")
       }, ` +
-        `which can't be read now: ${(failure as Error).message}`,
+        `and can't be read now: ${(failure as Error).message}`,
     );
   }
 }
 
-/** Reads entries of a local replica; the request stays within what is committed. */
-export async function readReplica(log: Log, request: ReadRequest): Promise<Entries> {
+/**
+ * Reads entries of this node's replica; the request stays within what is committed.
+ *
+ * @throws {UnavailableError} where the replica does not reach that far, or there is none.
+ */
+export async function readReplica(segments: Segments, request: ReadRequest): Promise<Entries> {
+  const log = mustHold(segments, request);
+  if (log.endOffset <= request.offset) {
+    throw new UnavailableError(
+      `this node's replica of ${request.topic}/${request.segment} has ${log.endOffset} entries so far`,
+    );
+  }
   const maxBytes = Math.min(request.maxBytes, READ_BYTES_MAX);
-  const position = await log.positionOfOffset(request.offset);
-  const run = await log.read(position, { maxBytes });
+  const run = await log.read(await log.positionOfOffset(request.offset), { maxBytes });
   return entriesOf(run.bytes, { skip: 0, count: request.count, maxBytes });
+}
+
+/** Reads records of both kinds, for a replica on another node that lacks them. */
+export async function readRecords(segments: Segments, request: FetchRequest): Promise<PlacedBatch> {
+  const { target, position, end } = request;
+  const log = mustHold(segments, target);
+  const batch = await log.read(position, {
+    maxBytes: READ_BYTES_MAX,
+    maxRecords: end - position,
+  });
+  return { position, batch };
+}
+
+function mustHold(segments: Segments, target: { topic: string; segment: number }): Log {
+  const log = segments.replica(target.topic, target.segment);
+  if (log) return log;
+  throw new UnavailableError(`no replica of ${target.topic}/${target.segment} is held here`);
 }
 
 function handOut(chunk: Chunk, limits: { count: number; maxBytes: number }): Entries {

@@ -17,7 +17,10 @@ interface Boundary {
 
 interface Waiter {
   position: number;
+  /** When it gives up, by the leader's clock. */
+  deadlineMs: number;
   resolve: () => void;
+  reject: (error: Error) => void;
 }
 
 /** Members of a majority of `size`. */
@@ -31,6 +34,7 @@ export class CommitTracker {
   readonly #quorum: number;
   #boundaries: Boundary[] = [];
   #waiters: Waiter[] = [];
+  #failure: Error | null = null;
   #position: number;
   #offset: number;
 
@@ -70,15 +74,33 @@ export class CommitTracker {
   acknowledge(replica: number, position: number): void {
     const known = this.#durable.get(replica);
     assert(known !== undefined, "only replicas of the segment acknowledge");
-    if (position <= known) return;
+    if (position <= known || this.#failure) return;
     this.#durable.set(replica, position);
     this.#advance(this.#quorumPosition());
   }
 
-  /** Resolves when everything before `position` is committed. */
-  reached(position: number): Promise<void> {
+  /** Resolves when everything before `position` is committed; rejects at `expire` or `fail`. */
+  reached(position: number, deadlineMs: number): Promise<void> {
     if (position <= this.#position) return Promise.resolve();
-    return new Promise((resolve) => this.#waiters.push({ position, resolve }));
+    if (this.#failure) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ position, deadlineMs, resolve, reject });
+    });
+  }
+
+  /** Rejects those who have waited long enough. What they wait for may still be committed. */
+  expire(nowMs: number, error: () => Error): void {
+    if (this.#waiters.length === 0) return;
+    const late = this.#waiters.filter((waiter) => waiter.deadlineMs <= nowMs);
+    if (late.length === 0) return;
+    this.#waiters = this.#waiters.filter((waiter) => waiter.deadlineMs > nowMs);
+    for (const waiter of late) waiter.reject(error());
+  }
+
+  /** Nothing is committed from here on. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#failure);
   }
 
   #quorumPosition(): number {

@@ -25,13 +25,39 @@ Deno.test("CommitTracker.reached() resolves in order, as soon as it is so", asyn
   const seen: number[] = [];
   tracker.appended(1, 1);
   tracker.appended(2, 2);
-  for (const position of [1, 2]) tracker.reached(position).then(() => seen.push(position));
+  for (const position of [1, 2]) tracker.reached(position, 1).then(() => seen.push(position));
   tracker.acknowledge(1, 2);
   await Promise.resolve();
   assert.deepEqual(seen, []);
   tracker.acknowledge(2, 2);
   await Promise.resolve();
   assert.deepEqual(seen, [1, 2]);
+});
+
+Deno.test("CommitTracker.expire() rejects who has waited long enough, and commits go on", async () => {
+  const tracker = new CommitTracker([1, 2, 3], { position: 0, offset: 0 });
+  tracker.appended(1, 1);
+  tracker.appended(2, 2);
+  const early = tracker.reached(1, 100);
+  const late = tracker.reached(2, 200);
+  tracker.expire(150, () => new Error("late"));
+  await assert.rejects(early, /late/);
+  tracker.acknowledge(1, 2);
+  tracker.acknowledge(2, 2);
+  await late;
+  assert.equal(tracker.offset, 2);
+});
+
+Deno.test("CommitTracker.fail() ends it: nothing more is committed", async () => {
+  const tracker = new CommitTracker([1, 2, 3], { position: 0, offset: 0 });
+  tracker.appended(1, 1);
+  const waiting = tracker.reached(1, 100);
+  tracker.fail(new Error("fenced"));
+  await assert.rejects(waiting, /fenced/);
+  tracker.acknowledge(1, 1);
+  tracker.acknowledge(2, 1);
+  assert.equal(tracker.position, 0);
+  await assert.rejects(tracker.reached(1, 100), /fenced/);
 });
 
 Deno.test("CommitTracker agrees with a count over all replicas", () => {

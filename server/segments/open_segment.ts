@@ -1,76 +1,101 @@
 /**
- * An open segment on its leader: its writer, its cursor, and the way to its seal.
+ * An open segment on its leader: its writer, its streams to the other replicas, its cursor, and the way to
+ * its planned seal.
  *
  * @module
  */
 
 import type { Log, LogStore } from "../../storage/mod.ts";
-import type { Clock, Logger } from "../../world/mod.ts";
-import { sleep } from "../../world/mod.ts";
+import { assert, type Clock, type Logger, sleep } from "../../world/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "../config.ts";
 import { openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
 import type { Metadata } from "../metadata/mod.ts";
 import { decodeCursors } from "./control_record.ts";
 import type { EntrySource } from "./entry_source.ts";
 import type { Leases } from "./leases.ts";
+import type { PlacedBatch } from "./replica.ts";
+import { ReplicaFeed } from "./replica_feed.ts";
+import type { ReplicateAnswer } from "./replicas.ts";
 import { SegmentWriter } from "./segment_writer.ts";
 import { SharedCursor } from "./shared_cursor.ts";
+import { TailBuffer } from "./tail_buffer.ts";
 
 /** How long to wait before a seal that failed is proposed again, milliseconds. */
 const SEAL_RETRY_MS = 50;
+/** The newest bytes of each open segment that are kept for its replicas. */
+const TAIL_BYTES = 4 * 1024 * 1024;
+
+/** The leader's way to the replicas on other nodes. */
+export interface ReplicaLink {
+  probe: (node: number, target: SegmentTarget) => Promise<ReplicateAnswer>;
+  send: (node: number, target: SegmentTarget, placed: PlacedBatch) => Promise<ReplicateAnswer>;
+}
+
+/** Which segment. */
+export interface SegmentTarget {
+  topic: string;
+  segment: number;
+}
+
+/** Where a segment is: its leader, and all nodes that hold it. */
+export interface Placement {
+  leader: number;
+  replicas: number[];
+}
 
 /** What the segments of one node share. */
 export interface SegmentContext {
   nodeId: number;
+  runId: string;
   store: LogStore;
   leases: Leases;
   metadata: Metadata;
   clock: Clock;
   logger: Logger;
   limits: { entries: number; bytes: number };
-  /** The node that leads a topic's next segment, and the nodes that hold it. */
-  placeNext: (topic: TopicInfo) => { leader: number; replicas: number[] };
+  link: ReplicaLink;
+  /** Who leads and holds the topic's next segment. */
+  placeNext: (topic: TopicInfo) => Placement;
   sourceOf: (topic: string) => EntrySource;
 }
 
-/** Made when metadata names this node as the leader of an open segment, dropped when it is sealed. */
+/** Made when metadata names this run of this node as the leader of an open segment. */
 export class OpenSegment {
   readonly writer: SegmentWriter;
   readonly cursor: SharedCursor;
   readonly #context: SegmentContext;
   readonly #topic: string;
   readonly #info: SegmentInfo;
+  readonly #tail: TailBuffer;
+  readonly #feeds: ReplicaFeed[];
   #sealing: Promise<void> | null = null;
 
-  private constructor(context: SegmentContext, topic: TopicInfo, parts: OpenedReplica) {
+  private constructor(context: SegmentContext, topic: TopicInfo, opened: OpenedReplica) {
     this.#context = context;
     this.#topic = topic.name;
     this.#info = openSegmentOf(topic);
-    this.writer = new SegmentWriter({
-      name: `${topic.name}/${this.#info.number}`,
-      nodeId: context.nodeId,
-      replicas: this.#info.replicas,
-      log: parts.log,
-      store: context.store,
-      leases: context.leases,
-      limits: context.limits,
-      onFull: () => this.seal(),
-    });
+    this.#tail = new TailBuffer(opened.log.endPosition, { capacityBytes: TAIL_BYTES });
+    this.writer = this.#makeWriter(opened.log);
+    this.#feeds = this.#makeFeeds();
     this.cursor = new SharedCursor({
       writer: this.writer,
       source: context.sourceOf(topic.name),
       baseOffset: this.#info.baseOffset,
-      position: parts.cursorPosition,
+      position: opened.cursorPosition,
     });
+    for (const feed of this.#feeds) feed.start();
   }
 
   /**
    * Opens this node's replica of the topic's open segment for writing.
    *
-   * ⛔ Resuming where a former process of this node stopped is right only for a replica set of one
-   * (DESIGN.md §6, "A writer never resumes"): nobody else can hold a different record at a position.
+   * ⛔ Metadata has named this very run as the leader: only a replica set of one can hold records of a former
+   * run (DESIGN.md §6, "A writer never resumes"), and nobody else can hold others at their positions.
    */
   static async open(context: SegmentContext, topic: TopicInfo, log: Log): Promise<OpenSegment> {
+    const info = openSegmentOf(topic);
+    assert(info.leaderRun === context.runId, "only the run that metadata names may write");
+    assert(log.endPosition === 0 || info.replicas.length === 1, "a shared segment begins empty");
     // What recovery found in the page cache becomes durable before it counts as committed.
     if (log.endPosition > log.startPosition) await log.sync();
     const record = await log.lastControl();
@@ -84,9 +109,8 @@ export class OpenSegment {
     return this.#info.number;
   }
 
-  /** For the monitor loop: seals the segment if it is full and nobody has begun to. */
-  maybeSeal(): void {
-    if (this.writer.isFull) this.seal();
+  get replicas(): readonly number[] {
+    return this.#info.replicas;
   }
 
   /**
@@ -98,14 +122,30 @@ export class OpenSegment {
     return this.#sealing;
   }
 
+  /** For the monitor loop: what should have been begun before, and was not. */
+  check(): void {
+    if (this.writer.isAbandoned && !this.#isTaken()) this.#askForRecovery();
+    else if (this.writer.isFull) this.seal();
+  }
+
+  /** Metadata took the segment away: sealed, or being sealed by a recovery. */
+  end(): void {
+    this.writer.abandon("a recovery seals it; the outcome of appends in flight is unknown");
+    for (const feed of this.#feeds) feed.stop();
+  }
+
   async #seal(): Promise<void> {
-    const { clock, logger, metadata } = this.#context;
-    await this.writer.close();
-    while (!this.#isSealed()) {
+    const { clock, logger } = this.#context;
+    try {
+      await this.writer.close();
+    } catch {
+      return; // abandoned: a recovery seals it
+    }
+    while (!this.#isTaken()) {
       try {
         await this.#proposeSeal();
       } catch (error) {
-        if (this.#isSealed()) break;
+        if (this.#isTaken()) break;
         logger.log("warn", "seal was not committed, trying again", {
           topic: this.#topic,
           segment: this.number,
@@ -114,33 +154,92 @@ export class OpenSegment {
         await sleep(clock, SEAL_RETRY_MS);
       }
     }
-    logger.log("info", "segment sealed", {
-      topic: this.#topic,
-      segment: this.number,
-      entries: this.writer.committedOffset,
-      nextLeader: openSegmentOf(metadata.state.topics.get(this.#topic)!).leader,
-    });
   }
 
   #proposeSeal(): Promise<void> {
-    const { metadata, nodeId, placeNext } = this.#context;
-    const topic = metadata.state.topics.get(this.#topic)!;
-    const next = placeNext(topic);
+    const { metadata, placeNext, runId } = this.#context;
+    const next = placeNext(metadata.state.topics.get(this.#topic)!);
     return metadata.propose({
       kind: "sealSegment",
       topic: this.#topic,
       segment: this.number,
-      expectedLeader: nodeId,
+      expectedRun: runId,
       count: this.writer.committedOffset,
+      length: this.writer.committedPosition,
+      mayHaveLost: false,
       cursors: [{ name: "", offset: this.cursor.committed }],
       nextLeader: next.leader,
       nextReplicas: next.replicas,
     }, { timeoutMs: REQUEST_TIMEOUT_MS });
   }
 
-  #isSealed(): boolean {
+  get #target(): SegmentTarget {
+    return { topic: this.#topic, segment: this.number };
+  }
+
+  async #askForRecovery(): Promise<void> {
+    const { logger, metadata } = this.#context;
+    try {
+      const begin = { kind: "beginSeal" as const, ...this.#target };
+      await metadata.propose(begin, { timeoutMs: REQUEST_TIMEOUT_MS });
+    } catch (error) {
+      logger.log("warn", "could not ask for a recovery", {
+        ...this.#target,
+        reason: (error as Error).message,
+      });
+    }
+  }
+
+  /** Sealed, or a recovery has begun to. */
+  #isTaken(): boolean {
     const topic = this.#context.metadata.state.topics.get(this.#topic);
-    return topic === undefined || openSegmentOf(topic).number > this.number;
+    if (topic === undefined) return true;
+    const open = openSegmentOf(topic);
+    return open.number > this.number || open.isSealing;
+  }
+
+  #makeWriter(log: Log): SegmentWriter {
+    const { clock, leases, limits, logger, nodeId, store } = this.#context;
+    return new SegmentWriter({
+      name: `${this.#topic}/${this.number}`,
+      nodeId,
+      replicas: this.#info.replicas,
+      log,
+      store,
+      leases,
+      clock,
+      limits,
+      onAppended: (position, batch) => {
+        if (this.#feeds.length === 0) return;
+        this.#tail.append(position, batch);
+        for (const feed of this.#feeds) feed.notify();
+      },
+      onFull: () => this.seal(),
+      onAbandoned: (reason) => {
+        if (this.#isTaken()) return;
+        logger.log("warn", "this node gives up a segment that it leads", {
+          ...this.#target,
+          reason: reason.message,
+        });
+        this.#askForRecovery();
+      },
+    });
+  }
+
+  #makeFeeds(): ReplicaFeed[] {
+    const { clock, link, nodeId } = this.#context;
+    const target = this.#target;
+    const others = this.#info.replicas.filter((id) => id !== nodeId);
+    return others.map((node) =>
+      new ReplicaFeed({
+        log: this.writer.log,
+        tail: this.#tail,
+        clock,
+        probe: () => link.probe(node, target),
+        send: (placed) => link.send(node, target, placed),
+        onDurable: (position) => this.writer.acknowledge(node, position),
+      })
+    );
   }
 }
 

@@ -5,8 +5,9 @@
  */
 
 import { type Log, type LogStore, type RecordBatch, RecordReader } from "../../storage/mod.ts";
-import { assert } from "../../world/mod.ts";
-import { NotLeaderError, SegmentClosedError } from "../errors.ts";
+import { assert, type Clock } from "../../world/mod.ts";
+import { REQUEST_TIMEOUT_MS } from "../config.ts";
+import { NotLeaderError, OutcomeUnknownError, SegmentClosedError } from "../errors.ts";
 import { CommitTracker } from "./commit_tracker.ts";
 import type { Leases } from "./leases.ts";
 
@@ -20,9 +21,14 @@ export interface SegmentWriterParts {
   log: Log;
   store: LogStore;
   leases: Leases;
+  clock: Clock;
   limits: { entries: number; bytes: number };
+  /** A batch was accepted at this position and goes to the other replicas. */
+  onAppended: (position: number, batch: RecordBatch) => void;
   /** Called once, when the segment closed itself because it is full. */
   onFull: () => void;
+  /** Called once, when the writer had to give up: a recovery must seal the segment. */
+  onAbandoned: (reason: Error) => void;
 }
 
 /** Appends in order, tells what is committed, and closes for ever. */
@@ -31,9 +37,10 @@ export class SegmentWriter {
   readonly #parts: SegmentWriterParts;
   readonly #tracker: CommitTracker;
   #isClosed = false;
-  /** Appends that were accepted and neither committed nor refused. */
+  #abandoned: Error | null = null;
+  /** Appends to this node's log that are on their way to its disk. */
   #inFlight = 0;
-  #drained: (() => void) | null = null;
+  #closing: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
   constructor(parts: SegmentWriterParts) {
     this.log = parts.log;
@@ -54,8 +61,9 @@ export class SegmentWriter {
     return this.#tracker.position;
   }
 
-  get isClosed(): boolean {
-    return this.#isClosed;
+  /** It had to be abandoned: a recovery must seal the segment. */
+  get isAbandoned(): boolean {
+    return this.#abandoned !== null;
   }
 
   get isFull(): boolean {
@@ -68,6 +76,7 @@ export class SegmentWriter {
    * are committed. The rest belongs in the next segment.
    *
    * @throws {NotLeaderError | SegmentClosedError} nothing of the batch was appended.
+   * @throws {OutcomeUnknownError} no majority confirmed it in time, or a recovery took over.
    * @throws storage's errors (disk full, failed): nothing of the batch is committed here.
    */
   async append(batch: RecordBatch): Promise<number> {
@@ -85,54 +94,98 @@ export class SegmentWriter {
   }
 
   /** Appends control records; allowed in a full segment as long as it is open. */
-  appendControl(batch: RecordBatch): Promise<void> {
+  async appendControl(batch: RecordBatch): Promise<void> {
     assert(batch.entryCount === 0, "control records only");
-    if (this.#isClosed) return Promise.reject(this.#closedError());
-    return this.#append(batch);
+    this.mustAccept();
+    await this.#append(batch);
+  }
+
+  /** @throws {NotLeaderError | SegmentClosedError} when nothing may be appended here and now. */
+  mustAccept(): void {
+    if (this.#isClosed) {
+      throw new SegmentClosedError(
+        `${this.#parts.name} is closed: the next segment takes appends`,
+      );
+    }
+    if (!this.#parts.leases.isValid) {
+      throw new NotLeaderError(
+        `node ${this.#parts.nodeId} holds no lease for ${this.#parts.name}: ` +
+          `it has not heard from a majority lately`,
+      );
+    }
+  }
+
+  /** Another replica has everything before `position` on its disk. */
+  acknowledge(replica: number, position: number): void {
+    this.#tracker.acknowledge(replica, position);
+    this.#maybeClosed();
+  }
+
+  /** Who waits too long for a majority is told that the outcome is unknown. */
+  expire(nowMs: number): void {
+    this.#tracker.expire(nowMs, () =>
+      new OutcomeUnknownError(
+        `too few replicas of ${this.#parts.name} confirmed it within ${REQUEST_TIMEOUT_MS} ms ` +
+          `(nodes ${this.#parts.replicas.join(", ")}): it may or may not be kept`,
+      ));
   }
 
   /**
    * No append is accepted from here on, ever. Resolves when everything that was accepted is committed or
    * refused: from then on `committedOffset` is final. ⛔ Nothing is acknowledged after it (DESIGN.md §6).
+   *
+   * @throws when the writer had to be abandoned meanwhile.
    */
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#isClosed = true;
-    if (this.#inFlight === 0) return;
-    await new Promise<void>((resolve) => {
-      const before = this.#drained;
-      this.#drained = () => {
-        before?.();
-        resolve();
-      };
+    return new Promise((resolve, reject) => {
+      this.#closing.push({ resolve, reject });
+      this.#maybeClosed();
     });
   }
 
-  async #append(batch: RecordBatch): Promise<void> {
-    this.#inFlight++;
-    try {
-      // After a failed append the log has taken back all that was not durable, and starts there again.
-      this.#tracker.retract(this.log.endPosition);
-      const durable = this.log.append(batch);
-      const end = this.log.endPosition;
-      this.#tracker.appended(end, this.log.endOffset);
-      await durable;
-      this.#tracker.acknowledge(this.#parts.nodeId, end);
-      if (this.#tracker.position < end) await this.#tracker.reached(end);
-    } finally {
-      if (--this.#inFlight === 0) {
-        this.#drained?.();
-        this.#drained = null;
-      }
-    }
+  /**
+   * ⛔ Nothing is accepted or acknowledged from here on: a recovery seals the segment, or this node's own
+   * log failed below records that other replicas hold.
+   */
+  abandon(reason: string): void {
+    if (this.#abandoned) return;
+    this.#isClosed = true;
+    this.#abandoned = new OutcomeUnknownError(`${this.#parts.name}: ${reason}`);
+    this.#tracker.fail(this.#abandoned);
+    this.#maybeClosed();
+    this.#parts.onAbandoned(this.#abandoned);
   }
 
-  /** @throws {NotLeaderError | SegmentClosedError} when nothing may be appended here and now. */
-  mustAccept(): void {
-    if (this.#isClosed) throw this.#closedError();
-    if (!this.#parts.leases.isValid) {
-      throw new NotLeaderError(
-        `node ${this.#parts.nodeId} holds no lease for ${this.#parts.name}: it has not heard from a majority lately`,
-      );
+  async #append(batch: RecordBatch): Promise<void> {
+    // After a failed append the log has taken back all that was not durable, and starts there again.
+    this.#tracker.retract(this.log.endPosition);
+    const position = this.log.endPosition;
+    const durable = this.log.append(batch);
+    const end = this.log.endPosition;
+    this.#tracker.appended(end, this.log.endOffset);
+    this.#parts.onAppended(position, batch);
+    await this.#locally(durable, end);
+    if (this.#tracker.position >= end) return;
+    await this.#tracker.reached(end, this.#parts.clock.nowMs() + REQUEST_TIMEOUT_MS);
+  }
+
+  /** Waits for this node's own disk, which then counts as one replica. */
+  async #locally(durable: Promise<number>, end: number): Promise<void> {
+    this.#inFlight++;
+    try {
+      await durable;
+      if (this.#abandoned) throw this.#abandoned;
+      this.#tracker.acknowledge(this.#parts.nodeId, end);
+    } catch (error) {
+      // Others may hold what this log has taken back: a position must not be written twice.
+      if (this.#parts.replicas.length > 1) {
+        this.abandon(`this node's disk failed an append (${(error as Error).message})`);
+      }
+      throw error;
+    } finally {
+      this.#inFlight--;
+      this.#maybeClosed();
     }
   }
 
@@ -142,8 +195,12 @@ export class SegmentWriter {
     this.#parts.onFull();
   }
 
-  #closedError(): SegmentClosedError {
-    return new SegmentClosedError(`${this.#parts.name} is closed: the next segment takes appends`);
+  #maybeClosed(): void {
+    if (this.#closing.length === 0) return;
+    const abandoned = this.#abandoned;
+    if (abandoned) { for (const { reject } of this.#closing.splice(0)) reject(abandoned); }
+    const isDrained = this.#inFlight === 0 && this.#tracker.position === this.log.endPosition;
+    if (isDrained) { for (const { resolve } of this.#closing.splice(0)) resolve(); }
   }
 }
 

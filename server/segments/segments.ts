@@ -5,25 +5,44 @@
  */
 
 import type { Log } from "../../storage/mod.ts";
-import { openSegmentOf, type TopicInfo } from "../metadata/mod.ts";
+import type { Timer } from "../../world/mod.ts";
+import { openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
+import type { Fences } from "./fences.ts";
 import { OpenSegment, type SegmentContext } from "./open_segment.ts";
+import type { Replicas } from "./replicas.ts";
 import { segmentLogName } from "./segment_name.ts";
 
-/** One per node. Follows metadata: whoever is named leader of an open segment gets an {@link OpenSegment}. */
+/** How often appends that wait for a majority are looked at for their time limit, milliseconds. */
+const EXPIRE_CHECK_MS = 250;
+
+/** One per node. Follows metadata: what it says this run leads gets an {@link OpenSegment}. */
 export class Segments {
+  readonly replicas: Replicas;
   readonly #context: SegmentContext;
+  readonly #fences: Fences;
   readonly #led: Map<string, OpenSegment> = new Map();
   /** Topics whose open segment is being opened here. */
-  readonly #opening: Map<string, Promise<void>> = new Map();
-  #isStopped = false;
+  readonly #opening: Set<string> = new Set();
+  #timer: Timer | null = null;
+  #isHandingOver = false;
 
-  constructor(context: SegmentContext) {
+  constructor(context: SegmentContext, parts: { replicas: Replicas; fences: Fences }) {
     this.#context = context;
+    this.replicas = parts.replicas;
+    this.#fences = parts.fences;
   }
 
   /** Begins to follow metadata, from what it says now. */
   start(): void {
-    for (const topic of this.#context.metadata.state.topics.values()) this.topicChanged(topic.name);
+    this.metadataChanged();
+    this.#armExpiry();
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.replicas.stop();
+    for (const segment of this.#led.values()) segment.end();
+    this.#led.clear();
   }
 
   /** The open segment of the topic, if this node leads it and is ready to. */
@@ -31,9 +50,9 @@ export class Segments {
     return this.#led.get(topic);
   }
 
-  /** All open segments that this node leads. */
-  allLed(): Iterable<OpenSegment> {
-    return this.#led.values();
+  /** How many open segments this node leads. */
+  get ledCount(): number {
+    return this.#led.size;
   }
 
   /** This node's replica of a segment, if it holds one. */
@@ -41,27 +60,54 @@ export class Segments {
     return this.#context.store.get(segmentLogName(topic, segment));
   }
 
+  /** Anything may have changed: look at all topics. */
+  metadataChanged(): void {
+    for (const topic of this.#context.metadata.state.topics.values()) this.topicChanged(topic.name);
+  }
+
   /** Metadata of the topic changed. */
   topicChanged(name: string): void {
     const topic = this.#context.metadata.state.topics.get(name);
-    const open = topic && openSegmentOf(topic);
+    if (!topic) return;
+    const open = openSegmentOf(topic);
     const led = this.#led.get(name);
-    if (led && led.number !== open?.number) this.#led.delete(name);
-    if (!topic || open!.leader !== this.#context.nodeId || this.#isStopped) return;
-    if (this.#led.has(name) || this.#opening.has(name)) return;
-    this.#opening.set(name, this.#open(topic).finally(() => this.#opening.delete(name)));
+    if (led && (led.number !== open.number || !this.#isMine(open))) {
+      this.#led.delete(name);
+      led.end();
+    }
+    this.replicas.topicChanged(topic);
+    if (this.#led.has(name) || this.#opening.has(name) || !this.#isMine(open)) return;
+    this.#opening.add(name);
+    this.#open(topic);
   }
 
-  /** For the monitor loop: opens what failed to open, seals what is full and is not being sealed. */
-  check(): void {
-    this.start();
-    for (const segment of this.#led.values()) segment.maybeSeal();
+  /** For the monitor loop: opens what failed to open, begins seals that were not begun. */
+  check(wishedReplicas: (topic: TopicInfo) => number): void {
+    this.metadataChanged();
+    for (const [name, segment] of this.#led) {
+      segment.check();
+      const topic = this.#context.metadata.state.topics.get(name)!;
+      // The cluster has grown: the next segment gets the replicas that this one can't have.
+      if (segment.replicas.length < wishedReplicas(topic)) segment.seal();
+    }
+  }
+
+  /** A fence of this node: the segment's writer, should it be here, acknowledges nothing more. */
+  fenced(topic: string, segment: number): void {
+    const led = this.#led.get(topic);
+    if (led?.number === segment) led.end();
   }
 
   /** No new segment is opened here; those that are led are sealed, and so handed to others. */
   async handOver(): Promise<void> {
-    this.#isStopped = true;
+    this.#isHandingOver = true;
     await Promise.all([...this.#led.values()].map((segment) => segment.seal()));
+  }
+
+  /** ⛔ Only the very run that metadata names, and not after a fence. */
+  #isMine(open: SegmentInfo): boolean {
+    const { nodeId, runId } = this.#context;
+    return open.leader === nodeId && open.leaderRun === runId && !open.isSealing;
   }
 
   async #open(topic: TopicInfo): Promise<void> {
@@ -69,19 +115,29 @@ export class Segments {
     const info = openSegmentOf(topic);
     const name = segmentLogName(topic.name, info.number);
     try {
-      const segment = await OpenSegment.open(
-        this.#context,
-        topic,
-        store.get(name) ?? store.create(name),
-      );
+      if (this.#isHandingOver || this.#fences.has(topic.name, info.number)) return;
+      const log = store.get(name) ?? store.create(name);
+      const segment = await OpenSegment.open(this.#context, topic, log);
       this.#led.set(topic.name, segment);
-      segment.maybeSeal();
     } catch (error) {
       logger.log("error", "can't open a segment that this node leads", {
         topic: topic.name,
         segment: info.number,
         reason: (error as Error).message,
       });
+    } finally {
+      this.#opening.delete(topic.name);
     }
+    // Metadata, or a fence, may have overtaken the opening.
+    if (this.#fences.has(topic.name, info.number)) this.fenced(topic.name, info.number);
+    if (openSegmentOf(topic) !== info || !this.#isMine(info)) this.topicChanged(topic.name);
+  }
+
+  #armExpiry(): void {
+    this.#timer = this.#context.clock.after(EXPIRE_CHECK_MS, () => {
+      const nowMs = this.#context.clock.nowMs();
+      for (const segment of this.#led.values()) segment.writer.expire(nowMs);
+      this.#armExpiry();
+    });
   }
 }

@@ -1,0 +1,183 @@
+/**
+ * Unplanned seal of one segment whose leader is gone: begin, fence, count, copy, seal (DESIGN.md §6,
+ * "Failover"). Every step can be repeated, by any node and by two at once: the first `SealSegment` wins, and
+ * any count that either reaches holds every acknowledged entry.
+ *
+ * @module
+ */
+
+import type { Clock, Logger } from "../../world/mod.ts";
+import { REQUEST_TIMEOUT_MS } from "../config.ts";
+import { RefusedError, UnavailableError } from "../errors.ts";
+import { type Metadata, openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
+import { majorityOf } from "./commit_tracker.ts";
+import type { Placement, SegmentTarget } from "./open_segment.ts";
+import type { FenceAnswer } from "./replicas.ts";
+
+/** How long a replica may take to fence, milliseconds. */
+export const FENCE_TIMEOUT_MS = 2000;
+/** With enough certain answers, how long the others are waited for, milliseconds. */
+const STRAGGLER_MS = 100;
+
+/** What a recovery asks other nodes (and this one) for. */
+export interface RecoveryLink {
+  fence: (node: number, target: SegmentTarget) => Promise<FenceAnswer>;
+  /** Has `node` copy what it lacks up to `end` from the node `from`. */
+  complete: (
+    node: number,
+    target: SegmentTarget,
+    options: { from: number; end: number },
+  ) => Promise<void>;
+}
+
+/** What a recovery is made from. */
+export interface RecoveryParts {
+  metadata: Metadata;
+  link: RecoveryLink;
+  placeNext: (topic: TopicInfo) => Placement;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** A replica's answer, and whose it is. */
+interface Answer extends FenceAnswer {
+  node: number;
+}
+
+/** What the answers say about the segment's end. */
+export interface Verdict {
+  /** The answer with the largest length: where the others copy from. */
+  longest: Answer;
+  /** Too few answers were certain, all replicas answered: acknowledged entries may be missing. */
+  mayHaveLost: boolean;
+}
+
+/**
+ * Seals the topic's open segment. Harmless where it is sealed already.
+ *
+ * @throws {UnavailableError} while too few replicas answer: try again.
+ */
+export async function recoverSegment(parts: RecoveryParts, target: SegmentTarget): Promise<void> {
+  const { metadata, logger } = parts;
+  if (!await begin(metadata, target)) return;
+  const topic = metadata.state.topics.get(target.topic)!;
+  const info = openSegmentOf(topic);
+  if (info.number !== target.segment) return;
+  const answers = await fenceReplicas(parts, target, info);
+  const verdict = judge(answers, info.replicas.length);
+  if (verdict === null) {
+    throw new UnavailableError(
+      `${target.topic}/${target.segment}: ${answers.length} of ${info.replicas.length} replicas answered`,
+    );
+  }
+  await copyTail(parts, target, { answers, longest: verdict.longest });
+  await seal(parts, target, verdict);
+  if (verdict.mayHaveLost) {
+    logger.log(
+      "error",
+      "acknowledged entries may be lost: too few replicas are sure of what they had",
+      {
+        ...target,
+        entries: verdict.longest.entries,
+      },
+    );
+  }
+}
+
+/**
+ * ⛔ R − W + 1 certain answers (W: a majority of R) always include one that has every acknowledged entry.
+ * Uncertain ones give data, but no vote. Where certain answers can never be enough, all must answer. Pure.
+ */
+export function judge(answers: readonly Answer[], replicas: number): Verdict | null {
+  const needed = replicas - majorityOf(replicas) + 1;
+  const certain = answers.filter((answer) => answer.isCertain).length;
+  if (certain < needed && answers.length < replicas) return null;
+  const longest = answers.reduce((best, answer) => answer.length > best.length ? answer : best);
+  return { longest, mayHaveLost: certain < needed };
+}
+
+/** From here on nobody else seals it. False where it is sealed already. */
+async function begin(metadata: Metadata, target: SegmentTarget): Promise<boolean> {
+  try {
+    await metadata.propose({ kind: "beginSeal", ...target }, { timeoutMs: REQUEST_TIMEOUT_MS });
+    return true;
+  } catch (error) {
+    if (error instanceof RefusedError) return false;
+    throw error;
+  }
+}
+
+/** Asks all replicas at once, and waits for the slow ones only as long as they are needed. */
+function fenceReplicas(
+  parts: RecoveryParts,
+  target: SegmentTarget,
+  info: SegmentInfo,
+): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  let left = info.replicas.length;
+  return new Promise((resolve) => {
+    const finish = () => {
+      limit.cancel();
+      straggler?.cancel();
+      resolve([...answers]);
+    };
+    const limit = parts.clock.after(FENCE_TIMEOUT_MS, finish);
+    let straggler: ReturnType<Clock["after"]> | undefined;
+    for (const node of info.replicas) {
+      parts.link.fence(node, target).then((answer) => {
+        answers.push({ node, ...answer });
+        const verdict = judge(answers, info.replicas.length);
+        if (verdict && !verdict.mayHaveLost) straggler ??= parts.clock.after(STRAGGLER_MS, finish);
+      }, (error) => {
+        parts.logger.log("debug", "a replica did not fence", {
+          ...target,
+          node,
+          reason: error.message,
+        });
+      }).finally(() => {
+        if (--left === 0) finish();
+      });
+    }
+  });
+}
+
+/** The entries that will count are on a majority of those that answered before the count is taken. */
+async function copyTail(
+  parts: RecoveryParts,
+  target: SegmentTarget,
+  found: { answers: readonly Answer[]; longest: Answer },
+): Promise<void> {
+  const { answers, longest } = found;
+  const short = answers.filter((answer) => answer.length < longest.length);
+  const copies = await Promise.allSettled(
+    short.map(({ node }) =>
+      parts.link.complete(node, target, { from: longest.node, end: longest.length })
+    ),
+  );
+  const failed = copies.filter((copy) => copy.status === "rejected");
+  if (answers.length - failed.length >= majorityOf(answers.length)) return;
+  throw new UnavailableError(
+    `${target.topic}/${target.segment}: its tail could not be copied: ${failed[0]!.reason}`,
+  );
+}
+
+async function seal(parts: RecoveryParts, target: SegmentTarget, verdict: Verdict): Promise<void> {
+  const topic = parts.metadata.state.topics.get(target.topic)!;
+  const next = parts.placeNext(topic);
+  const { longest } = verdict;
+  try {
+    await parts.metadata.propose({
+      kind: "sealSegment",
+      ...target,
+      expectedRun: null,
+      count: longest.entries,
+      length: longest.length,
+      cursors: longest.cursors ?? topic.cursors,
+      mayHaveLost: verdict.mayHaveLost,
+      nextLeader: next.leader,
+      nextReplicas: next.replicas,
+    }, { timeoutMs: REQUEST_TIMEOUT_MS });
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error; // refused: another recovery was first
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * This node's replica of a segment that another node writes, or that nobody writes any more.
+ *
+ * It appends only at exactly its own end, and says what is durable. ⛔ Once fenced it acknowledges nothing
+ * to the writer, not even entries that it holds (DESIGN.md §6 has the schedule that goes wrong).
+ *
+ * @module
+ */
+
+import { type Log, type LogStore, type RecordBatch, RecordReader } from "../../storage/mod.ts";
+import { assert } from "../../world/mod.ts";
+import { segmentLogName } from "./segment_name.ts";
+
+/** A run of records at its place in a segment's log. */
+export interface PlacedBatch {
+  /** Position of the first record. */
+  position: number;
+  batch: RecordBatch;
+}
+
+/** How far a replica is. Positions count records of both kinds. */
+export interface ReplicaExtent {
+  /** One past the last record that is held. */
+  end: number;
+  /** One past the last record that is as durable as the node's mode promises. */
+  durable: number;
+}
+
+/** One per segment that this node holds and does not write. */
+export class Replica {
+  readonly topic: string;
+  readonly segment: number;
+  readonly #store: LogStore;
+  #log: Log | undefined;
+  /** What was durable when this object was made, or has been since. */
+  #durable = 0;
+  /** What recovery found is synced before any of it is acknowledged. */
+  #opening: Promise<void> | null = null;
+  /** Changes of the log's end other than the writer's appends follow each other. */
+  #repairs: Promise<unknown> = Promise.resolve();
+
+  constructor(store: LogStore, topic: string, segment: number) {
+    this.#store = store;
+    this.topic = topic;
+    this.segment = segment;
+    this.#log = store.get(segmentLogName(topic, segment));
+  }
+
+  /** The log, where there is one: a replica that never got an entry has none. */
+  get log(): Log | undefined {
+    return this.#log;
+  }
+
+  get extent(): ReplicaExtent {
+    return { end: this.#log?.endPosition ?? 0, durable: this.#durable };
+  }
+
+  /** Entries before the end. */
+  get entries(): number {
+    return this.#log?.endOffset ?? 0;
+  }
+
+  /**
+   * Syncs what is there and resolves with how far that is. Appends that are on their way when it is called
+   * are waited for.
+   */
+  async settle(): Promise<ReplicaExtent> {
+    if (this.#log) {
+      await this.#log.sync();
+      this.#durable = Math.max(
+        this.#durable,
+        Math.min(this.#log.durablePosition, this.#log.endPosition),
+      );
+    }
+    return this.extent;
+  }
+
+  /**
+   * Appends what of `placed` is new, if it begins at or before the end, and resolves when it is durable. A
+   * gap changes nothing: the answer says where the end is.
+   */
+  async append(placed: PlacedBatch): Promise<ReplicaExtent> {
+    // Synchronously up to the append, so that batches which arrive in order are appended in order.
+    if (this.#opening === null && this.#log && this.#durable < this.#log.endPosition) {
+      this.#opening = this.settle().then(() => {});
+    }
+    const log = this.#log ??= this.#store.create(segmentLogName(this.topic, this.segment));
+    const known = log.endPosition - placed.position;
+    if (known < 0) return this.extent;
+    if (known >= placed.batch.count) {
+      await this.settle();
+      return this.extent;
+    }
+    const fresh = known === 0 ? placed.batch : behind(placed.batch, known);
+    const end = log.endPosition + fresh.count;
+    await log.append(fresh);
+    await this.#opening;
+    this.#durable = Math.max(this.#durable, end);
+    return { end: log.endPosition, durable: this.#durable };
+  }
+
+  /**
+   * Runs `work`, which changes the end of the log for a recovery or behind a seal, when all such work
+   * before it is done.
+   */
+  repair<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#repairs.then(work);
+    this.#repairs = result.catch(() => {});
+    return result;
+  }
+
+  /** Cuts what was never part of the sealed segment. Only within `repair`. */
+  async cut(position: number): Promise<void> {
+    if (this.#log === undefined || this.#log.endPosition <= position) return;
+    await this.#log.truncateTail(position);
+    this.#durable = Math.min(this.#durable, position);
+  }
+}
+
+/** What is left behind the first `count` records: a view. */
+function behind(batch: RecordBatch, count: number): RecordBatch {
+  const reader = new RecordReader(batch.bytes);
+  let entries = 0;
+  for (let i = 0; i < count; i++) {
+    assert(reader.next(), "a batch holds as many records as it says");
+    if (!reader.isControl) entries++;
+  }
+  return {
+    bytes: batch.bytes.subarray(reader.end),
+    count: batch.count - count,
+    entryCount: batch.entryCount - entries,
+  };
+}

@@ -1,0 +1,172 @@
+/**
+ * The stream of an open segment from its leader to one other replica: pipelined, in order, within a window;
+ * from memory while the replica keeps up, from the log while it catches up.
+ *
+ * @module
+ */
+
+import type { Log, RecordBatch } from "../../storage/mod.ts";
+import { assert, type Clock, sleep } from "../../world/mod.ts";
+import type { PlacedBatch } from "./replica.ts";
+import type { ReplicateAnswer } from "./replicas.ts";
+import type { TailBuffer } from "./tail_buffer.ts";
+
+/** Bytes of one message to a replica. */
+const MESSAGE_BYTES = 1024 * 1024;
+/** Messages on their way to one replica. */
+const WINDOW_MESSAGES = 8;
+/** Bytes on their way to one replica. */
+const WINDOW_BYTES = 8 * 1024 * 1024;
+/** Pause before a stream that broke is begun again, milliseconds; it doubles up to the second. */
+const PAUSE_MS_MIN = 20;
+const PAUSE_MS_MAX = 500;
+
+assert(MESSAGE_BYTES <= WINDOW_BYTES, "a window holds a message");
+
+/** What a feed is made from. */
+export interface FeedParts {
+  log: Log;
+  tail: TailBuffer;
+  clock: Clock;
+  /** Asks the replica how far it is. */
+  probe: () => Promise<ReplicateAnswer>;
+  /** Sends records; resolves when they are durable there. The bytes are copied before it returns. */
+  send: (placed: PlacedBatch) => Promise<ReplicateAnswer>;
+  /** Everything before this position is durable there. */
+  onDurable: (position: number) => void;
+}
+
+/** Runs until it is stopped, or the replica has fallen silent for good. */
+export class ReplicaFeed {
+  readonly #parts: FeedParts;
+  #isStopped = false;
+  /** Position of the next record to send; everything before it is there or on its way. */
+  #next = 0;
+  #messages = 0;
+  #bytes = 0;
+  /** Counts streams: each begins with a probe. */
+  #epoch = 0;
+  /** Set when a message of the present stream failed. */
+  #failure: Error | null = null;
+  #wake: (() => void) | null = null;
+
+  constructor(parts: FeedParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#run();
+  }
+
+  /** The log has grown, or the window has room. */
+  notify(): void {
+    this.#wake?.();
+    this.#wake = null;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.notify();
+  }
+
+  async #run(): Promise<void> {
+    let pauseMs = PAUSE_MS_MIN;
+    while (!this.#isStopped) {
+      try {
+        const extent = await this.#parts.probe();
+        if (extent !== "silent") {
+          this.#begin(extent.end);
+          this.#parts.onDurable(extent.durable);
+          pauseMs = PAUSE_MS_MIN;
+          await this.#stream();
+        }
+      } catch {
+        // Not connected, or the answer was lost: the next probe finds out how far the replica is.
+      }
+      if (this.#isStopped) return;
+      await sleep(this.#parts.clock, pauseMs);
+      pauseMs = Math.min(PAUSE_MS_MAX, pauseMs * 2);
+    }
+  }
+
+  #begin(position: number): void {
+    const { log } = this.#parts;
+    if (position > log.endPosition) {
+      throw new Error(`the replica holds ${position} records, its writer ${log.endPosition}`);
+    }
+    this.#epoch++;
+    this.#next = position;
+    this.#failure = null;
+    this.#messages = this.#bytes = 0;
+  }
+
+  /** Sends what there is, as it comes, until it is stopped or a message fails. */
+  async #stream(): Promise<void> {
+    const { clock, log, tail } = this.#parts;
+    while (!this.#isStopped) {
+      if (this.#failure) throw this.#failure;
+      const isIdle = this.#next === log.endPosition;
+      if (isIdle || this.#messages >= WINDOW_MESSAGES || this.#bytes >= WINDOW_BYTES) {
+        await this.#woken();
+        // All that is appended in this turn of the event loop leaves in one message.
+        if (isIdle) await new Promise<void>((resolve) => clock.soon(resolve));
+        continue;
+      }
+      const run = tail.from(this.#next, MESSAGE_BYTES);
+      if (run !== null) this.#send({ bytes: run.bytes, count: run.count, entryCount: 0 });
+      else await this.#sendFromLog(log);
+    }
+  }
+
+  async #sendFromLog(log: Log): Promise<void> {
+    const run = await log.read(this.#next, { maxBytes: MESSAGE_BYTES });
+    if (run.count > 0) return this.#send(run);
+    // Accepted, and on its way to the disk: the next append or acknowledgement wakes us.
+    await this.#woken();
+  }
+
+  #woken(): Promise<void> {
+    return new Promise((resolve) => this.#wake = resolve);
+  }
+
+  #send(batch: RecordBatch): void {
+    const message = {
+      epoch: this.#epoch,
+      lengthBytes: batch.bytes.length,
+      end: this.#next + batch.count,
+    };
+    const answer = this.#parts.send({ position: this.#next, batch });
+    this.#next = message.end;
+    this.#messages++;
+    this.#bytes += message.lengthBytes;
+    this.#settle(answer, message);
+  }
+
+  async #settle(answer: Promise<ReplicateAnswer>, message: Message): Promise<void> {
+    let failure: Error | null = null;
+    try {
+      const extent = await answer;
+      if (extent === "silent") failure = new Error("the replica is silent");
+      else {
+        this.#parts.onDurable(extent.durable);
+        if (extent.end < message.end) failure = new Error("the replica lacks what came before");
+      }
+    } catch (error) {
+      failure = error as Error;
+    }
+    // Late answers of an earlier stream must not touch the present one's window.
+    if (message.epoch !== this.#epoch) return;
+    this.#messages--;
+    this.#bytes -= message.lengthBytes;
+    this.#failure ??= failure;
+    this.notify();
+  }
+}
+
+/** A message on its way. */
+interface Message {
+  epoch: number;
+  lengthBytes: number;
+  /** Position behind its last record. */
+  end: number;
+}

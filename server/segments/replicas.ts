@@ -1,0 +1,218 @@
+/**
+ * All replicas that this node holds and does not write, and the rules of DESIGN.md §6 for them: who may
+ * append, what a fence means, who is certain, and what happens when a seal is learnt.
+ *
+ * @module
+ */
+
+import type { LogStore } from "../../storage/mod.ts";
+import type { Clock, Logger } from "../../world/mod.ts";
+import { sleep } from "../../world/mod.ts";
+import { type Cursor, openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
+import type { MetadataState } from "../metadata/mod.ts";
+import { decodeCursors } from "./control_record.ts";
+import type { Fences } from "./fences.ts";
+import { type PlacedBatch, Replica, type ReplicaExtent } from "./replica.ts";
+import { segmentLogName } from "./segment_name.ts";
+
+/** How long to wait before a missing tail is asked for again, milliseconds. */
+const COMPLETE_RETRY_MS = 200;
+
+/** What a replica answers to its writer: how far it is, or that it answers nothing any more. */
+export type ReplicateAnswer = ReplicaExtent | "silent";
+
+/** What a fenced replica answers to a recovery. */
+export interface FenceAnswer {
+  /** Durable records. */
+  length: number;
+  /** Entries among them. */
+  entries: number;
+  /** ⛔ False where acknowledged records or a fence may have been forgotten: data, but no vote. */
+  isCertain: boolean;
+  /** Of the last control record among them, if there is one. */
+  cursors: readonly Cursor[] | null;
+}
+
+/** Fetches records of a segment from another node. */
+export type FetchRecords = (
+  from: number,
+  request: { topic: string; segment: number; position: number; end: number },
+) => Promise<PlacedBatch>;
+
+/** What the replicas of one node share. */
+export interface ReplicasParts {
+  nodeId: number;
+  store: LogStore;
+  fences: Fences;
+  metadata: () => MetadataState;
+  fetch: FetchRecords;
+  /** ⛔ Told at once, before the fence is durable: this node's own writer of the segment must stop. */
+  onFenced: (topic: string, segment: number) => void;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** One per node. */
+export class Replicas {
+  readonly #parts: ReplicasParts;
+  /** Replicas of segments that are not sealed, and of sealed ones that are being cut or completed. */
+  readonly #live: Map<string, Replica> = new Map();
+  /**
+   * ⛔ Segments that were open when this node became uncertain; `null` until it is known which those are,
+   * and nothing is accepted before.
+   */
+  #uncertain: Set<string> | null = null;
+  /** Of each topic, the last sealed segment whose replica here was looked at. */
+  readonly #conformed: Map<string, number> = new Map();
+  #isStopped = false;
+
+  constructor(parts: ReplicasParts) {
+    this.#parts = parts;
+  }
+
+  /** From here on appends are accepted, except in these segments (names of their logs). */
+  start(uncertain: Set<string>): void {
+    this.#uncertain = uncertain;
+  }
+
+  /** Completions give up. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /**
+   * Appends for the segment's writer. ⛔ Silent unless `from` leads the segment, it is open as far as this
+   * node knows, and neither fenced nor uncertain here; looked at again when the batch is durable.
+   */
+  async append(
+    from: number,
+    target: { topic: string; segment: number },
+    placed: PlacedBatch,
+  ): Promise<ReplicateAnswer> {
+    if (!this.#mayFollow(from, target)) return "silent";
+    const extent = await this.#replicaOf(target).append(placed);
+    return this.#mayFollow(from, target) ? extent : "silent";
+  }
+
+  /** How far the replica is, for a writer that begins to stream. */
+  async probe(from: number, target: { topic: string; segment: number }): Promise<ReplicateAnswer> {
+    if (!this.#mayFollow(from, target)) return "silent";
+    const extent = await this.#replicaOf(target).settle();
+    return this.#mayFollow(from, target) ? extent : "silent";
+  }
+
+  /** ⛔ Fences the segment for ever, durably, and then says how far the replica is. */
+  async fence(target: { topic: string; segment: number }): Promise<FenceAnswer> {
+    const durable = this.#parts.fences.add(target.topic, target.segment);
+    this.#parts.onFenced(target.topic, target.segment);
+    await durable;
+    const replica = this.#replicaOf(target);
+    return await replica.repair(async () => {
+      const { durable } = await replica.settle();
+      const record = await replica.log?.lastControl() ?? null;
+      return {
+        length: durable,
+        entries: replica.entries,
+        isCertain: this.#isCertain(target),
+        cursors: record && decodeCursors(record.payload),
+      };
+    });
+  }
+
+  /** Copies what a fenced replica lacks up to `end` from another node (recovery, step 4). */
+  async complete(
+    target: { topic: string; segment: number },
+    options: { from: number; end: number },
+  ): Promise<void> {
+    const replica = this.#replicaOf(target);
+    await replica.repair(() => this.#fetchUpTo(replica, options));
+  }
+
+  /** The topic's segments changed: replicas of those that are sealed now are cut or completed. */
+  topicChanged(topic: TopicInfo): void {
+    const { nodeId } = this.#parts;
+    const sealed = openSegmentOf(topic).number - 1;
+    for (let n = (this.#conformed.get(topic.name) ?? 0) + 1; n <= sealed; n++) {
+      const info = topic.segments[n - 1]!;
+      if (info.replicas.includes(nodeId)) this.#conform({ topic: topic.name, segment: n }, info);
+    }
+    this.#conformed.set(topic.name, sealed);
+  }
+
+  /**
+   * Brings a replica of a sealed segment to exactly its sealed length. Again and again, until it is so, or
+   * the node stops.
+   */
+  async #conform(target: { topic: string; segment: number }, info: SegmentInfo): Promise<void> {
+    const { clock, logger, nodeId, store } = this.#parts;
+    const name = segmentLogName(target.topic, target.segment);
+    const isExact = !this.#live.has(name) && (store.get(name)?.endPosition ?? 0) === info.length;
+    if (isExact) return;
+    const replica = this.#replicaOf(target);
+    const others = info.replicas.filter((id) => id !== nodeId);
+    for (let attempt = 0; !this.#isStopped; attempt++) {
+      try {
+        await replica.repair(async () => {
+          await replica.cut(info.length!);
+          const from = others[attempt % others.length];
+          if (from !== undefined) await this.#fetchUpTo(replica, { from, end: info.length! });
+        });
+        this.#live.delete(name);
+        return;
+      } catch (error) {
+        logger.log("debug", "a sealed replica is not complete yet", {
+          topic: replica.topic,
+          segment: replica.segment,
+          reason: (error as Error).message,
+        });
+        await sleep(clock, COMPLETE_RETRY_MS);
+      }
+    }
+  }
+
+  async #fetchUpTo(replica: Replica, options: { from: number; end: number }): Promise<void> {
+    const { topic, segment } = replica;
+    await replica.settle();
+    while (replica.extent.end < options.end) {
+      const position = replica.extent.end;
+      const placed = await this.#parts.fetch(options.from, {
+        topic,
+        segment,
+        position,
+        end: options.end,
+      });
+      if (placed.position !== position || placed.batch.count === 0) {
+        throw new Error(
+          `node ${options.from} does not hold ${topic}/${segment} from ${position} on`,
+        );
+      }
+      await replica.append(placed);
+    }
+  }
+
+  #mayFollow(from: number, target: { topic: string; segment: number }): boolean {
+    const { fences, metadata, nodeId } = this.#parts;
+    const topic = metadata().topics.get(target.topic);
+    const info = topic && openSegmentOf(topic);
+    return info !== undefined && info.number === target.segment && !info.isSealing &&
+      info.leader === from && info.replicas.includes(nodeId) &&
+      this.#uncertain !== null &&
+      !this.#uncertain.has(segmentLogName(target.topic, target.segment)) &&
+      !fences.has(target.topic, target.segment);
+  }
+
+  #isCertain(target: { topic: string; segment: number }): boolean {
+    const name = segmentLogName(target.topic, target.segment);
+    const isCertain = this.#parts.store.get(name)?.certain ?? true;
+    return isCertain && this.#uncertain !== null && !this.#uncertain.has(name);
+  }
+
+  #replicaOf(target: { topic: string; segment: number }): Replica {
+    const name = segmentLogName(target.topic, target.segment);
+    const known = this.#live.get(name);
+    if (known) return known;
+    const replica = new Replica(this.#parts.store, target.topic, target.segment);
+    this.#live.set(name, replica);
+    return replica;
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * The parts of a node that work on top of its store, its Raft and its network: made, started and stopped
+ * together.
+ *
+ * @module
+ */
+
+import type { RaftNode } from "../raft/mod.ts";
+import type { LogStore } from "../storage/mod.ts";
+import type { Logger, Timer, World } from "../world/mod.ts";
+import type { NodeConfig } from "./config.ts";
+import { Controller } from "./controller.ts";
+import type { Identity } from "./identity.ts";
+import { Membership } from "./membership/mod.ts";
+import { Metadata, type MetadataMachine, type NodeInfo, type TopicInfo } from "./metadata/mod.ts";
+import type { Peers } from "./network/mod.ts";
+import { firstLeader, nextLeader, placeReplicas, Routes, TopicReader } from "./routing/mod.ts";
+import type { HandlerParts } from "./rpc_handlers.ts";
+import { fetchRecords, recoveryLink, replicaLink } from "./segment_links.ts";
+import { Failover, Fences, Leases, type Placement, Replicas, Segments } from "./segments/mod.ts";
+import { openSegmentOf } from "./metadata/mod.ts";
+import { segmentLogName } from "./segments/mod.ts";
+
+/** How long one look at the cluster's metadata may take while a node finds out what it may have forgotten. */
+const REFRESH_TIMEOUT_MS = 5000;
+
+/** What the services are made from. */
+export interface ServicesParts {
+  config: NodeConfig;
+  world: World;
+  logger: Logger;
+  identity: Identity;
+  self: NodeInfo;
+  machine: MetadataMachine;
+  raft: RaftNode;
+  peers: Peers;
+  store: LogStore;
+}
+
+/** One per node. */
+export class Services {
+  readonly controller: Controller;
+  readonly handlers: HandlerParts;
+  readonly membership: Membership;
+  readonly #parts: ServicesParts;
+  readonly #leases: Leases;
+  readonly #segments: Segments;
+  readonly #failover: Failover;
+  #monitor: Timer | null = null;
+  #isStopped = false;
+
+  /** Reads the node's fences, and wires everything. */
+  static async make(parts: ServicesParts): Promise<Services> {
+    return new Services(parts, await Fences.open(parts.store));
+  }
+
+  private constructor(parts: ServicesParts, fences: Fences) {
+    this.#parts = parts;
+    const { config, identity, logger, machine, peers, raft, self, store, world } = parts;
+    const { clock } = world;
+    const metadata = new Metadata({ machine, raft, peers, clock });
+    const leases = this.#leases = new Leases(clock, () => raft.status.quorumContactMs());
+    const replicas = new Replicas({
+      nodeId: self.id,
+      store,
+      fences,
+      metadata: () => metadata.state,
+      fetch: fetchRecords(peers),
+      onFenced: (topic, segment) => this.#segments.fenced(topic, segment),
+      clock,
+      logger,
+    });
+    const segments: Segments = this.#segments = new Segments({
+      nodeId: self.id,
+      runId: self.run,
+      store,
+      leases,
+      metadata,
+      clock,
+      logger,
+      limits: { entries: config.maxSegmentEntries, bytes: config.maxSegmentBytes },
+      link: replicaLink(peers),
+      placeNext: (topic) => this.#placeNext(topic),
+      sourceOf: (topic) => new TopicReader(routes, topic),
+    }, { replicas, fences });
+    const routes: Routes = new Routes({ nodeId: self.id, metadata, segments, peers, clock });
+    this.#failover = new Failover({
+      metadata,
+      link: recoveryLink(self.id, peers, replicas),
+      placeNext: (topic) => this.#placeNext(topic),
+      clock,
+      logger,
+      isRaftLeader: () => raft.status.role === "leader",
+      isAlive: (node) => node === self.id || peers.isAlive(node, config.failoverMs),
+    });
+    this.membership = new Membership({ raft, metadata, clock, logger, self });
+    this.handlers = { raft, metadata, routes, store, peers, clusterId: identity.clusterId! };
+    this.controller = new Controller({
+      routes,
+      metadata,
+      placeFirst: () => this.#placeFirst(),
+      replicationFactor: config.replicationFactor,
+      metrics: {
+        config,
+        identity,
+        backend: world.disk.backend,
+        raft,
+        metadata: () => metadata.state,
+        segments,
+        store,
+      },
+    });
+  }
+
+  start(): void {
+    const { machine } = this.#parts;
+    machine.subscribe((change) => {
+      this.#leases.check();
+      if (change === null) this.#segments.metadataChanged();
+      else if (change.kind === "topic") this.#segments.topicChanged(change.topic);
+    });
+    this.#leases.start();
+    this.#segments.start();
+    this.#failover.start();
+    this.membership.start();
+    this.#startMonitor();
+    this.#findUncertain();
+  }
+
+  /** Raft's view of the cluster changed. */
+  raftChanged(): void {
+    this.#leases.check();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#monitor?.cancel();
+    this.membership.stop();
+    this.#failover.stop();
+    this.#segments.stop();
+    this.#leases.stop();
+  }
+
+  /** Has others lead what this node leads. */
+  handOver(): Promise<void> {
+    return this.#segments.handOver();
+  }
+
+  /**
+   * This node, and those that it is connected with and has heard lately. (A killed process is heard of for a
+   * while after its connection broke: it must not be given a segment.)
+   */
+  liveNodes(): number[] {
+    const { machine, peers, self } = this.#parts;
+    const ids = [...machine.state.nodes.keys()];
+    return ids.filter((id) => id === self.id || (peers.isConnected(id) && peers.isAlive(id)));
+  }
+
+  #startMonitor(): void {
+    const { config, machine, world } = this.#parts;
+    this.#monitor = world.clock.after(config.monitorCheckMs, () => {
+      const nodes = machine.state.nodes.size;
+      this.#segments.check((topic) => Math.min(topic.replicationFactor, nodes));
+      this.#startMonitor();
+    });
+  }
+
+  #placeNext(topic: TopicInfo): Placement {
+    const leader = nextLeader(openSegmentOf(topic).leader, this.liveNodes());
+    return this.#place(leader, topic.replicationFactor);
+  }
+
+  #placeFirst(): Placement {
+    const { config, machine } = this.#parts;
+    const leader = firstLeader(machine.state.topics.size, this.liveNodes());
+    return this.#place(leader, config.replicationFactor);
+  }
+
+  #place(leader: number, replicationFactor: number): Placement {
+    const all = [...this.#parts.machine.state.nodes.keys()];
+    const live = this.liveNodes();
+    return { leader, replicas: placeReplicas(leader, { live, all, replicationFactor }) };
+  }
+
+  /**
+   * ⛔ A node that may have forgotten records or fences takes part in no segment that was open when it
+   * became uncertain (DESIGN.md §6, "Certain"): which those are, the cluster must tell. Until then it is silent.
+   */
+  async #findUncertain(): Promise<void> {
+    const { logger, machine, self, store, world } = this.#parts;
+    const { replicas } = this.#segments;
+    if (store.list().every((log) => log.certain)) return replicas.start(new Set());
+    while (!this.#isStopped) {
+      try {
+        await this.handlers.metadata.refresh({ timeoutMs: REFRESH_TIMEOUT_MS });
+        const uncertain = new Set<string>();
+        for (const topic of machine.state.topics.values()) {
+          const open = openSegmentOf(topic);
+          if (open.replicas.includes(self.id)) {
+            uncertain.add(segmentLogName(topic.name, open.number));
+          }
+        }
+        logger.log(
+          "warn",
+          "this node may have forgotten what it acknowledged: it takes no part in open segments",
+          {
+            segments: uncertain.size,
+          },
+        );
+        return replicas.start(uncertain);
+      } catch {
+        await new Promise<void>((resolve) => world.clock.after(REFRESH_TIMEOUT_MS / 10, resolve));
+      }
+    }
+  }
+}
