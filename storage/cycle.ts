@@ -1,0 +1,132 @@
+/**
+ * What one commit cycle carries: the bytes, who waits for them, and what changes in the catalog.
+ *
+ * @module
+ */
+
+import type { CatalogRecord } from "./catalog_record.ts";
+import type { ByteRange } from "./extent.ts";
+import type { StorageLimits } from "./limits.ts";
+import type { LogState } from "./log_state.ts";
+import type { RecordBatch } from "./record_batch.ts";
+import { type ChunkPool, type Piece, Staging } from "./staging.ts";
+
+type Resolve = (position: number) => void;
+type Reject = (error: Error) => void;
+
+/** One cycle, first while it is filled, then while it is in flight. Used again and again. */
+export class Cycle {
+  readonly staging: Staging;
+  /** Logs with bytes in this cycle, and beside it their pieces once the cycle has taken off. */
+  readonly dirty: LogState[] = [];
+  readonly pieces: Piece[][] = [];
+  readonly records: CatalogRecord[] = [];
+  /** Given back once the records are synced. */
+  readonly releases: ByteRange[] = [];
+  /** Everything written so far is to be synced, whatever the logs' modes. */
+  mustSync = false;
+  pendingBytes = 0;
+  // One column each: an object per waiting append would be the dearest part of it.
+  readonly #resolves: Resolve[] = [];
+  readonly #rejects: Reject[] = [];
+  readonly #positions: number[] = [];
+  readonly #logs: (LogState | null)[] = [];
+  #watchers: { resolve: () => void; reject: Reject }[] = [];
+
+  constructor(pool: ChunkPool, limits: StorageLimits) {
+    this.staging = new Staging(pool, limits);
+  }
+
+  get hasWork(): boolean {
+    return this.dirty.length > 0 || this.mustSync || this.#watchers.length > 0;
+  }
+
+  /** Copies the batch and moves the log's end. */
+  add(log: LogState, batch: RecordBatch): void {
+    if (!log.isDirty) {
+      log.isDirty = true;
+      this.dirty.push(log);
+    }
+    this.staging.add(log, batch);
+    this.pendingBytes += batch.bytes.length;
+  }
+
+  /** From here on appends go to the other cycle. */
+  takeOff(): void {
+    for (const log of this.dirty) {
+      this.staging.gather(log);
+      this.pieces.push(log.pieces);
+      log.pieces = [];
+      log.isDirty = false;
+    }
+  }
+
+  /** After logs were refused: those that are left. */
+  keepDirty(keeps: (log: LogState) => boolean): void {
+    const kept = this.dirty.filter(keeps);
+    this.dirty.length = 0;
+    this.dirty.push(...kept);
+  }
+
+  /** Somebody waits for the log's newest batch. */
+  addWaiter(log: LogState, position: number, settle: { resolve: Resolve; reject: Reject }): void {
+    this.#resolves.push(settle.resolve);
+    this.#rejects.push(settle.reject);
+    this.#positions.push(position);
+    this.#logs.push(log);
+  }
+
+  /** Resolves or rejects with the whole cycle. */
+  done(): Promise<void> {
+    return new Promise((resolve, reject) => this.#watchers.push({ resolve, reject }));
+  }
+
+  /** Answers everybody who still waits. */
+  resolveAll(): void {
+    const count = this.#resolves.length;
+    for (let index = 0; index < count; index++) {
+      if (this.#logs[index] !== null) this.#resolves[index]!(this.#positions[index]!);
+    }
+    for (const { resolve } of this.#watchers) resolve();
+  }
+
+  rejectAll(error: Error): void {
+    for (let index = 0; index < this.#rejects.length; index++) {
+      if (this.#logs[index] !== null) this.#rejects[index]!(error);
+    }
+    for (const { reject } of this.#watchers) reject(error);
+  }
+
+  /** Rejects what waits for one log, and takes the log's bytes out while they are still being gathered. */
+  rejectLog(log: LogState, error: Error): void {
+    for (let index = 0; index < this.#logs.length; index++) {
+      if (this.#logs[index] !== log) continue;
+      this.#logs[index] = null;
+      this.#rejects[index]!(error);
+    }
+  }
+
+  /** Takes a log out of a cycle that is being filled. */
+  dropLog(log: LogState): void {
+    if (!log.isDirty) return;
+    log.isDirty = false;
+    log.pieces = [];
+    this.dirty.splice(this.dirty.indexOf(log), 1);
+    this.staging.closeOpen();
+  }
+
+  /** Ready to be filled again. */
+  clear(): void {
+    this.staging.clear();
+    this.dirty.length =
+      this.pieces.length =
+      this.records.length =
+      this.releases.length =
+        0;
+    this.#resolves.length = this.#rejects.length = 0;
+    this.#positions.length = this.#logs.length = 0;
+    this.#watchers = [];
+    this.mustSync = false;
+    this.pendingBytes = 0;
+  }
+}

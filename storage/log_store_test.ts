@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { RealClock } from "../world/real/clock.ts";
+import { SeededRandom, SimDrive } from "../world/sim/mod.ts";
+import {
+  batchOf,
+  type LogStore,
+  type LogStoreOptions,
+  openLogStore,
+  RecordBatchBuilder,
+  RecordReader,
+  TINY_LIMITS,
+} from "./mod.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+function newDrive(): SimDrive {
+  return new SimDrive({ clock: new RealClock(), random: new SeededRandom(1) });
+}
+
+let runs = 0;
+
+/** Whoever had the drive before is killed. */
+function open(drive: SimDrive, options: LogStoreOptions = {}): Promise<LogStore> {
+  drive.kill();
+  const world = { disk: drive.mount(), clock: new RealClock(), random: new SeededRandom(++runs) };
+  return openLogStore(world, { limits: TINY_LIMITS, ...options });
+}
+
+async function readAll(store: LogStore, name: string): Promise<string[]> {
+  const log = store.get(name)!;
+  const texts: string[] = [];
+  let position = log.startPosition;
+  while (position < log.endPosition) {
+    const run = await log.read(position, { maxBytes: 1000 });
+    assert.equal(run.firstPosition, position);
+    assert(run.count > 0);
+    const reader = new RecordReader(run.bytes);
+    while (reader.next()) texts.push(decoder.decode(reader.payload()));
+    position += run.count;
+  }
+  return texts;
+}
+
+Deno.test("LogStore gives back what was appended, at once and after a reopening", async () => {
+  const drive = newDrive();
+  const store = await open(drive);
+  const expected: Record<string, string[]> = { a: [], b: [] };
+  for (const name of ["a", "b"]) store.create(name);
+  for (let round = 0; round < 200; round++) {
+    const waits = [];
+    for (const name of ["a", "b", "a"]) {
+      const text = `${name} ${round} ${"x".repeat(round)}`;
+      waits.push(store.get(name)!.append(batchOf(encoder.encode(text))));
+      expected[name]!.push(text);
+    }
+    await Promise.all(waits);
+  }
+  for (const name of ["a", "b"]) assert.deepEqual(await readAll(store, name), expected[name]);
+  await store.close();
+  const again = await open(drive);
+  assert.equal(again.recovery.clean, true);
+  for (const name of ["a", "b"]) assert.deepEqual(await readAll(again, name), expected[name]);
+  assert.equal(await again.get("a")!.append(batchOf(encoder.encode("more"))), 400);
+  // A crash: nothing is closed.
+  const third = await open(drive);
+  assert.equal(third.recovery.clean, false);
+  assert.deepEqual(third.recovery.torn, []);
+  assert.deepEqual(await readAll(third, "a"), [...expected["a"]!, "more"]);
+  await third.close();
+});
+
+Deno.test("Log.truncateTail() and trimHead() hold over a reopening", async () => {
+  const drive = newDrive();
+  let store = await open(drive);
+  let log = store.create("log");
+  const builder = new RecordBatchBuilder();
+  for (let i = 0; i < 300; i++) {
+    builder.clear();
+    for (let k = 0; k < 5; k++) {
+      builder.add(encoder.encode(`${i}.${k}`), 0, undefined, k === 2 ? "control" : "entry");
+    }
+    await log.append(builder);
+  }
+  assert.equal(log.endPosition, 1500);
+  assert.equal(log.endOffset, 1200);
+  assert.equal(await log.positionOfOffset(601), 150 * 5 + 1);
+  await log.truncateTail(1003);
+  assert.equal(log.endPosition, 1003);
+  assert.equal(log.endOffset, 802);
+  assert.deepEqual(await log.lastControl(), { position: 1002, payload: encoder.encode("200.2") });
+  await log.trimHead(57);
+  assert.equal(log.startOffset, 46);
+  store = await open(drive);
+  log = store.get("log")!;
+  assert.equal(log.endPosition, 1003);
+  assert.equal(log.endOffset, 802);
+  assert.equal(log.startPosition, 57);
+  assert.deepEqual(await log.lastControl(), { position: 1002, payload: encoder.encode("200.2") });
+  const texts = await readAll(store, "log");
+  assert.equal(texts[0], "11.2");
+  assert.equal(texts.at(-1), "200.2");
+  assert.equal(await log.append(batchOf(encoder.encode("next"))), 1003);
+  assert.deepEqual((await readAll(store, "log")).at(-1), "next");
+  await store.close();
+});
+
+Deno.test("LogStore.delete() gives space back", async () => {
+  const drive = newDrive();
+  const store = await open(drive);
+  for (let round = 0; round < 20; round++) {
+    const log = store.create("log");
+    for (let i = 0; i < 50; i++) await log.append(batchOf(new Uint8Array(1000)));
+    await store.delete("log");
+  }
+  assert(store.stats.fileBytes < 300_000, `${store.stats.fileBytes} bytes of files`);
+  await store.close();
+});
+
+Deno.test("Log.append() takes a batch larger than an extent", async () => {
+  const drive = newDrive();
+  let store = await open(drive);
+  const builder = new RecordBatchBuilder();
+  for (let i = 0; i < 90; i++) builder.add(new Uint8Array(1000).fill(i));
+  await store.create("log").append(builder);
+  store = await open(drive);
+  assert.equal((await readAll(store, "log")).length, 90);
+  await store.close();
+});

@@ -1,0 +1,265 @@
+/**
+ * From a directory to a store's state: the newest checkpoint that is whole, the catalog behind it, and the
+ * frames behind what it knew. Reads only.
+ *
+ * @module
+ */
+
+import type { Clock, Disk, DiskRead, Logger } from "../world/mod.ts";
+import { MalformedError } from "./bytes.ts";
+import { CatalogReplay, decodeCatalogRecord } from "./catalog_record.ts";
+import { CHECKPOINT_NAMES, decodeCheckpoint } from "./checkpoint.ts";
+import type { Crc32c } from "./crc32c.ts";
+import { dataFileNumber } from "./data_file.ts";
+import type { DataFiles } from "./data_files.ts";
+import { CorruptionError, ForeignDirectoryError } from "./errors.ts";
+import { FRAME_HEADER_BYTES, type FrameKey, TERMINATOR_BYTES } from "./frame.ts";
+import type { StorageLimits } from "./limits.ts";
+import { RecordReader } from "./record_batch.ts";
+import { CATALOG_LOG_ID, type LogImage, newLogImage, type StoreImage } from "./store_image.ts";
+import { type TailFinding, TailScan } from "./tail_scan.ts";
+import type { RecoveryReport } from "./types.ts";
+
+/** What recovery works with. */
+export interface RecoveryWorld {
+  disk: Disk;
+  clock: Clock;
+  logger: Logger;
+  crc: Crc32c;
+  limits: StorageLimits;
+  /** Of this machine's start; "" where it can't be known. */
+  bootId: string;
+}
+
+/** What recovery found. */
+export interface Recovered {
+  /** Everything as it is on disk now; the catalog's own log included. */
+  image: StoreImage;
+  report: RecoveryReport;
+}
+
+/** Tails that are looked at in one call to the disk. */
+const PROBES_AT_ONCE = 512;
+/** Tails with something behind what was known that are read at once. */
+const SCANS_AT_ONCE = 16;
+
+/**
+ * The newest checkpoint; `null` in a directory without a store.
+ *
+ * @throws {ForeignDirectoryError}
+ */
+export async function readCheckpoint(
+  disk: Disk,
+  crc: Crc32c,
+): Promise<{ image: StoreImage; isFallback: boolean } | null> {
+  const found: StoreImage[] = [];
+  let present = 0;
+  for (const name of CHECKPOINT_NAMES) {
+    const bytes = await disk.readSmall(name);
+    if (bytes === null) continue;
+    present++;
+    const image = decodeCheckpoint(bytes, { name, crc });
+    if (image !== null) found.push(image);
+  }
+  const image = found.sort((a, b) => b.sequence - a.sequence)[0];
+  if (image !== undefined) return { image, isFallback: found.length < CHECKPOINT_NAMES.length };
+  await refuseForeign(disk, present);
+  return null;
+}
+
+async function refuseForeign(disk: Disk, present: number): Promise<void> {
+  if (present > 0) {
+    throw new ForeignDirectoryError(
+      `The data directory's index (${CHECKPOINT_NAMES.join(" and ")}) is damaged or another ` +
+        `program's. Restore one of the two files, or the directory, from a replica or a backup.`,
+    );
+  }
+  const orphan = (await disk.list()).find(({ name }) => dataFileNumber(name) !== null);
+  if (orphan === undefined) return;
+  throw new ForeignDirectoryError(
+    `The data directory holds ${orphan.name} but no index (${
+      CHECKPOINT_NAMES.join(", ")
+    }): it is ` +
+      `not a whole Walrus store. Restore it, or choose an empty directory.`,
+  );
+}
+
+/** Reads what the checkpoint does not know yet. */
+export async function recover(
+  checkpoint: { image: StoreImage; isFallback: boolean },
+  files: DataFiles,
+  world: RecoveryWorld,
+): Promise<Recovered> {
+  const startMs = world.clock.nowMs();
+  const { isFallback } = checkpoint;
+  const report: RecoveryReport = {
+    clean: checkpoint.image.isClean && !isFallback,
+    logs: 0,
+    bytes: 0,
+    bytesScanned: 0,
+    durationMs: 0,
+    torn: [],
+    damaged: [],
+  };
+  const recovery = new Recovery(checkpoint.image, { files, world, report });
+  const image = report.clean ? checkpoint.image : await recovery.run();
+  for (const log of image.logs) summarize(log, report);
+  report.durationMs = world.clock.nowMs() - startMs;
+  return { image, report };
+}
+
+class Recovery {
+  readonly #image: StoreImage;
+  readonly #files: DataFiles;
+  readonly #world: RecoveryWorld;
+  readonly #report: RecoveryReport;
+  #catalogIsTorn = false;
+  readonly #key: FrameKey;
+
+  constructor(
+    image: StoreImage,
+    options: {
+      files: DataFiles;
+      world: RecoveryWorld;
+      report: RecoveryReport;
+    },
+  ) {
+    this.#image = image;
+    this.#files = options.files;
+    this.#world = options.world;
+    this.#report = options.report;
+    this.#key = { crc: options.world.crc, salt: image.salt };
+  }
+
+  async run(): Promise<StoreImage> {
+    const image = await this.#replayCatalog();
+    const logs = image.logs.filter(({ id }) => id !== CATALOG_LOG_ID);
+    await this.#scanTails(logs);
+    this.#judgeCertainty(logs);
+    return image;
+  }
+
+  /** The catalog can't have holes: which extents are whose would be a guess. */
+  async #replayCatalog(): Promise<StoreImage> {
+    const replay = new CatalogReplay(this.#image);
+    const catalog = replay.get(CATALOG_LOG_ID) ?? newLogImage(CATALOG_LOG_ID, "catalog", null);
+    const scan = this.#scanOf(catalog);
+    const finding = await scan.run((body, run) => applyRecords(replay, body, run));
+    this.#report.bytesScanned += scan.bytesScanned;
+    const [damage] = catalog.damage;
+    if (damage !== undefined) {
+      const file = this.#files.get(damage.fileNumber).name;
+      throw new CorruptionError("catalog", damage.first.position, file, damage.fileOffset);
+    }
+    this.#noteTorn(catalog, finding);
+    this.#catalogIsTorn = finding.torn !== null;
+    return replay.finish();
+  }
+
+  /** Most tails end where they were known to end: one small read for each, many in one call, shows it. */
+  async #scanTails(logs: readonly LogImage[]): Promise<void> {
+    const pending: LogImage[] = [];
+    for (let from = 0; from < logs.length; from += PROBES_AT_ONCE) {
+      pending.push(...await this.#probe(logs.slice(from, from + PROBES_AT_ONCE)));
+    }
+    const work = async () => {
+      for (let log = pending.pop(); log !== undefined; log = pending.pop()) {
+        const scan = this.#scanOf(log);
+        this.#noteTorn(log, await scan.run(() => {}));
+        this.#report.bytesScanned += scan.bytesScanned;
+      }
+    };
+    await Promise.all(Array.from({ length: SCANS_AT_ONCE }, work));
+  }
+
+  /** Those of the logs that have something, or may have, behind what is known. */
+  async #probe(logs: readonly LogImage[]): Promise<LogImage[]> {
+    const reads: (DiskRead | null)[] = logs.map((log) => this.#probeOf(log));
+    const wanted = reads.filter((read) => read !== null);
+    if (wanted.length > 0) await this.#world.disk.read(wanted);
+    this.#report.bytesScanned += wanted.length * TERMINATOR_BYTES;
+    return logs.filter((_, index) => {
+      const read = reads[index];
+      if (read === null || read === undefined) return true;
+      return read.got < TERMINATOR_BYTES || read.buffer.some((byte) => byte !== 0);
+    });
+  }
+
+  #probeOf(log: LogImage): DiskRead | null {
+    const last = log.extents.at(-1);
+    if (last === undefined || last.first.position > log.known.position) return null;
+    const place = last.usedBytes;
+    const file = this.#files.get(last.fileNumber).disk;
+    if (file === null || last.sizeBytes - place < FRAME_HEADER_BYTES) return null;
+    return {
+      file,
+      fileOffset: last.start + place,
+      buffer: new Uint8Array(TERMINATOR_BYTES),
+      bufferOffset: 0,
+      length: TERMINATOR_BYTES,
+      got: 0,
+    };
+  }
+
+  #scanOf(log: LogImage): TailScan {
+    const { disk, limits } = this.#world;
+    return new TailScan(log, { disk, limits, key: this.#key, files: this.#files });
+  }
+
+  #noteTorn(log: LogImage, finding: TailFinding): void {
+    if (finding.torn === null) return;
+    log.isUncertain = true;
+    const { file, fileOffset } = finding.torn;
+    const { position } = log.known;
+    this.#report.torn.push({ log: log.name, position, file, fileOffset });
+    this.#world.logger.log("warn", "a torn tail was cut", {
+      log: log.name,
+      position,
+      file,
+      fileOffset,
+    });
+  }
+
+  /** DESIGN.md §6, "Certain". It stays so: what may be missing does not come back with a restart. */
+  #judgeCertainty(logs: readonly LogImage[]): void {
+    const { bootId, durability } = this.#image;
+    const onlyTheProcessDied = bootId !== "" && bootId === this.#world.bootId;
+    for (const log of logs) {
+      const mayMiss = (log.durability ?? durability) !== "each" && !onlyTheProcessDied;
+      // With the catalog's tail, a record of any log's newest extent may have gone.
+      if (mayMiss || log.damage.length > 0 || this.#catalogIsTorn) log.isUncertain = true;
+    }
+  }
+}
+
+function applyRecords(replay: CatalogReplay, body: Uint8Array, run: number): void {
+  const reader = new RecordReader(body);
+  while (reader.next()) {
+    try {
+      replay.apply(decodeCatalogRecord(reader.payload()), run);
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      // Checksums hold, and yet it makes no sense: no guess is better than none.
+      throw new ForeignDirectoryError(
+        `The catalog can't be understood (${error.message}). Restore the data directory from a ` +
+          `replica or a backup.`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+function summarize(log: LogImage, report: RecoveryReport): void {
+  if (log.id === CATALOG_LOG_ID) return;
+  report.logs++;
+  report.bytes += log.known.payload - log.start.payload;
+  for (const damage of log.damage) {
+    report.damaged.push({
+      log: log.name,
+      firstPosition: damage.first.position,
+      endPosition: damage.next.position,
+      file: `data-${String(damage.fileNumber).padStart(8, "0")}`,
+      fileOffset: damage.fileOffset,
+    });
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * Where appended bytes wait for their cycle: buffers in which each log's batches stand one behind the
+ * other with room for the frame's header before them, so that most frames go to disk from where their
+ * bytes were copied once.
+ *
+ * @module
+ */
+
+import {
+  FRAME_ALIGN_BYTES,
+  FRAME_HEADER_BYTES,
+  type FrameBuffer,
+  frameBytes,
+  TERMINATOR_BYTES,
+} from "./frame.ts";
+import type { StorageLimits } from "./limits.ts";
+import type { RecordBatch } from "./record_batch.ts";
+
+/** One staging buffer. */
+export class Chunk implements FrameBuffer {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  /** Bytes given out, a multiple of 8. */
+  used = 0;
+
+  constructor(sizeBytes: number) {
+    this.bytes = new Uint8Array(sizeBytes);
+    this.view = new DataView(this.bytes.buffer);
+  }
+}
+
+/** Staging buffers that wait to be used again. */
+export class ChunkPool {
+  readonly #limits: StorageLimits;
+  readonly #idle: Chunk[] = [];
+
+  constructor(limits: StorageLimits) {
+    this.#limits = limits;
+  }
+
+  /** A buffer with room for at least `bytes`. */
+  take(bytes: number): Chunk {
+    if (bytes > this.#limits.chunkBytes) return new Chunk(bytes);
+    return this.#idle.pop() ?? new Chunk(this.#limits.chunkBytes);
+  }
+
+  give(chunks: Chunk[]): void {
+    for (const chunk of chunks) {
+      // Buffers made for one large batch go back to the system.
+      const keeps = chunk.bytes.length === this.#limits.chunkBytes &&
+        this.#idle.length < this.#limits.chunksKept;
+      if (!keeps) continue;
+      chunk.used = 0;
+      this.#idle.push(chunk);
+    }
+    chunks.length = 0;
+  }
+}
+
+/** A frame in the making: consecutive batches of one log, in one buffer. */
+export class Piece {
+  readonly chunk: Chunk;
+  /** Where the header's room begins; the body follows it. */
+  readonly start: number;
+  /** Where the body ends. */
+  end: number;
+  count = 0;
+  entryCount = 0;
+
+  constructor(chunk: Chunk, start: number) {
+    this.chunk = chunk;
+    this.start = start;
+    this.end = start + FRAME_HEADER_BYTES;
+  }
+
+  get bodyBytes(): number {
+    return this.end - this.start - FRAME_HEADER_BYTES;
+  }
+}
+
+/** Who has pieces in a cycle. */
+export interface PieceOwner {
+  /** Pieces in the cycle that is being filled, in order. */
+  pieces: Piece[];
+}
+
+/** The bytes of one cycle. */
+export class Staging {
+  readonly chunks: Chunk[] = [];
+  readonly #pool: ChunkPool;
+  readonly #limits: StorageLimits;
+  #chunk: Chunk | null = null;
+  /** The newest piece: the only one that can grow. */
+  #open: Piece | null = null;
+  #openOwner: PieceOwner | null = null;
+
+  constructor(pool: ChunkPool, limits: StorageLimits) {
+    this.#pool = pool;
+    this.#limits = limits;
+  }
+
+  /** Copies a batch to the end of the owner's pieces. */
+  add(owner: PieceOwner, batch: RecordBatch): void {
+    const { bytes, count, entryCount } = batch;
+    const piece = this.#openOwner === owner && this.#fits(this.#open!, bytes.length)
+      ? this.#open!
+      : this.#begin(owner, bytes.length);
+    piece.chunk.bytes.set(bytes, piece.end);
+    piece.end += bytes.length;
+    piece.count += count;
+    piece.entryCount += entryCount;
+  }
+
+  /** Merges small pieces that stand apart, so that a log has as few frames in a cycle as it can. */
+  gather(owner: PieceOwner): void {
+    const { pieces } = owner;
+    if (pieces.length < 2) return;
+    const merged: Piece[] = [];
+    for (const piece of pieces) {
+      const last = merged.at(-1);
+      const joins = last !== undefined &&
+        last.bodyBytes + piece.bodyBytes <= this.#limits.frameBytesTarget;
+      if (joins) merged[merged.length - 1] = this.#join(last, piece);
+      else merged.push(piece);
+    }
+    owner.pieces = merged;
+  }
+
+  /** The newest piece does not grow any more: its owner gave it up. */
+  closeOpen(): void {
+    this.#close();
+    this.#open = this.#openOwner = null;
+    // What is next may be another log's: keep room for the end's zeroes.
+    if (this.#chunk !== null) this.#chunk.used += TERMINATOR_BYTES;
+  }
+
+  /** Gives the buffers back. */
+  clear(): void {
+    this.#pool.give(this.chunks);
+    this.#chunk = this.#open = this.#openOwner = null;
+  }
+
+  #fits(piece: Piece, bytes: number): boolean {
+    return piece.bodyBytes + bytes <= this.#limits.frameBytesTarget &&
+      roomFor(piece.end + bytes) <= piece.chunk.bytes.length;
+  }
+
+  #begin(owner: PieceOwner, bodyBytes: number): Piece {
+    const isSameOwner = this.#openOwner === owner;
+    this.#close();
+    const need = roomFor(FRAME_HEADER_BYTES + bodyBytes);
+    const chunk = this.#chunkWith(isSameOwner ? need : need + TERMINATOR_BYTES);
+    // Frames of one log stand without a gap, as they will on disk; others leave room for the end's zeroes.
+    if (!isSameOwner && chunk.used > 0) chunk.used += TERMINATOR_BYTES;
+    const piece = new Piece(chunk, chunk.used);
+    owner.pieces.push(piece);
+    this.#open = piece;
+    this.#openOwner = owner;
+    return piece;
+  }
+
+  #close(): void {
+    const piece = this.#open;
+    if (piece !== null) piece.chunk.used = piece.start + frameBytes(piece.bodyBytes);
+  }
+
+  #chunkWith(bytes: number): Chunk {
+    const chunk = this.#chunk;
+    if (chunk !== null && chunk.used + bytes <= chunk.bytes.length) return chunk;
+    const next = this.#pool.take(bytes);
+    this.chunks.push(next);
+    return this.#chunk = next;
+  }
+
+  #join(first: Piece, second: Piece): Piece {
+    const isOpen = this.#open === first && this.#fits(first, second.bodyBytes);
+    const target = isOpen ? first : this.#copyOf(first, second.bodyBytes);
+    const from = second.start + FRAME_HEADER_BYTES;
+    target.chunk.bytes.set(second.chunk.bytes.subarray(from, second.end), target.end);
+    target.end += second.bodyBytes;
+    target.count += second.count;
+    target.entryCount += second.entryCount;
+    return target;
+  }
+
+  #copyOf(piece: Piece, moreBytes: number): Piece {
+    const owner: PieceOwner = { pieces: [] };
+    const copy = this.#begin(owner, piece.bodyBytes + moreBytes);
+    const from = piece.start + FRAME_HEADER_BYTES;
+    copy.chunk.bytes.set(piece.chunk.bytes.subarray(from, piece.end), copy.end);
+    copy.end += piece.bodyBytes;
+    copy.count = piece.count;
+    copy.entryCount = piece.entryCount;
+    return copy;
+  }
+}
+
+/** Bytes up to the end of a frame's padding and the zeroes behind it, for a body that ends at `end`. */
+function roomFor(end: number): number {
+  return Math.ceil(end / FRAME_ALIGN_BYTES) * FRAME_ALIGN_BYTES + TERMINATOR_BYTES;
+}
