@@ -53,6 +53,11 @@ export class LocalNode {
     return this.#child !== null;
   }
 
+  /** The process's number; `null` while none runs. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
   /** Settled when the running process has ended. */
   get exit(): Promise<NodeExit> {
     return this.#exit;
