@@ -1,5 +1,5 @@
 /**
- * Builds the shim: `cc shim.c` with liburing linked in, so that the result needs nothing but libc. The
+ * Builds the shim: `cc` with liburing linked in, so that the result needs nothing but libc. The
  * file's name carries a hash of what it was made from: a changed source is a new file, never a stale one.
  *
  * @module
@@ -23,6 +23,7 @@ const CC_FLAGS = [
   "-fvisibility=hidden",
   "-Wl,--exclude-libs,ALL",
 ];
+const SOURCES = ["shim.c", "crc32c.c"];
 const LIBRARIES = ["-l:liburing.a"];
 
 /**
@@ -34,17 +35,15 @@ export async function buildShim(options: { defines?: string[] } = {}): Promise<B
   const flags = [...CC_FLAGS, ...(options.defines ?? []).map((define) => `-D${define}`)];
   const here = new URL(".", import.meta.url);
   if (here.protocol !== "file:") return { ok: false, reason: "the shim's source is not on disk" };
-  const sourcePath = fileURLToPath(new URL("shim.c", here));
-  let source: Uint8Array;
+  const paths = SOURCES.map((name) => fileURLToPath(new URL(name, here)));
+  const hash = createHash("sha256").update([...flags, ...LIBRARIES].join(" "));
   try {
-    source = await Deno.readFile(sourcePath);
+    for (const path of paths) hash.update(await Deno.readFile(path));
   } catch {
     return { ok: false, reason: "the shim's source is not there" };
   }
-  const hash = createHash("sha256").update(source).update([...flags, ...LIBRARIES].join(" "))
-    .digest("hex").slice(0, 16);
   const directory = fileURLToPath(new URL("build", here));
-  const path = `${directory}/walrus_shim_${Deno.build.arch}_${hash}.so`;
+  const path = `${directory}/walrus_shim_${Deno.build.arch}_${hash.digest("hex").slice(0, 16)}.so`;
   if (await exists(path)) return { ok: true, path, built: false };
 
   let temporary: string;
@@ -56,7 +55,7 @@ export async function buildShim(options: { defines?: string[] } = {}): Promise<B
   }
   try {
     const output = await new Deno.Command("cc", {
-      args: [...flags, "-o", temporary, sourcePath, ...LIBRARIES],
+      args: [...flags, "-o", temporary, ...paths, ...LIBRARIES],
       stdin: "null",
       stdout: "null",
       stderr: "piped",

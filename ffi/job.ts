@@ -7,7 +7,7 @@
 import { assert } from "../world/mod.ts";
 
 const HEADER_DOUBLES = 4;
-const TRANSFER_DOUBLES = 4;
+const TRANSFER_DOUBLES = 5;
 const LENGTH_FIELD = 3;
 
 /** What failed first in a job. */
@@ -50,9 +50,12 @@ export class Job {
     this.#lastBuffer = null;
   }
 
-  /** The caller keeps `buffer` referenced until the job is done. */
+  /**
+   * The caller keeps `buffer` referenced until the job is done. `directFd`: the same file's descriptor for
+   * writes around the page cache, which the shim uses where it pays.
+   */
   addTransfer(
-    fd: number,
+    { fd, directFd }: { fd: number; directFd?: number | null },
     { fileOffset, buffer, bufferOffset, length }: {
       fileOffset: number;
       buffer: Uint8Array;
@@ -69,8 +72,9 @@ export class Job {
     const doubles = this.#doubles;
     doubles[at] = fd;
     doubles[at + 1] = fileOffset;
-    doubles[at + 2] = this.address(buffer) + bufferOffset;
+    doubles[at + 2] = this.#address(buffer) + bufferOffset;
     doubles[at + LENGTH_FIELD] = length;
+    doubles[at + 4] = directFd ?? -1;
     this.#transfers++;
   }
 
@@ -96,7 +100,7 @@ export class Job {
   }
 
   /** Where the first byte of `bytes` stands in memory. */
-  address(bytes: Uint8Array): number {
+  #address(bytes: Uint8Array): number {
     if (bytes.buffer !== this.#lastBuffer) {
       this.#lastAddress = this.#addressOf(bytes.buffer);
       this.#lastBuffer = bytes.buffer;

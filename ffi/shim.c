@@ -1,25 +1,29 @@
 /*
- * The native part of Walrus: io_uring in whole commits, and CRC-32C in hardware.
+ * The native part of Walrus: whole commits and batches of reads, in one call each.
  *
- * One nonblocking call from Deno does one commit: it fills the submission queue with every write,
- * submits, waits, does the same with the syncs, and returns one answer (measured: no other way of
- * learning of completions is faster from JavaScript). Nothing here keeps a pointer beyond the call that
- * brought it: a function returns only when the kernel has let go of every buffer.
- *
- * A ring belongs to one call at a time; its owner in TypeScript sees to that (storage/disk/uring_disk.ts).
+ * One nonblocking call from Deno does one commit: writes, waits, syncs, waits, and returns one answer
+ * (measured: no other way of learning of completions is faster from JavaScript). Nothing here keeps a
+ * pointer beyond the call that brought it: a function returns only when the kernel has let go of every
+ * buffer. A ring belongs to one call at a time; its owner in TypeScript sees to that.
  *
  * Work comes and goes in one array of doubles. Numbers up to 2^53 are exact in it, which covers offsets
  * and user-space addresses, and JavaScript fills it without a BigInt:
  *
- * | doubles | field                                                                        |
- * | ------- | ---------------------------------------------------------------------------- |
- * | 0       | answer: 0 done, 1 a write failed, 2 a sync failed, 3 a read failed           |
- * | 1       | answer: errno                                                                |
- * | 2       | answer: index of the write, read or sync that failed first                   |
- * | 3       | reserved                                                                     |
- * | 4 + 4i  | transfer i: fd, file offset, address, length; used as scratch while it runs; |
- * |         | afterwards its length is what was not transferred (reads: beyond the end)    |
- * | then    | syncs: one fd each                                                           |
+ * | doubles | field                                                                             |
+ * | ------- | --------------------------------------------------------------------------------- |
+ * | 0       | answer: 0 done, 1 a write failed, 2 a sync failed, 3 a read failed                |
+ * | 1       | answer: errno                                                                     |
+ * | 2       | answer: index of the write, read or sync that failed first                        |
+ * | 3       | reserved                                                                          |
+ * | 4 + 5i  | transfer i: fd, file offset, address, length, fd for direct writes or -1;         |
+ * |         | after a read its length is what was not read: it was beyond the end               |
+ * | then    | syncs: one fd each                                                                |
+ *
+ * How a write goes (each way was measured against the others on ext4):
+ * - whole blocks in aligned memory: around the page cache, all such writes side by side in the ring;
+ * - a long run that begins or ends inside of a block: those ends through the page cache, the blocks
+ *   between as above, from a copy where the memory is not aligned;
+ * - all else through the page cache, by plain pwrite: io_uring would hand it to a kernel thread first.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -35,7 +39,7 @@
 #define EXPORT __attribute__((visibility("default")))
 
 /* Changes with every change that ffi/shim.ts must know of. */
-#define WALRUS_SHIM_ABI 2
+#define WALRUS_SHIM_ABI 3
 /*
  * The kernel moves a little less than 2 GiB in one call (MAX_RW_COUNT): we ask for no more than this. Tests
  * build with a tiny value, so that every transfer takes many steps.
@@ -43,20 +47,46 @@
 #ifndef MAX_TRANSFER_BYTES
 #define MAX_TRANSFER_BYTES 0x40000000u
 #endif
+/* What direct writes are made of (DIRECT_BLOCK_BYTES in world/disk.ts). */
+#define BLOCK_BYTES 4096u
+/* From here on it pays to write the blocks inside of a run directly although its ends are not whole. */
+#ifndef SPLIT_BYTES_MIN
+#define SPLIT_BYTES_MIN (128u << 10)
+#endif
+/* Aligned memory that blocks are copied to when they lie elsewhere: this much in this many pieces. */
+#ifndef SLOT_BYTES
+#define SLOT_BYTES (1u << 20)
+#endif
+#define SLOTS 8u
 /* How long to step back when the kernel has no memory for a request right now. */
 #define AGAIN_PAUSE_US 200
-/* A single request that is refused with EAGAIN this often in a row has failed. */
+/* What is refused with EAGAIN this often in a row has failed. */
 #define AGAIN_LIMIT 5000
 
-enum { HEADER_DOUBLES = 4, TRANSFER_DOUBLES = 4 };
-enum { FD, OFFSET, ADDRESS, LENGTH };
-enum { DONE, WRITE_FAILED, SYNC_FAILED, READ_FAILED };
+enum { HEADER_DOUBLES = 4, TRANSFER_DOUBLES = 5 };
+enum { FD, OFFSET, ADDRESS, LENGTH, DIRECT_FD };
 enum kind { READ, WRITE, SYNC };
+static const int FAILED[] = {[READ] = 3, [WRITE] = 1, [SYNC] = 2};
+
+/* A request to the kernel: a transfer, a part of one, or a sync. */
+struct piece {
+  uint64_t offset;
+  uint8_t *at;
+  uint64_t left;
+  int fd;
+  unsigned index; /* of the transfer or sync that it belongs to */
+  int slot;       /* NO_SLOT: straight from `at`; NEEDS_SLOT; else the slot that holds its copy */
+};
+enum { NO_SLOT = -1, NEEDS_SLOT = -2 };
 
 struct ring {
   struct io_uring uring;
   unsigned entries;
-  unsigned resume[]; /* of `entries`: short or refused transfers that are to be continued */
+  unsigned *resume; /* room for `entries`: pieces that were short or refused and are to be continued */
+  struct piece *pieces;
+  size_t capacity;
+  uint8_t *slots; /* made when first needed */
+  uint32_t free_slots;
 };
 
 /* For what only a program error can bring about, or a kernel that may still write to our buffers. */
@@ -69,111 +99,166 @@ EXPORT uint32_t walrus_abi(void) { return WALRUS_SHIM_ABI; }
 
 /* A ring of `entries`, or NULL with the errno in *error (EPERM and ENOSYS: forbidden or missing). */
 EXPORT void *walrus_ring_open(uint32_t entries, int32_t *error) {
-  struct ring *ring = calloc(1, sizeof *ring + entries * sizeof ring->resume[0]);
-  int result = ring ? io_uring_queue_init(entries, &ring->uring, 0) : -ENOMEM;
+  struct ring *ring = calloc(1, sizeof *ring);
+  unsigned *resume = calloc(entries, sizeof *resume);
+  int result = ring && resume ? io_uring_queue_init(entries, &ring->uring, 0) : -ENOMEM;
   *error = result < 0 ? -result : 0;
   if (result < 0) {
+    free(resume);
     free(ring);
     return NULL;
   }
+  ring->resume = resume;
   ring->entries = entries; /* the kernel may have rounded up; the bound is ours */
+  ring->free_slots = (1u << SLOTS) - 1;
   return ring;
 }
 
 EXPORT void walrus_ring_close(struct ring *ring) {
   io_uring_queue_exit(&ring->uring);
+  free(ring->resume);
+  free(ring->pieces);
+  free(ring->slots);
   free(ring);
 }
 
-static void fail(double *job, int what, int error, unsigned index) {
-  if (job[0] != DONE) return; /* the first failure is the one to tell */
-  job[0] = what;
+static int has_failed(const double *job) { return job[0] != 0; }
+
+static void fail(double *job, enum kind kind, int error, unsigned index) {
+  if (has_failed(job)) return; /* the first failure is the one to tell */
+  job[0] = FAILED[kind];
   job[1] = error;
   job[2] = index;
 }
 
-static void advance(double *item, double by) {
-  item[OFFSET] += by;
-  item[ADDRESS] += by;
-  item[LENGTH] -= by;
+static void advance(struct piece *piece, uint64_t by) {
+  piece->offset += by;
+  piece->at += by;
+  piece->left -= by;
 }
 
-/*
- * A batch of one needs no ring: a plain system call saves the wake-up (about 9 of 95 microseconds for a
- * small write with its sync).
- */
-static void run_one(double *job, double *item, enum kind kind) {
-  if (kind == SYNC) {
-    if (fdatasync((int)item[0]) < 0) fail(job, SYNC_FAILED, errno, 0);
-    return;
+static unsigned step_bytes(const struct piece *piece) {
+  return piece->left > MAX_TRANSFER_BYTES ? MAX_TRANSFER_BYTES : (unsigned)piece->left;
+}
+
+/* Room for `more` pieces behind `count`. */
+static int grow_pieces(struct ring *ring, size_t count, size_t more) {
+  if (count + more <= ring->capacity) return 1;
+  size_t capacity = (count + more) * 2;
+  struct piece *grown = realloc(ring->pieces, capacity * sizeof *grown);
+  if (!grown) return 0;
+  ring->pieces = grown;
+  ring->capacity = capacity;
+  return 1;
+}
+
+/* Copies what is left of a piece to aligned memory; 0 while all of it is in use. */
+static int maybe_copy(struct ring *ring, struct piece *piece) {
+  if (piece->slot == NEEDS_SLOT) {
+    if (ring->free_slots == 0) return 0;
+    piece->slot = __builtin_ctz(ring->free_slots);
+    ring->free_slots &= ~(1u << piece->slot);
   }
-  const int failure = kind == WRITE ? WRITE_FAILED : READ_FAILED;
+  memcpy(ring->slots + (size_t)piece->slot * SLOT_BYTES, piece->at, piece->left);
+  return 1;
+}
+
+static void *memory_of(struct ring *ring, const struct piece *piece) {
+  return piece->slot < 0 ? piece->at : ring->slots + (size_t)piece->slot * SLOT_BYTES;
+}
+
+static void let_go(struct ring *ring, struct piece *piece) {
+  if (piece->slot >= 0) ring->free_slots |= 1u << piece->slot;
+  piece->slot = NO_SLOT;
+}
+
+/* What a step's result means for its piece: true when the piece is over, well or not. */
+static int settle(double *job, struct piece *piece, enum kind kind, int64_t result, unsigned *again) {
+  if ((result == -EINTR || result == -EAGAIN) && kind != SYNC && ++*again <= AGAIN_LIMIT) {
+    if (result == -EAGAIN) usleep(AGAIN_PAUSE_US);
+    return 0;
+  }
+  /* An interrupted fdatasync is failed, not retried: what it had marked clean stays marked. */
+  if (result < 0) {
+    fail(job, kind, (int)-result, piece->index);
+    return 1;
+  }
+  if (kind == SYNC) return 1;
+  if (result == 0) {
+    if (kind == WRITE) fail(job, kind, EIO, piece->index); /* moved nothing and says that it is well */
+    return 1;                                              /* a read: the file ends here */
+  }
+  *again = 0;
+  advance(piece, (uint64_t)result);
+  return piece->left == 0;
+}
+
+/* One piece by plain system calls. A ring would only add a wake-up: about 9 of 95 microseconds. */
+static void run_one(struct ring *ring, double *job, struct piece *piece, enum kind kind) {
   unsigned again = 0;
-  while (item[LENGTH] > 0) {
-    size_t length = item[LENGTH] > MAX_TRANSFER_BYTES ? MAX_TRANSFER_BYTES : (size_t)item[LENGTH];
-    void *address = (void *)(uintptr_t)item[ADDRESS];
-    ssize_t result = kind == WRITE ? pwrite((int)item[FD], address, length, (off_t)item[OFFSET])
-                                   : pread((int)item[FD], address, length, (off_t)item[OFFSET]);
-    if (result > 0) {
-      advance(item, (double)result);
-    } else if (result == 0) {
-      if (kind == WRITE) fail(job, failure, EIO, 0); /* a write that moves nothing and says so */
-      return;                                        /* a read: the file ends here */
-    } else if ((errno == EINTR || errno == EAGAIN) && ++again <= AGAIN_LIMIT) {
-      if (errno == EAGAIN) usleep(AGAIN_PAUSE_US);
-    } else {
-      fail(job, failure, errno, 0);
-      return;
-    }
-  }
+  ssize_t result;
+  do {
+    if (piece->slot != NO_SLOT) maybe_copy(ring, piece); /* it is alone: there is a slot */
+    void *memory = kind == SYNC ? NULL : memory_of(ring, piece);
+    result = kind == SYNC    ? fdatasync(piece->fd)
+             : kind == WRITE ? pwrite(piece->fd, memory, step_bytes(piece), (off_t)piece->offset)
+                             : pread(piece->fd, memory, step_bytes(piece), (off_t)piece->offset);
+    if (result < 0) result = -errno;
+  } while (!settle(job, piece, kind, result, &again));
+  let_go(ring, piece);
 }
 
-static void prepare(struct io_uring_sqe *sqe, enum kind kind, const double *item, unsigned index) {
-  if (kind == SYNC) {
-    io_uring_prep_fsync(sqe, (int)item[0], IORING_FSYNC_DATASYNC);
-  } else {
-    unsigned length = item[LENGTH] > MAX_TRANSFER_BYTES ? MAX_TRANSFER_BYTES : (unsigned)item[LENGTH];
-    void *address = (void *)(uintptr_t)item[ADDRESS];
-    uint64_t offset = (uint64_t)item[OFFSET];
-    if (kind == WRITE) io_uring_prep_write(sqe, (int)item[FD], address, length, offset);
-    else io_uring_prep_read(sqe, (int)item[FD], address, length, offset);
-  }
-  io_uring_sqe_set_data64(sqe, index);
+static void prepare(struct ring *ring, const struct piece *piece, enum kind kind) {
+  struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+  void *memory = memory_of(ring, piece);
+  if (kind == SYNC) io_uring_prep_fsync(sqe, piece->fd, IORING_FSYNC_DATASYNC);
+  else if (kind == WRITE) io_uring_prep_write(sqe, piece->fd, memory, step_bytes(piece), piece->offset);
+  else io_uring_prep_read(sqe, piece->fd, memory, step_bytes(piece), piece->offset);
+  io_uring_sqe_set_data64(sqe, (uint64_t)(piece - ring->pieces));
 }
 
 /*
- * Runs `count` requests of one kind to their end, a ring full at a time. After a failure nothing new is
- * started, but what is under way is waited for: its buffers are the kernel's until then.
+ * Runs the first `count` pieces to their end, a ring full at a time. After a failure nothing new is started,
+ * but what is under way is waited for: its buffers are the kernel's until then.
  */
-static void run(struct ring *ring, double *job, double *items, unsigned count, enum kind kind) {
+static void run(struct ring *ring, double *job, size_t count, enum kind kind) {
   struct io_uring *uring = &ring->uring;
-  const unsigned stride = kind == SYNC ? 1 : TRANSFER_DOUBLES;
-  const int failure = kind == SYNC ? SYNC_FAILED : kind == WRITE ? WRITE_FAILED : READ_FAILED;
   if (count == 1) {
-    run_one(job, items, kind);
+    run_one(ring, job, ring->pieces, kind);
     return;
   }
-  unsigned next = 0, queued = 0, inflight = 0, resumes = 0, again = 0;
+  size_t next = 0;
+  unsigned queued = 0, inflight = 0, resumes = 0, again = 0;
 
   for (;;) {
-    if (job[0] == DONE) {
-      while (resumes > 0) { /* always fits: queued + inflight + resumes never exceed the ring */
-        unsigned index = ring->resume[--resumes];
-        prepare(io_uring_get_sqe(uring), kind, items + (size_t)index * stride, index);
+    if (!has_failed(job)) {
+      while (resumes > 0) { /* fits: queued + inflight + resumes never exceed the ring */
+        struct piece *piece = &ring->pieces[ring->resume[--resumes]];
+        if (piece->slot != NO_SLOT) maybe_copy(ring, piece); /* it has kept its slot */
+        prepare(ring, piece, kind);
         queued++;
       }
-      while (next < count && queued + inflight < ring->entries) {
-        double *item = items + (size_t)next * stride;
-        if (kind == SYNC || item[LENGTH] > 0) {
-          prepare(io_uring_get_sqe(uring), kind, item, next);
-          queued++;
+      for (; next < count && queued + inflight < ring->entries; next++) {
+        struct piece *piece = &ring->pieces[next];
+        if (kind != SYNC && piece->left == 0) continue;
+        if (piece->slot != NO_SLOT) {
+          if (!maybe_copy(ring, piece)) break;
+          /* The device works on this one while the next is copied. */
+          prepare(ring, piece, kind);
+          int submitted = io_uring_submit(uring);
+          if (submitted > 0) inflight += (unsigned)submitted;
+          queued += submitted > 0 ? 1 - (unsigned)submitted : 1;
+          continue;
         }
-        next++;
+        prepare(ring, piece, kind);
+        queued++;
       }
     }
     if (queued + inflight == 0) return;
 
-    int submitted = io_uring_submit_and_wait(uring, queued + inflight);
+    /* All at once, unless more is to come as soon as there is room. */
+    unsigned wait = next < count && !has_failed(job) ? 1 : queued + inflight;
+    int submitted = io_uring_submit_and_wait(uring, wait);
     if (submitted >= 0) {
       queued -= (unsigned)submitted;
       inflight += (unsigned)submitted;
@@ -181,52 +266,113 @@ static void run(struct ring *ring, double *job, double *items, unsigned count, e
       usleep(AGAIN_PAUSE_US); /* no memory for a request, or completions wait to be reaped: below */
       if (inflight == 0 && ++again > AGAIN_LIMIT) die("io_uring takes no requests", -submitted);
     } else if (submitted != -EINTR) {
-      die("io_uring_enter", -submitted); /* EBADF, EFAULT, EINVAL …: this program is wrong */
+      die("io_uring_enter", -submitted); /* EBADF, EFAULT, EINVAL: this program is wrong */
     }
 
     struct io_uring_cqe *cqe;
     while (inflight > 0 && io_uring_peek_cqe(uring, &cqe) == 0) {
-      unsigned index = (unsigned)io_uring_cqe_get_data64(cqe);
+      struct piece *piece = &ring->pieces[io_uring_cqe_get_data64(cqe)];
       int result = cqe->res;
       io_uring_cqe_seen(uring, cqe);
       inflight--;
-      double *item = items + (size_t)index * stride;
-      int retry = result == -EINTR || result == -EAGAIN;
-      if (retry && kind != SYNC && ++again <= AGAIN_LIMIT) {
-        if (result == -EAGAIN) usleep(AGAIN_PAUSE_US);
-      } else if (result < 0) {
-        /* An interrupted fdatasync is failed, not retried: what it had cleared stays cleared. */
-        fail(job, failure, -result, index);
-        continue;
-      } else if (kind == SYNC) {
-        continue;
-      } else if (result == 0) {
-        if (kind == WRITE) fail(job, failure, EIO, index); /* a write that moves nothing and says so */
-        continue;                                          /* a read: the file ends here */
-      } else {
-        again = 0;
-        advance(item, result);
-        if (item[LENGTH] <= 0) continue;
-      }
-      ring->resume[resumes++] = index;
+      if (settle(job, piece, kind, result, &again)) let_go(ring, piece);
+      else ring->resume[resumes++] = (unsigned)(piece - ring->pieces);
+    }
+    if (has_failed(job)) {
+      while (resumes > 0) let_go(ring, &ring->pieces[ring->resume[--resumes]]);
     }
   }
 }
 
-static void begin(double *job) { job[0] = job[1] = job[2] = DONE; }
+/* Adds a run of whole blocks to the pieces. */
+static size_t add_direct(struct ring *ring, double *job, size_t count, struct piece blocks) {
+  int is_aligned = (uintptr_t)blocks.at % BLOCK_BYTES == 0;
+  size_t more = is_aligned ? 1 : (size_t)((blocks.left + SLOT_BYTES - 1) / SLOT_BYTES);
+  if (!is_aligned && !ring->slots) ring->slots = aligned_alloc(BLOCK_BYTES, (size_t)SLOTS * SLOT_BYTES);
+  if (!grow_pieces(ring, count, more) || (!is_aligned && !ring->slots)) {
+    fail(job, WRITE, ENOMEM, blocks.index);
+    return count;
+  }
+  for (size_t i = 0; i < more; i++) {
+    struct piece *piece = &ring->pieces[count++];
+    *piece = blocks;
+    if (is_aligned) break;
+    piece->left = blocks.left > SLOT_BYTES ? SLOT_BYTES : blocks.left;
+    piece->slot = NEEDS_SLOT;
+    advance(&blocks, piece->left);
+  }
+  return count;
+}
+
+/* Writes what goes through the page cache at once, and adds what goes around it to the pieces. */
+static size_t begin_write(struct ring *ring, double *job, size_t count, struct piece whole, int direct_fd) {
+  uint64_t end = whole.offset + whole.left;
+  uint64_t from = (whole.offset + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+  uint64_t to = end / BLOCK_BYTES * BLOCK_BYTES;
+  int is_whole = from == whole.offset && to == end && (uintptr_t)whole.at % BLOCK_BYTES == 0;
+  if (direct_fd < 0 || (!is_whole && to < from + SPLIT_BYTES_MIN)) from = to = end;
+  struct piece head = whole, blocks = whole, tail = whole;
+  head.left = from - whole.offset;
+  advance(&blocks, from - whole.offset);
+  blocks.left = to - from;
+  blocks.fd = direct_fd;
+  advance(&tail, to - whole.offset);
+  if (head.left > 0) run_one(ring, job, &head, WRITE);
+  if (tail.left > 0 && !has_failed(job)) run_one(ring, job, &tail, WRITE);
+  if (blocks.left == 0 || has_failed(job)) return count;
+  return add_direct(ring, job, count, blocks);
+}
+
+static struct piece piece_of(const double *item, unsigned index) {
+  return (struct piece){
+    .fd = (int)item[FD],
+    .offset = (uint64_t)item[OFFSET],
+    .at = (uint8_t *)(uintptr_t)item[ADDRESS],
+    .left = (uint64_t)item[LENGTH],
+    .index = index,
+    .slot = NO_SLOT,
+  };
+}
+
+static void begin(double *job) { job[0] = job[1] = job[2] = 0; }
 
 /* All writes, each whole; then, unless one failed, an fdatasync of each file behind them. */
 EXPORT void walrus_commit(struct ring *ring, double *job, uint32_t writes, uint32_t syncs) {
-  double *items = job + HEADER_DOUBLES;
+  const double *item = job + HEADER_DOUBLES;
+  size_t count = 0;
   begin(job);
-  run(ring, job, items, writes, WRITE);
-  if (job[0] == DONE) run(ring, job, items + (size_t)writes * TRANSFER_DOUBLES, syncs, SYNC);
+  for (uint32_t index = 0; index < writes && !has_failed(job); index++, item += TRANSFER_DOUBLES) {
+    if (item[LENGTH] == 0) continue;
+    count = begin_write(ring, job, count, piece_of(item, index), (int)item[DIRECT_FD]);
+  }
+  if (count > 0 && !has_failed(job)) run(ring, job, count, WRITE);
+  if (syncs == 0 || has_failed(job)) return;
+  if (!grow_pieces(ring, 0, syncs)) {
+    fail(job, SYNC, ENOMEM, 0);
+    return;
+  }
+  for (uint32_t index = 0; index < syncs; index++) {
+    ring->pieces[index] = (struct piece){.fd = (int)item[index], .index = index, .slot = NO_SLOT};
+  }
+  run(ring, job, syncs, SYNC);
 }
 
 /* All reads; what stays in each one's length was beyond the end of its file. */
 EXPORT void walrus_read(struct ring *ring, double *job, uint32_t reads) {
+  double *items = job + HEADER_DOUBLES;
   begin(job);
-  run(ring, job, job + HEADER_DOUBLES, reads, READ);
+  if (reads == 0) return;
+  if (!grow_pieces(ring, 0, reads)) {
+    fail(job, READ, ENOMEM, 0);
+    return;
+  }
+  for (uint32_t index = 0; index < reads; index++) {
+    ring->pieces[index] = piece_of(items + (size_t)index * TRANSFER_DOUBLES, index);
+  }
+  run(ring, job, reads, READ);
+  for (uint32_t index = 0; index < reads; index++) {
+    items[(size_t)index * TRANSFER_DOUBLES + LENGTH] = (double)ring->pieces[index].left;
+  }
 }
 
 /*
@@ -253,134 +399,4 @@ EXPORT int32_t walrus_fallocate(int32_t fd, double offset, double length) {
     result = fallocate(fd, 0, (off_t)offset, (off_t)length);
   } while (result < 0 && errno == EINTR);
   return result < 0 ? errno : 0;
-}
-
-/* ---- CRC-32C (Castagnoli, reflected 0x82f63b78; RFC 3720 B.4) ---- */
-
-#define POLYNOMIAL 0x82f63b78u
-/*
- * The crc32 instruction takes 3 cycles and one can start in each, so three lanes run side by side. To
- * join them, a lane's CRC is carried over the bytes behind it by a table for that many zero bytes.
- */
-#define LANE_LONG 2048
-#define LANE_SHORT 192
-
-static uint32_t slices[8][256];
-static uint32_t over_long[4][256], over_short[4][256];
-static int has_instruction;
-
-/* Fills a table that carries a CRC over `length` zero bytes. The map is linear: 32 single bits give it. */
-static void make_zeros(uint32_t table[4][256], size_t length) {
-  uint32_t image[32];
-  for (int bit = 0; bit < 32; bit++) {
-    uint32_t crc = 1u << bit;
-    for (size_t i = 0; i < length; i++) crc = slices[0][crc & 255] ^ (crc >> 8);
-    image[bit] = crc;
-  }
-  for (int byte = 0; byte < 4; byte++) {
-    for (int value = 0; value < 256; value++) {
-      uint32_t crc = 0;
-      for (int bit = 0; bit < 8; bit++) {
-        if (value >> bit & 1) crc ^= image[8 * byte + bit];
-      }
-      table[byte][value] = crc;
-    }
-  }
-}
-
-static inline uint32_t carry(uint32_t table[4][256], uint32_t crc) {
-  return table[0][crc & 255] ^ table[1][crc >> 8 & 255] ^ table[2][crc >> 16 & 255] ^ table[3][crc >> 24];
-}
-
-static inline uint64_t load8(const uint8_t *at) {
-  uint64_t word;
-  memcpy(&word, at, 8);
-  return word;
-}
-
-#if defined(__x86_64__)
-#define HARDWARE __attribute__((target("sse4.2")))
-#define STEP8(crc, word) ((uint32_t)__builtin_ia32_crc32di((crc), (word)))
-#define STEP1(crc, byte) __builtin_ia32_crc32qi((crc), (byte))
-static int detect(void) { return __builtin_cpu_supports("sse4.2"); }
-#elif defined(__aarch64__)
-#include <arm_acle.h>
-#include <sys/auxv.h>
-#define HARDWARE __attribute__((target("+crc")))
-#define STEP8(crc, word) __crc32cd((crc), (word))
-#define STEP1(crc, byte) __crc32cb((crc), (byte))
-static int detect(void) { return (getauxval(AT_HWCAP) & (1 << 7)) != 0; /* HWCAP_CRC32 */ }
-#else
-static int detect(void) { return 0; }
-#endif
-
-#ifdef HARDWARE
-HARDWARE static inline uint32_t lanes(uint32_t a, const uint8_t *at, size_t lane, uint32_t table[4][256]) {
-  uint32_t b = 0, c = 0;
-  for (size_t i = 0; i < lane; i += 8) {
-    a = STEP8(a, load8(at + i));
-    b = STEP8(b, load8(at + lane + i));
-    c = STEP8(c, load8(at + 2 * lane + i));
-  }
-  return carry(table, carry(table, a) ^ b) ^ c;
-}
-
-HARDWARE static uint32_t crc_hardware(uint32_t crc, const uint8_t *at, size_t length) {
-  for (; length >= 3 * LANE_LONG; at += 3 * LANE_LONG, length -= 3 * LANE_LONG) {
-    crc = lanes(crc, at, LANE_LONG, over_long);
-  }
-  for (; length >= 3 * LANE_SHORT; at += 3 * LANE_SHORT, length -= 3 * LANE_SHORT) {
-    crc = lanes(crc, at, LANE_SHORT, over_short);
-  }
-  for (; length >= 8; at += 8, length -= 8) crc = STEP8(crc, load8(at));
-  for (; length > 0; at++, length--) crc = STEP1(crc, *at);
-  return crc;
-}
-#endif
-
-static uint32_t crc_software(uint32_t crc, const uint8_t *at, size_t length) {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-  for (; length >= 8; at += 8, length -= 8) {
-    uint64_t word = load8(at) ^ crc;
-    crc = 0;
-    for (int i = 0; i < 8; i++) crc ^= slices[7 - i][word >> 8 * i & 255];
-  }
-#endif
-  for (; length > 0; at++, length--) crc = slices[0][(crc ^ *at) & 255] ^ (crc >> 8);
-  return crc;
-}
-
-/* The tables are written once, before any call can be made, and only read from then on. */
-__attribute__((constructor)) static void prepare_crc(void) {
-  for (uint32_t value = 0; value < 256; value++) {
-    uint32_t crc = value;
-    for (int bit = 0; bit < 8; bit++) crc = crc & 1 ? crc >> 1 ^ POLYNOMIAL : crc >> 1;
-    slices[0][value] = crc;
-  }
-  for (int slice = 1; slice < 8; slice++) {
-    for (int value = 0; value < 256; value++) {
-      uint32_t before = slices[slice - 1][value];
-      slices[slice][value] = slices[0][before & 255] ^ before >> 8;
-    }
-  }
-  has_instruction = detect();
-  if (has_instruction) {
-    make_zeros(over_long, LANE_LONG);
-    make_zeros(over_short, LANE_SHORT);
-  }
-}
-
-/* The CRC of bytes[start, end), going on from `seed` (0 to begin). */
-EXPORT uint32_t walrus_crc32c(const uint8_t *bytes, uint32_t start, uint32_t end, uint32_t seed) {
-  const uint8_t *at = bytes + start;
-  size_t length = end - start;
-#ifdef HARDWARE
-  if (has_instruction) return ~crc_hardware(~seed, at, length);
-#endif
-  return ~crc_software(~seed, at, length);
-}
-
-/* The same without the processor's instruction, so that tests can hold the two together. */
-EXPORT uint32_t walrus_crc32c_software(const uint8_t *bytes, uint32_t start, uint32_t end, uint32_t seed) {
-  return ~crc_software(~seed, bytes + start, end - start);
 }

@@ -9,7 +9,7 @@ import { assert } from "../world/mod.ts";
 import { buildShim } from "./build.ts";
 import { Job } from "./job.ts";
 
-const SHIM_ABI = 2;
+const SHIM_ABI = 3;
 
 const SYMBOLS = {
   walrus_abi: { parameters: [], result: "u32" },

@@ -1,7 +1,7 @@
 /** What `world/disk.ts` promises, held against every disk that there is. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { buildShim } from "../../ffi/mod.ts";
+import { type BuildResult, buildShim } from "../../ffi/mod.ts";
 import {
   DIRECT_BLOCK_BYTES,
   type Disk,
@@ -46,6 +46,19 @@ async function whyNoUring(): Promise<string | null> {
 const whyNot = await whyNoUring();
 /** Every transfer of this one takes many steps, as if each write and read were short. */
 const tinySteps = await buildShim({ defines: ["MAX_TRANSFER_BYTES=1000u"] });
+/** This one takes every chance to write directly, from copies and in steps of one block. */
+const tinyBlocks = await buildShim({
+  defines: ["MAX_TRANSFER_BYTES=4096u", "SPLIT_BYTES_MIN=4096u", "SLOT_BYTES=8192u"],
+});
+
+function shimKind(name: string, shim: BuildResult): Kind {
+  return {
+    name: `io_uring, ${name}`,
+    backend: "io_uring",
+    skipped: whyNot ?? (shim.ok ? null : shim.reason),
+    place: () => realPlace({ disableUring: false, shimPath: shim.ok ? shim.path : "" }),
+  };
+}
 
 const KINDS: Kind[] = [
   {
@@ -54,12 +67,8 @@ const KINDS: Kind[] = [
     skipped: whyNot,
     place: () => realPlace({ disableUring: false }),
   },
-  {
-    name: "io_uring in tiny steps",
-    backend: "io_uring",
-    skipped: whyNot ?? (tinySteps.ok ? null : tinySteps.reason),
-    place: () => realPlace({ disableUring: false, shimPath: tinySteps.ok ? tinySteps.path : "" }),
-  },
+  shimKind("tiny steps", tinySteps),
+  shimKind("tiny blocks", tinyBlocks),
   { name: "file", backend: "file", skipped: null, place: () => realPlace({ disableUring: true }) },
   {
     name: "simulated",
@@ -250,14 +259,14 @@ testDisks("does many random commits like a plain array of bytes", async (disk) =
 
 testDisks("mixes direct and other writes in one file", async (disk) => {
   const file = await disk.open("a", { create: true });
-  const model = new Uint8Array(64 * 1024);
+  const model = new Uint8Array(140 * DIRECT_BLOCK_BYTES);
   await disk.allocate(file, model.length);
-  const buffer = disk.newBuffer(4 * DIRECT_BLOCK_BYTES);
-  assert.deepEqual(buffer, new Uint8Array(4 * DIRECT_BLOCK_BYTES));
+  const buffer = disk.newBuffer(100 * DIRECT_BLOCK_BYTES);
+  assert.deepEqual(buffer, new Uint8Array(100 * DIRECT_BLOCK_BYTES));
   const blocks = fc.record({
-    block: fc.nat(11),
+    block: fc.nat(39),
     skip: fc.oneof(fc.constant(0), fc.nat(4095)),
-    count: fc.integer({ min: 1, max: 4 }),
+    count: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 99 })),
     cut: fc.oneof(fc.constant(0), fc.nat(4095)),
     fill: fc.nat(255),
     move: fc.boolean(),
@@ -267,8 +276,8 @@ testDisks("mixes direct and other writes in one file", async (disk) => {
       const fileOffset = block * DIRECT_BLOCK_BYTES + skip;
       const length = count * DIRECT_BLOCK_BYTES - cut;
       const bufferOffset = move ? Math.min(buffer.length - length, 1) : 0;
-      buffer.fill(fill, bufferOffset, bufferOffset + length);
-      model.fill(fill, fileOffset, Math.min(model.length, fileOffset + length));
+      for (let at = 0; at < length; at++) buffer[bufferOffset + at] = fill + (at >> 4);
+      model.set(buffer.subarray(bufferOffset, bufferOffset + length), fileOffset);
       await disk.commit([{ file, fileOffset, buffer, bufferOffset, length }], [file]);
       assert.deepEqual(await readAll(disk, file, model.length), model);
     }),

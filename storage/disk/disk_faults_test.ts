@@ -262,7 +262,7 @@ for (const error of ["EINTR", "EAGAIN", "EBUSY"]) {
         assert(traced.calls.length > 4, "some calls were refused and made again");
         for (let i = 0; i < 4; i++) {
           const bytes = await Deno.readFile(`${directory}/data/f${i}`);
-          assert.deepEqual(bytes, new Uint8Array(300).fill(i + 1));
+          assert.deepEqual(bytes, new Uint8Array(3 * 4096).fill(i + 1));
         }
       }),
   });

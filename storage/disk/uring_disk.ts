@@ -135,18 +135,13 @@ export class UringDisk extends DirectoryDisk implements Disk {
   ): Promise<JobFailure | null> {
     const job = this.#commitJob;
     job.clear();
-    for (const write of writes) job.addTransfer(this.#descriptorFor(write, job), write);
+    for (const write of writes) {
+      const { handle, directFd } = write.file as OpenFile;
+      job.addTransfer({ fd: handle, directFd: this.#direct ? directFd : null }, write);
+    }
     for (const file of syncs) job.addSync(file.handle);
     await this.#commitRing.commit(job);
     return job.failure();
-  }
-
-  #descriptorFor(write: DiskWrite, job: Job): number {
-    const { handle, directFd } = write.file as OpenFile;
-    const isDirect = this.#direct && directFd !== null && write.length > 0 &&
-      write.fileOffset % DIRECT_BLOCK_BYTES === 0 && write.length % DIRECT_BLOCK_BYTES === 0 &&
-      (job.address(write.buffer) + write.bufferOffset) % DIRECT_BLOCK_BYTES === 0;
-    return isDirect ? directFd : handle;
   }
 
   /** A small read of what the page cache holds costs less than telling another thread of it. */
@@ -156,7 +151,7 @@ export class UringDisk extends DirectoryDisk implements Disk {
     if (reads.length > CACHED_READS_MAX || lengthBytes > CACHED_READ_BYTES_MAX) return false;
     const job = this.#cachedJob;
     job.clear();
-    for (const read of reads) job.addTransfer(read.file.handle, read);
+    for (const read of reads) job.addTransfer({ fd: read.file.handle }, read);
     if (!this.#shim.readCached(job)) return false;
     for (const read of reads) read.got = read.length;
     return true;
@@ -195,7 +190,7 @@ export class UringDisk extends DirectoryDisk implements Disk {
     const { ring, job } = reader;
     job.clear();
     for (const { reads } of batch) {
-      for (const read of reads) job.addTransfer(read.file.handle, read);
+      for (const read of reads) job.addTransfer({ fd: read.file.handle }, read);
     }
     await ring.read(job);
     const failure = job.failure();
