@@ -44,24 +44,21 @@ async function runCluster(output: Output): Promise<number> {
   } catch (error) {
     if (!isStopping) output.error(`walrus: ${describeError(error, { withStack: false })}\n`);
     await cluster.stop();
-    return EXIT.failure;
+    return isStopping ? EXIT.ok : EXIT.failure;
   }
   output.out(whatNext(output));
-  const exits = await Promise.all(
-    cluster.nodes.map((node) => watch(node, () => isStopping, output)),
-  );
-  return exits.every((code) => code === 0) ? EXIT.ok : EXIT.failure;
+  const ends = cluster.nodes.map((node) => watch(node, () => isStopping, output));
+  return (await Promise.all(ends)).every((isGood) => isGood) ? EXIT.ok : EXIT.failure;
 }
 
-/** The others go on when one is killed: that is what a cluster is for. */
-async function watch(node: LocalNode, isStopping: () => boolean, output: Output): Promise<number> {
+/** Whether the node ended well. The others go on when one is killed: that is what a cluster is for. */
+async function watch(node: LocalNode, isStopping: () => boolean, output: Output): Promise<boolean> {
   const exit = await node.exit;
-  if (!isStopping()) {
-    const how = exit.signal === null ? `exit code ${exit.code}` : exit.signal;
-    const id = node.options.nodeId;
-    output.out(output.paint("bold", `Node ${id} is gone (${how}); the others go on.`) + "\n");
-  }
-  return exit.code;
+  if (isStopping()) return exit.code === 0;
+  const how = exit.signal === null ? `exit code ${exit.code}` : exit.signal;
+  const id = node.options.nodeId;
+  output.out(`${output.paint("bold", `Node ${id} is gone (${how}); the others go on.`)}\n`);
+  return exit.signal !== null;
 }
 
 function whatNext(output: Output): string {

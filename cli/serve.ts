@@ -6,6 +6,7 @@
 
 import type { Node } from "../server/mod.ts";
 import { startNode } from "../server/mod.ts";
+import { LOCK_FILE } from "../storage/disk/directory.ts";
 import { openDisk } from "../storage/disk/mod.ts";
 import { formatAddress, type Logger, type World } from "../world/mod.ts";
 import {
@@ -23,6 +24,7 @@ import { VERSION } from "./version.ts";
 /** Runs until a signal or a failure ends the node; the exit code. @throws what kept it from starting. */
 export async function serve(plan: ServePlan): Promise<number> {
   const logger = openLogger(plan);
+  await mustNotBeForeign(plan.dataDir);
   const disk = await openDisk({ directory: plan.dataDir, disableUring: plan.disableUring });
   const world: World = {
     clock: new RealClock(),
@@ -56,6 +58,25 @@ async function runNode(node: Node, logger: Logger): Promise<number> {
   } finally {
     signals.dispose();
   }
+}
+
+/**
+ * Somebody's folder of other things is not filled with our files. A directory that a node has used has
+ * its lock file; whose it is, the node finds out by itself.
+ */
+async function mustNotBeForeign(dataDir: string): Promise<void> {
+  let names: string[];
+  try {
+    names = (await Array.fromAsync(Deno.readDir(dataDir))).map((entry) => entry.name);
+  } catch {
+    return; // not there yet, or not readable: opening it says why
+  }
+  const strange = names.find((name) => !name.startsWith(".") && name !== "lost+found");
+  if (strange === undefined || names.includes(LOCK_FILE)) return;
+  throw new FailureError(
+    `The data directory ${dataDir} has other things in it (${strange}) and no Walrus data. ` +
+      `Choose an empty or a new directory.`,
+  );
 }
 
 function openLogger(plan: ServePlan): Logger {
