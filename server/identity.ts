@@ -43,9 +43,13 @@ export interface Identity {
  *
  * @throws {ForeignDirectoryError} for another node's directory, a newer format, or a broken file.
  */
-export async function openIdentity(disk: Disk, nodeId: number, random: Random): Promise<Identity> {
+export async function openIdentity(
+  disk: Disk,
+  nodeId: number,
+  random: Random,
+): Promise<IdentityFile> {
   const bytes = await disk.readSmall(FILE_NAME);
-  if (bytes !== null) return checked(bytes, nodeId);
+  if (bytes !== null) return new IdentityFile(disk, checked(bytes, nodeId));
   const identity: Identity = {
     format: IDENTITY_FORMAT,
     nodeId,
@@ -55,12 +59,32 @@ export async function openIdentity(disk: Disk, nodeId: number, random: Random): 
     peers: [],
   };
   await saveIdentity(disk, identity);
-  return identity;
+  return new IdentityFile(disk, identity);
 }
 
 /** Replaces the file, atomically and durably. */
-export async function saveIdentity(disk: Disk, identity: Identity): Promise<void> {
+
+async function saveIdentity(disk: Disk, identity: Identity): Promise<void> {
   await disk.writeSmall(FILE_NAME, new TextEncoder().encode(JSON.stringify(identity) + "\n"));
+}
+
+/** Keeps `node.json` as the node is now: one write at a time, the last one wins. */
+export class IdentityFile {
+  readonly identity: Identity;
+  readonly #disk: Disk;
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(disk: Disk, identity: Identity) {
+    this.#disk = disk;
+    this.identity = identity;
+  }
+
+  /** Resolves when what the identity is now is durable. */
+  save(): Promise<void> {
+    const saved = this.#saving.then(() => saveIdentity(this.#disk, this.identity));
+    this.#saving = saved.catch(() => {});
+    return saved;
+  }
 }
 
 function checked(bytes: Uint8Array, nodeId: number): Identity {

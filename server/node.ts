@@ -16,7 +16,7 @@ import {
 } from "../world/mod.ts";
 import { ClientListener } from "./clients/mod.ts";
 import { checkConfig, HANDOVER_TIMEOUT_MS, type NodeConfig } from "./config.ts";
-import { type Identity, openIdentity, saveIdentity } from "./identity.ts";
+import { type Identity, type IdentityFile, openIdentity } from "./identity.ts";
 import { admit, askToJoin } from "./membership/mod.ts";
 import { METHOD } from "./messages.ts";
 import { MetadataMachine, type NodeInfo } from "./metadata/mod.ts";
@@ -81,7 +81,7 @@ class RunningNode implements Node {
 
   // Made by `start`, in this order, and taken down in the other.
   #store: LogStore | null = null;
-  #identity!: Identity;
+  #identityFile!: IdentityFile;
   #rpcServer: RpcServer | null = null;
   #peers: Peers | null = null;
   #raft: RaftNode | null = null;
@@ -99,6 +99,10 @@ class RunningNode implements Node {
     this.stopped = new Promise((resolve) => this.#resolveStopped = resolve);
   }
 
+  get #identity(): Identity {
+    return this.#identityFile.identity;
+  }
+
   get clientAddress(): Address {
     return this.#clientAddress;
   }
@@ -109,7 +113,7 @@ class RunningNode implements Node {
 
   async start(): Promise<void> {
     const { disk, random } = this.#world;
-    this.#identity = await openIdentity(disk, this.nodeId, random);
+    this.#identityFile = await openIdentity(disk, this.nodeId, random);
     this.#store = await this.#openStore();
     const clientListener = await this.#listen();
     await this.#makeOrJoinCluster();
@@ -242,7 +246,7 @@ class RunningNode implements Node {
   };
 
   async #makeOrJoinCluster(): Promise<void> {
-    const { clock, disk, random } = this.#world;
+    const { clock, random } = this.#world;
     const identity = this.#identity;
     if (identity.clusterId !== null) return;
     if (this.#config.join === null) {
@@ -256,7 +260,7 @@ class RunningNode implements Node {
       identity.peers = peersOf(reply.nodes, this.nodeId);
       this.#logger.log("info", "joined a cluster", { cluster: reply.clusterId });
     }
-    await saveIdentity(disk, identity);
+    await this.#identityFile.save();
   }
 
   async #startRaft(): Promise<void> {
@@ -301,7 +305,7 @@ class RunningNode implements Node {
     for (const { id, host, port } of peers) this.#peers?.setAddress(id, { host, port });
     if (JSON.stringify(peers) === JSON.stringify(this.#identity.peers)) return;
     this.#identity.peers = peers;
-    saveIdentity(this.#world.disk, this.#identity).catch((error) => {
+    this.#identityFile.save().catch((error) => {
       this.#logger.log("warn", "can't save where the other nodes are", { reason: error.message });
     });
   }

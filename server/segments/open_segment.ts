@@ -69,6 +69,7 @@ export class OpenSegment {
   readonly #tail: TailBuffer;
   readonly #feeds: ReplicaFeed[];
   #sealing: Promise<void> | null = null;
+  #isEnded = false;
 
   private constructor(context: SegmentContext, topic: TopicInfo, opened: OpenedReplica) {
     this.#context = context;
@@ -128,9 +129,10 @@ export class OpenSegment {
     else if (this.writer.isFull) this.seal();
   }
 
-  /** Metadata took the segment away: sealed, or being sealed by a recovery. */
-  end(): void {
-    this.writer.abandon("a recovery seals it; the outcome of appends in flight is unknown");
+  /** ⛔ Not this node's to write any more: nothing is acknowledged from here on. */
+  end(reason: string): void {
+    this.#isEnded = true;
+    this.writer.abandon(reason);
     for (const feed of this.#feeds) feed.stop();
   }
 
@@ -216,7 +218,7 @@ export class OpenSegment {
       },
       onFull: () => this.seal(),
       onAbandoned: (reason) => {
-        if (this.#isTaken()) return;
+        if (this.#isEnded || this.#isTaken()) return;
         logger.log("warn", "this node gives up a segment that it leads", {
           ...this.#target,
           reason: reason.message,

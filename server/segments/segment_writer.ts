@@ -151,7 +151,9 @@ export class SegmentWriter {
   abandon(reason: string): void {
     if (this.#abandoned) return;
     this.#isClosed = true;
-    this.#abandoned = new OutcomeUnknownError(`${this.#parts.name}: ${reason}`);
+    this.#abandoned = new OutcomeUnknownError(
+      `${this.#parts.name} was taken from its leader (${reason}): it may or may not be kept`,
+    );
     this.#tracker.fail(this.#abandoned);
     this.#maybeClosed();
     this.#parts.onAbandoned(this.#abandoned);

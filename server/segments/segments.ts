@@ -41,7 +41,7 @@ export class Segments {
   stop(): void {
     this.#timer?.cancel();
     this.replicas.stop();
-    for (const segment of this.#led.values()) segment.end();
+    for (const segment of this.#led.values()) segment.end("this node stops");
     this.#led.clear();
   }
 
@@ -73,7 +73,7 @@ export class Segments {
     const led = this.#led.get(name);
     if (led && (led.number !== open.number || !this.#isMine(open))) {
       this.#led.delete(name);
-      led.end();
+      led.end("its seal was begun elsewhere");
     }
     this.replicas.topicChanged(topic);
     if (this.#led.has(name) || this.#opening.has(name) || !this.#isMine(open)) return;
@@ -95,7 +95,7 @@ export class Segments {
   /** A fence of this node: the segment's writer, should it be here, acknowledges nothing more. */
   fenced(topic: string, segment: number): void {
     const led = this.#led.get(topic);
-    if (led?.number === segment) led.end();
+    if (led?.number === segment) led.end("it was fenced by a recovery");
   }
 
   /** No new segment is opened here; those that are led are sealed, and so handed to others. */
