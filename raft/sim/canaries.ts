@@ -12,6 +12,8 @@ export interface Canary {
   readonly rules?: Partial<SafetyRules>;
   /** What the driver does with a `Ready` instead of what it should. */
   readonly ready?: (ready: Ready) => Ready;
+  /** A leader answers reads from what it knows, without asking who follows it. */
+  readonly readsAtOnce?: boolean;
   /** The simulation's own reckoning of what each write means is broken like this. */
   readonly persist?: (persist: Persist) => Persist;
 }
@@ -53,6 +55,8 @@ export const CANARIES = {
   },
   /** A second change starts from a configuration that may never be committed. */
   twoMembershipChangesAtOnce: { rules: { mayChangeMembership: () => true } },
+  /** A deposed leader that doesn't know it yet answers. */
+  readWithoutQuorum: { readsAtOnce: true },
 } as const satisfies Record<string, Canary>;
 
 export type CanaryName = keyof typeof CANARIES;

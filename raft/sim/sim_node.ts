@@ -24,6 +24,7 @@ export interface SimWorld {
   /** A write was handed to the disk of `node`. */
   onWrite(node: SimNode): void;
   onRead(node: SimNode, grant: { requestId: number; index: number }): void;
+  onLeader(node: SimNode): void;
   onApplied(node: SimNode, index: number, term: number): void;
 }
 
@@ -45,6 +46,7 @@ export class SimNode implements Observed {
   #applied = 0;
   #sinceSnapshot = 0;
   #waiting: Message[][] = [];
+  #ledTerm = 0;
   readonly #world: SimWorld;
   readonly #random: Random;
   readonly #limits: Partial<CoreLimits>;
@@ -95,6 +97,10 @@ export class SimNode implements Observed {
   drain(): void {
     const core = this.core!;
     this.#world.checker.onStep(this, this.#world.nodes);
+    if (core.role === "leader" && core.term > this.#ledTerm) {
+      this.#ledTerm = core.term;
+      this.#world.onLeader(this);
+    }
     for (let ready = core.takeReady(); ready !== null; ready = core.takeReady()) {
       this.#handle(this.#canary?.ready ? this.#canary.ready(ready) : ready);
       this.#world.checker.onStep(this, this.#world.nodes);

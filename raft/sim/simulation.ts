@@ -11,7 +11,7 @@ import { bootstrapState, EMPTY_STATE } from "../core.ts";
 import type { CoreLimits } from "../limits.ts";
 import { formatConfiguration, isMember, members, type MembershipChange } from "../membership.ts";
 import type { Message } from "../messages.ts";
-import { CANARIES, type CanaryName } from "./canaries.ts";
+import { CANARIES, type Canary, type CanaryName } from "./canaries.ts";
 import { Checker, InvariantError } from "./checker.ts";
 import { EventQueue } from "./event_queue.ts";
 import { formatMessage } from "./format.ts";
@@ -26,6 +26,7 @@ type Event =
   | { type: "deliver"; message: Message }
   | { type: "durable"; node: SimNode; life: number }
   | { type: "restart"; node: SimNode; life: number }
+  | { type: "crash"; node: SimNode; life: number }
   | { type: "fault" }
   | { type: "load" };
 
@@ -43,6 +44,7 @@ export interface SimResult {
   acknowledged: number;
   reads: number;
   crashes: number;
+  leaders: number;
   snapshotChunks: number;
   membershipChanges: number;
 }
@@ -64,11 +66,14 @@ class Simulation implements SimWorld {
   readonly #profile: Profile;
   readonly #onLine: ((line: string) => void) | undefined;
   readonly #cuts = new Set<number>();
+  readonly #canary: Canary | undefined;
   #quiet = false;
   #lossPercent = 0;
   #key = 0;
   #readId = 1;
-  #pendingReads = new Map<number, number>();
+  /** By request: what was committed when it was made. */
+  readonly #pendingReads = new Map<number, number>();
+  readonly #diskBusyMs = new Map<SimNode, number>();
   /** By node, then index. */
   #proposals = new Map<number, Map<number, { term: number; key: string }>>();
   #acknowledged = new Map<string, number>();
@@ -79,6 +84,7 @@ class Simulation implements SimWorld {
     acknowledged: 0,
     reads: 0,
     crashes: 0,
+    leaders: 0,
     snapshotChunks: 0,
     membershipChanges: 0,
   };
@@ -90,12 +96,15 @@ class Simulation implements SimWorld {
     this.#load = root.fork("load");
     this.#disks = root.fork("disks");
     this.#onLine = options.onLine;
-    const canary = options.canary && CANARIES[options.canary];
+    const canary: Canary | undefined = options.canary && CANARIES[options.canary];
+    this.#canary = canary;
     const shape = root.fork("shape");
-    this.#profile = drawProfile(shape);
-    this.#limits = drawLimits(shape);
-    const size = 3 + shape.below(5);
-    const voters = 1 + shape.below(size);
+    // Every third seed is a world of short-lived leaders whom only some hear, as in figures 7 and 8.
+    const isStory = shape.below(3) === 0;
+    this.#profile = { ...drawProfile(shape), ...(isStory && STORY_PROFILE) };
+    this.#limits = { ...drawLimits(shape), ...(isStory && STORY_LIMITS) };
+    const size = 3 + shape.below(isStory ? 3 : 5);
+    const voters = isStory ? size : 1 + shape.below(size);
     const initial = bootstrapState(Array.from({ length: voters }, (_, i) => i + 1));
     for (let id = 1; id <= size; id++) {
       const node = new SimNode({
@@ -151,6 +160,9 @@ class Simulation implements SimWorld {
       case "restart":
         if (event.life === event.node.life && event.node.core === null) this.#start(event.node);
         return;
+      case "crash":
+        if (event.life === event.node.life && !this.#quiet) this.#crash(event.node);
+        return;
       case "fault":
         if (this.#quiet) return;
         this.#fault();
@@ -183,6 +195,7 @@ class Simulation implements SimWorld {
 
   send(message: Message): void {
     if (message.type === "SnapshotChunk") this.#result.snapshotChunks++;
+    if (message.type === "VoteReply" && message.granted && !message.preVote) this.#onVote(message);
     if (this.#cuts.has(message.from * 16 + message.to)) return;
     if (!this.#quiet && this.#net.below(100) < this.#lossPercent) return;
     const copies = !this.#quiet && this.#net.below(100) < this.#profile.doublePercent ? 2 : 1;
@@ -209,8 +222,6 @@ class Simulation implements SimWorld {
     this.#diskBusyMs.set(node, doneMs);
     this.#queue.add(doneMs - this.#queue.nowMs, { type: "durable", node, life: node.life });
   }
-  readonly #diskBusyMs = new Map<SimNode, number>();
-
   onRead(node: SimNode, grant: { requestId: number; index: number }): void {
     const floor = this.#pendingReads.get(grant.requestId);
     if (floor === undefined) return;
@@ -224,6 +235,30 @@ class Simulation implements SimWorld {
     if (proposal === undefined) return;
     proposals.delete(index);
     if (proposal.term === term) this.#acknowledged.set(proposal.key, index);
+  }
+
+  /** A new leader is the best victim: half replicated logs are what the stories of the paper are made of. */
+  onLeader(node: SimNode): void {
+    this.#result.leaders++;
+    if (this.#quiet) return;
+    const random = this.#faults;
+    if (random.below(100) < this.#profile.leaderMutePercent) {
+      // Some don't hear it.
+      const deaf = random.below(1 << this.nodes.length);
+      for (const { id } of this.nodes) {
+        if (((deaf >> (id - 1)) & 1) === 1) this.#cuts.add(node.id * 16 + id);
+      }
+    }
+    if (random.below(100) < this.#profile.leaderCrashPercent) {
+      this.#queue.add(random.below(60), { type: "crash", node, life: node.life });
+    }
+  }
+
+  /** Nor is there a worse moment for a voter's power cut. */
+  #onVote(message: Message): void {
+    if (this.#quiet || this.#faults.below(100) >= this.#profile.voterCrashPercent) return;
+    const node = this.nodes[message.from - 1]!;
+    this.#queue.add(this.#faults.below(30) / 10, { type: "crash", node, life: node.life });
   }
 
   // Faults.
@@ -293,6 +328,9 @@ class Simulation implements SimWorld {
     if (reader.core === null || this.#isPaused(reader)) return;
     const requestId = this.#readId++;
     this.#pendingReads.set(requestId, Math.max(this.checker.committed, 0));
+    if (this.#canary?.readsAtOnce && reader.core.role === "leader") {
+      return this.onRead(reader, { requestId, index: reader.core.state.log.committed });
+    }
     reader.core.readIndex(requestId);
     reader.drain();
   }
@@ -405,6 +443,19 @@ class Simulation implements SimWorld {
   }
 }
 
+const STORY_PROFILE: Partial<Profile> = {
+  faultEveryMs: 60,
+  crashPercent: 5,
+  cutPercent: 0,
+  leaderMutePercent: 60,
+  leaderCrashPercent: 85,
+  lossPercentMax: 5,
+  changePerMille: 0,
+};
+
+/** One entry at a time, so that a leader's first entry may come late. */
+const STORY_LIMITS: Partial<CoreLimits> = { appendBytes: 1, inflightMessages: 1 };
+
 /** What makes one seed's world different from another's. */
 interface Profile {
   readonly faultsMs: number;
@@ -412,6 +463,9 @@ interface Profile {
   readonly loadEveryMs: number;
   readonly crashPercent: number;
   readonly cutPercent: number;
+  readonly leaderMutePercent: number;
+  readonly leaderCrashPercent: number;
+  readonly voterCrashPercent: number;
   readonly lossPercentMax: number;
   readonly doublePercent: number;
   readonly latePercent: number;
@@ -428,11 +482,14 @@ function drawProfile(random: SeededRandom): Profile {
     loadEveryMs: oneOf([4, 10, 30]),
     crashPercent: oneOf([5, 20, 45]),
     cutPercent: oneOf([0, 15, 35]),
+    leaderMutePercent: oneOf([0, 30, 70]),
+    leaderCrashPercent: oneOf([0, 0, 30, 80]),
+    voterCrashPercent: oneOf([0, 0, 30]),
     lossPercentMax: oneOf([0, 5, 20, 40]),
     doublePercent: oneOf([0, 2, 10]),
     latePercent: oneOf([0, 1, 5]),
     delaySpreadMs: oneOf([1, 5, 15, 40]),
-    slowWritePercent: oneOf([0, 5, 25]),
+    slowWritePercent: oneOf([0, 5, 25, 60]),
     changePerMille: oneOf([0, 10, 100, 300]),
   };
 }
@@ -444,7 +501,8 @@ function drawLimits(random: SeededRandom): Partial<CoreLimits> & { electionTicks
     heartbeatTicks: 1 + random.below(2),
     inflightMessages: 1 + random.below(6),
     inflightBytes: 200 + random.below(2000),
-    appendBytes: 1 + random.below(300),
+    // One entry in a message, or several.
+    appendBytes: random.below(3) === 0 ? 1 : 1 + random.below(300),
     uncommittedBytes: 2000,
     retainEntries: random.below(2) === 0 ? 0 : random.below(20),
     snapshotChunkBytes: 5 + random.below(40),
