@@ -51,7 +51,7 @@
 #define BLOCK_BYTES 4096u
 /* From here on it pays to write the blocks inside of a run directly although its ends are not whole. */
 #ifndef SPLIT_BYTES_MIN
-#define SPLIT_BYTES_MIN (128u << 10)
+#define SPLIT_BYTES_MIN (512u << 10)
 #endif
 /* Aligned memory that blocks are copied to when they lie elsewhere: this much in this many pieces. */
 #ifndef SLOT_BYTES

@@ -193,7 +193,7 @@ testBackends(
 
 const strace = await run("strace", "-qq", "-e", "trace=none", "true");
 const whyNoStrace = strace.ok ? null : "strace can't be used here";
-const CHILD = fileURLToPath(new URL("disk_faults_child.ts", import.meta.url));
+const CHILD = fileURLToPath(new URL("./disk_faults_child.ts", import.meta.url));
 
 /** What the child says, and the system calls that strace saw. */
 async function runTraced(

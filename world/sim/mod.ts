@@ -8,4 +8,5 @@
 export * from "./clock.ts";
 export * from "./network.ts";
 export * from "./random.ts";
-export * from "./sim_disk.ts";
+export type { DiskFault, FaultyOp } from "./sim_disk_faults.ts";
+export * from "./sim_drive.ts";
