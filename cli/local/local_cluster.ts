@@ -25,8 +25,10 @@ export interface LocalClusterOptions {
 /** Node 1 starts the cluster, the others join it. */
 export class LocalCluster {
   readonly nodes: readonly LocalNode[];
+  readonly #isNew: boolean;
 
   constructor(options: LocalClusterOptions) {
+    this.#isNew = isEmptyOrMissing(options.folder);
     this.nodes = Array.from({ length: LOCAL_NODES }, (_, i) => {
       const nodeId = i + 1;
       const node: LocalNodeOptions = {
@@ -49,10 +51,11 @@ export class LocalCluster {
 
   /** Starts all nodes and waits until each of them knows all. @throws {FailureError} */
   async start(): Promise<void> {
-    for (const node of this.nodes) {
-      node.start();
-      await node.ready({ timeoutMs: START_TIMEOUT_MS, isReady: knowsLeader });
-    }
+    const [first, ...others] = this.nodes;
+    first!.start();
+    // A new cluster begins with one node; an old one needs a majority before anything is ready.
+    if (this.#isNew) await first!.ready({ timeoutMs: START_TIMEOUT_MS, isReady: knowsLeader });
+    for (const node of others) node.start();
     for (const node of this.nodes) {
       await node.ready({ timeoutMs: START_TIMEOUT_MS, isReady: knowsAll });
     }
@@ -65,6 +68,14 @@ export class LocalCluster {
       running.map((node) => node.stop({ timeoutMs: STOP_TIMEOUT_MS })),
     );
     return exits.every((exit) => exit.code === 0);
+  }
+}
+
+function isEmptyOrMissing(folder: string): boolean {
+  try {
+    return [...Deno.readDirSync(folder)].every((entry) => !entry.name.startsWith("node-"));
+  } catch {
+    return true;
   }
 }
 
