@@ -24,6 +24,8 @@ const HEALTHY: readonly SourceFile[] = [
   { path: "world/real/mod.ts", text: `${DOC}export const now = () => performance.now();\n` },
   { path: "storage/mod.ts", text: `${DOC}import "../world/mod.ts";\nexport * from "./log.ts";\n` },
   { path: "storage/log.ts", text: `${DOC}export const LIMIT = 5;\n` },
+  { path: "storage/child.ts", text: `${DOC}export const LIMIT = 5;\n` },
+  { path: "storage/url_test.ts", text: 'new URL("child.ts", import.meta.url);\n' },
   { path: "storage/log_test.ts", text: 'import "./log.ts";\nlet n = 0;\nn += Date.now();\n' },
   { path: "server/mod.ts", text: `${DOC}import "../storage/mod.ts";\n` },
   {

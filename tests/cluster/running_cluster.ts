@@ -89,6 +89,15 @@ async function restartAll(cluster: LocalCluster): Promise<void> {
   }
 }
 
+/** Runs steps of a test on one cluster; the first that fails ends the test, and its logs are shown. */
+export function stepsOf(
+  t: Deno.TestContext,
+): (name: string, run: () => Promise<void>) => Promise<void> {
+  return async (name, run) => {
+    if (!await t.step(name, run)) throw new Error(`Failed: ${name}`);
+  };
+}
+
 /** Kills all of them at the same moment, as a power cut does, and waits until they are gone. */
 export async function killAll(nodes: readonly LocalNode[]): Promise<void> {
   for (const node of nodes) node.signal("SIGKILL");

@@ -93,8 +93,9 @@ function checkReaders(files: readonly SourceFile[]): Violation[] {
 
 /** Relative specifiers in imports, exports, `import()` and `new URL(…, import.meta.url)`. */
 function localSpecifiers(text: string): string[] {
-  const pattern = /(?:\bfrom|\bimport|\bimport\(|\bnew URL\()\s*["'](\.{1,2}\/[^"']+\.ts)["']/g;
-  return [...text.matchAll(pattern)].map((match) => match[1]!);
+  const imports = /(?:\bfrom|\bimport|\bimport\()\s*["'](\.{1,2}\/[^"']+\.ts)["']/g;
+  const urls = /\bnew URL\(\s*["']([^"':]+\.ts)["'],\s*import\.meta\.url/g;
+  return [...text.matchAll(imports), ...text.matchAll(urls)].map((match) => match[1]!);
 }
 
 function taskFiles(denoJson: string | undefined): string[] {

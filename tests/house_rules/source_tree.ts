@@ -76,8 +76,9 @@ export function folderOf(path: string): string {
   return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
 }
 
-/** Whether the file is a test, or in a folder that only tests use. */
+/** Whether the file is a test, or in a folder that only tests and simulations use. */
 export function isTestCode(path: string): boolean {
-  return /_test\.ts$/.test(path) || /(^|\/)(tests|testing)\//.test(path) ||
+  if (path.startsWith("world/sim/")) return false; // judged as the twins that they are
+  return /_test\.ts$/.test(path) || /(^|\/)(tests|testing|sim)\//.test(path) ||
     /(^|\/)test_[a-z_]+\.ts$/.test(path);
 }
