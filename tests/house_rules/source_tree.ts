@@ -78,7 +78,7 @@ export function folderOf(path: string): string {
 
 /** Whether the file is a test, or in a folder that only tests and simulations use. */
 export function isTestCode(path: string): boolean {
-  if (path.startsWith("world/sim/")) return false; // judged as the twins that they are
-  return /_test\.ts$/.test(path) || /(^|\/)(tests|testing|sim)\//.test(path) ||
-    /(^|\/)test_[a-z_]+\.ts$/.test(path);
+  if (/_test\.ts$/.test(path) || /(^|\/)test_[a-z_]+\.ts$/.test(path)) return true;
+  // The simulated twins are judged as the twins that they are.
+  return /(^|\/)(tests|testing|sim)\//.test(path) && !path.startsWith("world/sim/");
 }
