@@ -80,5 +80,5 @@ export function folderOf(path: string): string {
 export function isTestCode(path: string): boolean {
   if (/_test\.ts$/.test(path) || /(^|\/)test_[a-z_]+\.ts$/.test(path)) return true;
   // The simulated twins are judged as the twins that they are.
-  return /(^|\/)(tests|testing|sim)\//.test(path) && !path.startsWith("world/sim/");
+  return /(^|\/)(tests|testing|sim|simulation)\//.test(path) && !path.startsWith("world/sim/");
 }
