@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Durability } from "../storage/mod.ts";
+import type { Durability, StorageLimits } from "../storage/mod.ts";
 import { type Address, assert } from "../world/mod.ts";
 
 /** Everything that `startNode` needs to know besides its world. */
@@ -34,6 +34,15 @@ export interface NodeConfig {
   maxFrameBytes: number;
   /** For `METRICS` and handshakes. */
   version: string;
+  /** Bounds that no flag sets: a simulation makes them so small that it meets each of them. */
+  bounds?: NodeBounds;
+}
+
+/** See {@link NodeConfig.bounds}. What is left out is as usual. */
+export interface NodeBounds {
+  storage?: Partial<StorageLimits>;
+  /** Entries of the metadata log between two snapshots of it. */
+  raftSnapshotEntries?: number;
 }
 
 /** Largest node id. */

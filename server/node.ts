@@ -19,7 +19,7 @@ import { checkConfig, HANDOVER_TIMEOUT_MS, type NodeConfig } from "./config.ts";
 import { type Identity, type IdentityFile, openIdentity } from "./identity.ts";
 import { admit, askToJoin } from "./membership/mod.ts";
 import { METHOD } from "./messages.ts";
-import { MetadataMachine, type NodeInfo } from "./metadata/mod.ts";
+import { MetadataMachine, type MetadataState, type NodeInfo } from "./metadata/mod.ts";
 import {
   NO_CLUSTER,
   type NodeIdentity,
@@ -46,6 +46,14 @@ export interface Node {
   readonly stopped: Promise<Error | null>;
   /** Hands over what the node leads, syncs, marks the directory clean. Again: the same promise. */
   stop(): Promise<void>;
+  /** What the node knows and holds right now, for checkers that compare nodes. Not to be changed. */
+  inspect(): NodeInspection;
+}
+
+/** See {@link Node.inspect}. */
+export interface NodeInspection {
+  metadata: MetadataState;
+  store: LogStore;
 }
 
 /**
@@ -145,6 +153,10 @@ class RunningNode implements Node {
     return this.#stopping;
   }
 
+  inspect(): NodeInspection {
+    return { metadata: this.#machine.state, store: this.#store! };
+  }
+
   /** Takes down whatever a start that failed had made. */
   async abandon(): Promise<void> {
     await this.#takeDown();
@@ -155,7 +167,11 @@ class RunningNode implements Node {
     const { disk, clock, random, crc32c, bootId } = this.#world;
     const store = await openLogStore(
       { disk, clock, random, logger: this.#logger, ...(crc32c && { crc: crc32c }) },
-      { durability: this.#config.durability, ...(bootId !== undefined && { bootId }) },
+      {
+        durability: this.#config.durability,
+        limits: this.#config.bounds?.storage ?? {},
+        ...(bootId !== undefined && { bootId }),
+      },
     );
     const { recovery } = store;
     this.#logger.log("info", "storage is open", {
@@ -265,6 +281,7 @@ class RunningNode implements Node {
 
   async #startRaft(): Promise<void> {
     const { clock, random } = this.#world;
+    const snapshotEntries = this.#config.bounds?.raftSnapshotEntries;
     for (const { id, host, port } of this.#identity.peers) {
       this.#peers!.setAddress(id, { host, port });
     }
@@ -282,6 +299,7 @@ class RunningNode implements Node {
       // Only the node that made the cluster may call itself its sole voter, and only with an empty log.
       bootstrap: this.#identity.isFounder,
       onStatus: () => this.#services?.raftChanged(),
+      ...(snapshotEntries !== undefined && { snapshotEntries }),
     });
   }
 
