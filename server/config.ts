@@ -56,7 +56,9 @@ export const LEASE_MS = 1500;
 /** Longest that a request may wait for a leader, a seal or a majority before its `ERR`, milliseconds. */
 export const REQUEST_TIMEOUT_MS = 5000;
 /** Longest that a planned stop waits for its segments to be handed over, milliseconds. */
-export const HANDOVER_TIMEOUT_MS = 3000;
+export const HANDOVER_TIMEOUT_MS = 2000;
+/** Longest that a planned stop waits for requests to be answered after that, milliseconds. */
+export const DRAIN_TIMEOUT_MS = 1000;
 /** Payload bytes in the answer to one take or read between nodes, bytes. */
 export const READ_BYTES_MAX = 1024 * 1024;
 /** Entries in the answer to one take. */

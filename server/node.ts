@@ -15,7 +15,8 @@ import {
   type World,
 } from "../world/mod.ts";
 import { ClientListener } from "./clients/mod.ts";
-import { checkConfig, HANDOVER_TIMEOUT_MS, type NodeConfig } from "./config.ts";
+import { type ClientService, UnavailableService } from "./controller.ts";
+import { checkConfig, DRAIN_TIMEOUT_MS, HANDOVER_TIMEOUT_MS, type NodeConfig } from "./config.ts";
 import { type Identity, type IdentityFile, openIdentity } from "./identity.ts";
 import { admit, askToJoin } from "./membership/mod.ts";
 import { METHOD } from "./messages.ts";
@@ -95,6 +96,9 @@ class RunningNode implements Node {
   #raft: RaftNode | null = null;
   #services: Services | null = null;
   #clients: ClientListener | null = null;
+  #clientService: ClientService = new UnavailableService(
+    "this node is starting, or waits to be let into the cluster: try again later, or another node",
+  );
   #self!: NodeInfo;
   #clientAddress!: Address;
 
@@ -123,7 +127,7 @@ class RunningNode implements Node {
     const { disk, random } = this.#world;
     this.#identityFile = await openIdentity(disk, this.nodeId, random);
     this.#store = await this.#openStore();
-    const clientListener = await this.#listen();
+    await this.#listen();
     await this.#makeOrJoinCluster();
     await this.#startRaft();
     this.#services = await Services.make({
@@ -139,13 +143,7 @@ class RunningNode implements Node {
     });
     this.#services.start();
     await this.#waitUntilAnnounced();
-    this.#clients = new ClientListener(clientListener, {
-      controller: this.#services.controller,
-      clock: this.#world.clock,
-      logger: this.#logger,
-      maxFrameBytes: this.#config.maxFrameBytes,
-    });
-    this.#clients.start();
+    this.#clientService = this.#services.controller;
   }
 
   stop(): Promise<void> {
@@ -196,7 +194,7 @@ class RunningNode implements Node {
   }
 
   /** Binds both ports before anything else is told of them. */
-  async #listen(): Promise<Awaited<ReturnType<World["network"]["listen"]>>> {
+  async #listen(): Promise<void> {
     const { clock, random, network } = this.#world;
     const config = this.#config;
     const clientListener = await network.listen(config.client);
@@ -233,7 +231,13 @@ class RunningNode implements Node {
       clientPort: this.#clientAddress.port,
       run: this.#runId,
     };
-    return clientListener;
+    this.#clients = new ClientListener(clientListener, {
+      service: () => this.#clientService,
+      clock,
+      logger: this.#logger,
+      maxFrameBytes: config.maxFrameBytes,
+    });
+    this.#clients.start();
   }
 
   #networkIdentity(): NodeIdentity {
@@ -336,6 +340,8 @@ class RunningNode implements Node {
     } catch (error) {
       this.#logger.log("warn", "could not hand over", { reason: (error as Error).message });
     }
+    this.#clientService = new UnavailableService("this node is stopping: connect to another one");
+    await this.#clients?.drain(DRAIN_TIMEOUT_MS);
     await this.#takeDown().catch((error) => failure = error);
     this.#resolveStopped(failure);
   }

@@ -5,7 +5,7 @@
  */
 
 import type { Clock, Connection, Listener, Logger, Timer } from "../../world/mod.ts";
-import type { Controller } from "../controller.ts";
+import type { ClientService } from "../controller.ts";
 import { ClientSession } from "./client_session.ts";
 
 /** Connections at the same time; one more is told so and closed. */
@@ -17,17 +17,29 @@ export const SWEEP_MS = 30_000;
 /** How often buffers are added up, milliseconds. */
 const BUFFER_CHECK_MS = 250;
 
+interface ServedSession {
+  /** What the last sweep saw. */
+  progress: number;
+  connection: Connection;
+  ended: Promise<void>;
+}
+
 /** One per node. */
 export class ClientListener {
   readonly #listener: Listener;
-  readonly #parts: { controller: Controller; clock: Clock; logger: Logger; maxFrameBytes: number };
-  readonly #sessions: Map<ClientSession, { progress: number; connection: Connection }> = new Map();
+  readonly #parts: {
+    service: () => ClientService;
+    clock: Clock;
+    logger: Logger;
+    maxFrameBytes: number;
+  };
+  readonly #sessions: Map<ClientSession, ServedSession> = new Map();
   #timers: Timer[] = [];
   #isClosed = false;
 
   constructor(
     listener: Listener,
-    parts: { controller: Controller; clock: Clock; logger: Logger; maxFrameBytes: number },
+    parts: { service: () => ClientService; clock: Clock; logger: Logger; maxFrameBytes: number },
   ) {
     this.#listener = listener;
     this.#parts = parts;
@@ -42,6 +54,20 @@ export class ClientListener {
 
   get connections(): number {
     return this.#sessions.size;
+  }
+
+  /** Accepts nothing more; resolves when every session has answered what it had read, or at the limit. */
+  async drain(limitMs: number): Promise<void> {
+    this.#isClosed = true;
+    this.#listener.close();
+    for (const session of this.#sessions.keys()) session.finish();
+    const ended = Promise.all([...this.#sessions.values()].map(({ ended }) => ended));
+    let timer: Timer | undefined;
+    const limit = new Promise<void>((resolve) => {
+      timer = this.#parts.clock.after(limitMs, resolve);
+    });
+    await Promise.race([ended, limit]);
+    timer?.cancel();
   }
 
   /** Accepts nothing more and ends every session. */
@@ -64,13 +90,13 @@ export class ClientListener {
   }
 
   #serve(connection: Connection): void {
-    const { controller, maxFrameBytes } = this.#parts;
-    const session = new ClientSession(connection, controller, { maxFrameBytes });
+    const { service, maxFrameBytes } = this.#parts;
+    const session = new ClientSession(connection, service, { maxFrameBytes });
     if (this.#sessions.size >= CLIENT_CONNECTIONS_MAX) {
       return session.end(`this node serves ${CLIENT_CONNECTIONS_MAX} connections already`);
     }
-    this.#sessions.set(session, { progress: 0, connection });
-    session.run().finally(() => this.#sessions.delete(session));
+    const ended = session.run().finally(() => this.#sessions.delete(session));
+    this.#sessions.set(session, { progress: 0, connection, ended });
   }
 
   #every(intervalMs: number, task: () => void): void {

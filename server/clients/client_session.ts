@@ -17,7 +17,7 @@ import {
 } from "../../client/wire.ts";
 import { RecordReader } from "../../storage/mod.ts";
 import { type Connection, unreachable } from "../../world/mod.ts";
-import type { Controller } from "../controller.ts";
+import type { ClientService } from "../controller.ts";
 import { wireMessage } from "../errors.ts";
 import { PutRun } from "./put_run.ts";
 
@@ -27,7 +27,8 @@ const ANSWER_BYTES_MAX = 256 * 1024;
 /** Made for each accepted connection; `run` ends with the connection. */
 export class ClientSession {
   readonly #connection: Connection;
-  readonly #controller: Controller;
+  /** Looked up for each command: a node that starts or stops serves differently. */
+  readonly #service: () => ClientService;
   readonly #reader: FrameReader;
   readonly #maxFrameBytes: number;
   readonly #request = new Request();
@@ -38,10 +39,17 @@ export class ClientSession {
   /** Grows with every completed read and write: what the listener's sweep looks at. */
   #progress = 0;
   #isWriting = false;
+  /** Between a read and the last of its answers. */
+  #isServing = false;
+  #isFinishing = false;
 
-  constructor(connection: Connection, controller: Controller, options: { maxFrameBytes: number }) {
+  constructor(
+    connection: Connection,
+    service: () => ClientService,
+    options: { maxFrameBytes: number },
+  ) {
     this.#connection = connection;
-    this.#controller = controller;
+    this.#service = service;
     this.#reader = new FrameReader(options);
     this.#maxFrameBytes = options.maxFrameBytes;
   }
@@ -60,10 +68,16 @@ export class ClientSession {
     return this.#isWriting || this.#reader.isMidFrame;
   }
 
-  /** Serves until the client or `end` closes the connection. Never rejects. */
+  /** Answers what it is doing, reads nothing more, and closes. */
+  finish(): void {
+    this.#isFinishing = true;
+    if (!this.#isServing) this.#connection.close();
+  }
+
+  /** Serves until the client, `end` or `finish` closes the connection. Never rejects. */
   async run(): Promise<void> {
     try {
-      while (await this.#serveRead()) { /* until the stream ends */ }
+      while (!this.#isFinishing && await this.#serveRead()) { /* until the stream ends */ }
     } catch {
       // The connection broke: whatever was answered before has left, nobody waits for the rest.
     } finally {
@@ -84,6 +98,7 @@ export class ClientSession {
     const count = await this.#connection.read(this.#reader.space());
     if (count === null) return false;
     this.#progress++;
+    this.#isServing = true;
     this.#reader.filled(count);
     let status = this.#reader.next();
     while (status === "frame") {
@@ -98,6 +113,7 @@ export class ClientSession {
       );
     }
     await this.#sendAnswers();
+    this.#isServing = false;
     return status !== "impossible";
   }
 
@@ -128,12 +144,12 @@ export class ClientSession {
         case "error":
           return this.#answers.error(this.#request.error);
         case "REGISTER":
-          await this.#controller.register(topic);
+          await this.#service().register(topic);
           return this.#answers.ok();
         case "STATE":
-          return this.#answers.json(await this.#controller.state(topic));
+          return this.#answers.json(await this.#service().state(topic));
         case "METRICS":
-          return this.#answers.json(this.#controller.metrics());
+          return this.#answers.json(await this.#service().metrics());
         default:
           unreachable(kind);
       }
@@ -143,7 +159,7 @@ export class ClientSession {
   }
 
   async #finishRuns(): Promise<void> {
-    if (!this.#puts.isEmpty) await this.#puts.execute(this.#controller, this.#answers);
+    if (!this.#puts.isEmpty) await this.#puts.execute(this.#service(), this.#answers);
     if (this.#gets) {
       const { topic, count } = this.#gets;
       this.#gets = null;
@@ -154,7 +170,7 @@ export class ClientSession {
   async #answerGets(topic: string, count: number): Promise<void> {
     for (let left = count; left > 0;) {
       try {
-        const taken = await this.#controller.take(topic, left);
+        const taken = await this.#service().take(topic, left);
         const entries = new RecordReader(taken.bytes);
         while (entries.next()) this.#answers.okPayload(entries.bytes, entries.start, entries.end);
         left -= taken.count;

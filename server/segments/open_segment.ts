@@ -216,6 +216,10 @@ export class OpenSegment {
         this.#tail.append(position, batch);
         for (const feed of this.#feeds) feed.notify();
       },
+      // A stream that reads from the log, because memory has too little, waits for what is written.
+      onDurable: () => {
+        for (const feed of this.#feeds) feed.notify();
+      },
       onFull: () => this.seal(),
       onAbandoned: (reason) => {
         if (this.#isEnded || this.#isTaken()) return;

@@ -17,8 +17,11 @@ const MESSAGE_BYTES = 1024 * 1024;
 const WINDOW_MESSAGES = 8;
 /** Bytes on their way to one replica. */
 const WINDOW_BYTES = 8 * 1024 * 1024;
-/** Pause before a stream that broke is begun again, milliseconds; it doubles up to the second. */
-const PAUSE_MS_MIN = 20;
+/**
+ * Pause before a stream that broke is begun again, milliseconds; it doubles up to the second. Short at first:
+ * a new segment's replicas are silent until they have learnt of it, a moment after their leader.
+ */
+const PAUSE_MS_MIN = 2;
 const PAUSE_MS_MAX = 500;
 
 assert(MESSAGE_BYTES <= WINDOW_BYTES, "a window holds a message");
@@ -58,7 +61,7 @@ export class ReplicaFeed {
     this.#run();
   }
 
-  /** The log has grown, or the window has room. */
+  /** The log has grown or can be read further, or the window has room. */
   notify(): void {
     this.#wake?.();
     this.#wake = null;
@@ -121,7 +124,7 @@ export class ReplicaFeed {
   async #sendFromLog(log: Log): Promise<void> {
     const run = await log.read(this.#next, { maxBytes: MESSAGE_BYTES });
     if (run.count > 0) return this.#send(run);
-    // Accepted, and on its way to the disk: the next append or acknowledgement wakes us.
+    // Accepted, and on its way to the disk: `notify` says when it is there.
     await this.#woken();
   }
 

@@ -25,6 +25,8 @@ export interface SegmentWriterParts {
   limits: { entries: number; bytes: number };
   /** A batch was accepted at this position and goes to the other replicas. */
   onAppended: (position: number, batch: RecordBatch) => void;
+  /** This node's log can be read that much further. */
+  onDurable: () => void;
   /** Called once, when the segment closed itself because it is full. */
   onFull: () => void;
   /** Called once, when the writer had to give up: a recovery must seal the segment. */
@@ -179,6 +181,7 @@ export class SegmentWriter {
       await durable;
       if (this.#abandoned) throw this.#abandoned;
       this.#tracker.acknowledge(this.#parts.nodeId, end);
+      this.#parts.onDurable();
     } catch (error) {
       // Others may hold what this log has taken back: a position must not be written twice.
       if (this.#parts.replicas.length > 1) {
