@@ -77,6 +77,8 @@ export class Shim {
   /** The shared object that was loaded. */
   readonly path: string;
   readonly #library: Library;
+  /** Calling into a library that is unloaded would not fail but crash. */
+  #isOpen = true;
   readonly #addresses = new WeakMap<ArrayBufferLike, number>();
 
   constructor(path: string, library: Library) {
@@ -89,10 +91,7 @@ export class Shim {
    * where it has one. A bound function: pass it on as it is.
    */
   readonly crc32c = (bytes: Uint8Array, start: number, end: number, seed: number): number => {
-    assert(
-      start >= 0 && start <= end && end <= bytes.length,
-      "a CRC's range is inside of its bytes",
-    );
+    this.#check(bytes, start, end);
     return this.#library.symbols.walrus_crc32c(bytes as Uint8Array<ArrayBuffer>, start, end, seed);
   };
 
@@ -103,10 +102,7 @@ export class Shim {
     end: number,
     seed: number,
   ): number => {
-    assert(
-      start >= 0 && start <= end && end <= bytes.length,
-      "a CRC's range is inside of its bytes",
-    );
+    this.#check(bytes, start, end);
     return this.#library.symbols.walrus_crc32c_software(
       bytes as Uint8Array<ArrayBuffer>,
       start,
@@ -153,9 +149,19 @@ export class Shim {
     return errno === 0 ? { ok: true } : { ok: false, error: errnoName(errno) };
   }
 
-  /** Unloads the library. Nothing of it may be used afterwards. */
+  /** Unloads the library. Its rings are closed before; nothing of it may be used afterwards: asserted. */
   close(): void {
+    assert(this.#isOpen, "the shim is closed once");
+    this.#isOpen = false;
     this.#library.close();
+  }
+
+  #check(bytes: Uint8Array, start: number, end: number): void {
+    assert(this.#isOpen, "the shim is open while it is used");
+    assert(
+      start >= 0 && start <= end && end <= bytes.length,
+      "a CRC's range is inside of its bytes",
+    );
   }
 
   /** A backing store never moves, and asking for its address is slow: remembered while it lives. */

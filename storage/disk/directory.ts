@@ -14,6 +14,8 @@ import {
   type DiskRead,
   type DiskWrite,
 } from "../../world/mod.ts";
+import type { Shim } from "../../ffi/mod.ts";
+import { type Crc32c, crc32cByTables } from "../crc32c.ts";
 import { diskErrorFrom } from "./disk_errors.ts";
 
 /** Held with an exclusive lock by the process that owns the directory; the kernel lets go of it at exit. */
@@ -79,19 +81,33 @@ function releaseOne(file: OpenFile): void {
   if (--file.users === 0 && file.onIdle !== null) file.onIdle();
 }
 
+/** What both real disks are made from. */
+export interface DirectoryDiskOptions {
+  directory: string;
+  /** The open file that holds the directory's lock. Closed with the disk, as is the shim. */
+  lock: Deno.FsFile;
+  reason: string;
+  shim: Shim | null;
+}
+
 /** The part of a {@link Disk} that does not depend on how bytes are moved. */
 export abstract class DirectoryDisk
   implements Pick<Disk, "list" | "open" | "allocate" | "closeFile" | "remove" | "close"> {
   abstract readonly backend: Disk["backend"];
   readonly reason: string;
   readonly directory: string;
+  /** The shim's checksum, to be used while the disk is open, or its twin where there is no shim. */
+  readonly crc32c: Crc32c;
+  readonly #shim: Shim | null;
   readonly #lock: Deno.FsFile;
   readonly #files = new Set<OpenFile>();
   #closed = false;
 
-  constructor(options: { directory: string; lock: Deno.FsFile; reason: string }) {
+  constructor(options: DirectoryDiskOptions) {
     this.directory = options.directory;
     this.reason = options.reason;
+    this.#shim = options.shim;
+    this.crc32c = options.shim?.crc32c ?? crc32cByTables;
     this.#lock = options.lock;
   }
 
@@ -211,6 +227,7 @@ export abstract class DirectoryDisk
     this.#closed = true;
     for (const file of [...this.#files]) await this.closeFile(file);
     this.letGo();
+    this.#shim?.close();
     this.#lock.close();
   }
 

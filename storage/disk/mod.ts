@@ -5,4 +5,4 @@
  * @module
  */
 
-export { openDisk, type OpenDiskOptions } from "./open_disk.ts";
+export { openDisk, type OpenDiskOptions, type RealDisk } from "./open_disk.ts";

@@ -7,6 +7,7 @@
 import { openShim } from "../../ffi/mod.ts";
 import type { Ring, Shim } from "../../ffi/mod.ts";
 import { type Disk, DiskError } from "../../world/mod.ts";
+import type { Crc32c } from "../crc32c.ts";
 import { LOCK_FILE, removeLeftovers } from "./directory.ts";
 import { diskErrorFrom } from "./disk_errors.ts";
 import { FileDisk } from "./file_disk.ts";
@@ -22,24 +23,32 @@ export interface OpenDiskOptions {
   shimPath?: string;
 }
 
+/** A disk of this machine. */
+export interface RealDisk extends Disk {
+  /** The fastest checksum that there is here. To be used while the disk is open. */
+  readonly crc32c: Crc32c;
+}
+
 /**
  * The disk of a directory: io_uring where it can be had, positional file calls elsewhere; `reason` says why.
  *
  * @throws {DiskError} `Locked`: another process owns the directory; `Denied`: it can't be written.
  */
-export async function openDisk(options: OpenDiskOptions): Promise<Disk> {
-  const { directory } = options;
+export async function openDisk(options: OpenDiskOptions): Promise<RealDisk> {
+  const { directory, disableUring = false, shimPath } = options;
   const lock = await takeDirectory(directory);
   try {
     await removeLeftovers(directory);
-    const uring = options.disableUring
-      ? { ok: false as const, reason: "io_uring is switched off" }
-      : await openUring(options.shimPath);
-    if (uring.ok) {
-      const reason = "the shim is loaded and the kernel allows it";
-      return new UringDisk({ directory, lock, reason, ...uring });
+    const opened = await openShim(shimPath === undefined ? {} : { path: shimPath });
+    const shim = opened.ok ? opened.shim : null;
+    if (disableUring) {
+      return new FileDisk({ directory, lock, shim, reason: "io_uring is switched off" });
     }
-    return new FileDisk({ directory, lock, reason: uring.reason });
+    if (!opened.ok) return new FileDisk({ directory, lock, shim, reason: opened.reason });
+    const rings = openRings(opened.shim);
+    if (!rings.ok) return new FileDisk({ directory, lock, shim, reason: rings.reason });
+    const reason = "the shim is loaded and the kernel allows it";
+    return new UringDisk({ directory, lock, reason, shim: opened.shim, ...rings });
   } catch (error) {
     lock.close();
     throw diskErrorFrom(error, "open", "");
@@ -74,20 +83,15 @@ async function takeDirectory(directory: string): Promise<Deno.FsFile> {
   );
 }
 
-async function openUring(
-  path: string | undefined,
-): Promise<
-  { ok: true; shim: Shim; commitRing: Ring; readRing: Ring } | { ok: false; reason: string }
-> {
-  const opened = await openShim(path === undefined ? {} : { path });
-  if (!opened.ok) return opened;
-  const { shim } = opened;
+function openRings(
+  shim: Shim,
+): { ok: true; commitRing: Ring; readRing: Ring } | { ok: false; reason: string } {
   const commit = shim.openRing(COMMIT_RING_ENTRIES);
-  const read = commit.ok ? shim.openRing(READ_RING_ENTRIES) : commit;
-  if (commit.ok && read.ok) return { ok: true, shim, commitRing: commit.ring, readRing: read.ring };
-  if (commit.ok) commit.ring.close();
-  shim.close();
-  return { ok: false, reason: read.ok ? "io_uring can't be set up" : read.reason };
+  if (!commit.ok) return commit;
+  const read = shim.openRing(READ_RING_ENTRIES);
+  if (read.ok) return { ok: true, commitRing: commit.ring, readRing: read.ring };
+  commit.ring.close();
+  return read;
 }
 
 /** Deno's messages go on about how they came about; the first clause says what is wrong. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DiskError } from "../../world/mod.ts";
+import { crc32cByTables } from "../crc32c.ts";
 import { openDisk } from "./mod.ts";
 
 async function inTemporaryDirectory(check: (directory: string) => Promise<void>): Promise<void> {
@@ -72,6 +73,20 @@ Deno.test("openDisk() clears away what an interrupted writeSmall left", () =>
     assert.deepEqual(await disk.list(), []);
     await disk.close();
     assert.deepEqual([...Deno.readDirSync(directory)].map(({ name }) => name), ["LOCK"]);
+  }));
+
+Deno.test("openDisk() brings the fastest checksum, while the disk is open", () =>
+  inTemporaryDirectory(async (directory) => {
+    const bytes = new TextEncoder().encode("123456789");
+    for (const options of [{}, { disableUring: true }, { shimPath: "/nowhere.so" }]) {
+      const disk = await openDisk({ directory, ...options });
+      const { crc32c } = disk;
+      assert.equal(crc32c(bytes, 0, 9, 0), 0xe3069283);
+      await disk.close();
+      if (crc32c !== crc32cByTables) {
+        assert.throws(() => crc32c(bytes, 0, 9, 0), /the shim is open/);
+      }
+    }
   }));
 
 Deno.test("openDisk() falls back with the reason", () =>

@@ -14,7 +14,14 @@ import {
   type DiskRead,
   type DiskWrite,
 } from "../../world/mod.ts";
-import { acquire, DirectoryDisk, openDescriptor, type OpenFile, release } from "./directory.ts";
+import {
+  acquire,
+  DirectoryDisk,
+  type DirectoryDiskOptions,
+  openDescriptor,
+  type OpenFile,
+  release,
+} from "./directory.ts";
 import { diskError } from "./disk_errors.ts";
 
 /** Requests that the commit ring takes at once; a larger commit goes in several rounds of one call. */
@@ -59,16 +66,7 @@ export class UringDisk extends DirectoryDisk implements Disk {
   /** Keeps the buffers of the commit in flight referenced: the kernel reads from them. */
   #committing: readonly DiskWrite[] | null = null;
 
-  constructor(
-    options: {
-      directory: string;
-      lock: Deno.FsFile;
-      reason: string;
-      shim: Shim;
-      commitRing: Ring;
-      readRing: Ring;
-    },
-  ) {
+  constructor(options: DirectoryDiskOptions & { shim: Shim; commitRing: Ring; readRing: Ring }) {
     super(options);
     this.#shim = options.shim;
     this.#commitRing = options.commitRing;
@@ -114,7 +112,6 @@ export class UringDisk extends DirectoryDisk implements Disk {
   protected override letGo(): void {
     this.#commitRing.close();
     for (const { ring } of this.#idleReaders) ring.close();
-    this.#shim.close();
   }
 
   protected override async reserve(file: OpenFile, sizeBytes: number): Promise<void> {
