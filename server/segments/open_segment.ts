@@ -143,6 +143,7 @@ export class OpenSegment {
     } catch {
       return; // abandoned: a recovery seals it
     }
+    await this.cursor.settled();
     while (!this.#isTaken()) {
       try {
         await this.#proposeSeal();

@@ -62,9 +62,18 @@ export class SharedCursor {
     this.#next = this.#committed = parts.position;
   }
 
-  /** The last committed place. Final once the writer is closed and drained. */
+  /** The last committed place. Final once the writer is closed and `settled` has resolved. */
   get committed(): number {
     return this.#committed;
+  }
+
+  /**
+   * Resolves when the move in flight, if any, has had its effect here. ⛔ A seal waits for it: the writer is
+   * drained in the same turn in which the last move is committed, before `committed` knows of it, and a cursor
+   * carried on from there would hand out the same entries again.
+   */
+  async settled(): Promise<void> {
+    await this.#moving;
   }
 
   /**

@@ -142,3 +142,13 @@ Deno.test("SharedCursor.take() is refused once the segment is closed", async () 
   writer.isClosed = true;
   await assert.rejects(cursor.take(1), SegmentClosedError);
 });
+
+Deno.test("SharedCursor.settled() waits until a move that was just committed counts", async () => {
+  const { writer, cursor } = setUp(10);
+  const taking = cursor.take(4);
+  await settle();
+  writer.moves[0]!.commit();
+  await cursor.settled();
+  assert.equal(cursor.committed, 4);
+  await taking;
+});
