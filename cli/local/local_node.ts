@@ -40,6 +40,8 @@ export class LocalNode {
   #child: Deno.ChildProcess | null = null;
   #exit: Promise<NodeExit> = Promise.resolve({ code: 0, signal: null });
   #lastLines: string[] = [];
+  /** What METRICS said last, or why it said nothing. */
+  #lastAnswer = "";
 
   constructor(options: LocalNodeOptions) {
     this.options = options;
@@ -100,7 +102,7 @@ export class LocalNode {
     }
     throw new FailureError(
       `Node ${this.options.nodeId} is not ready after ${options.timeoutMs} ms: ` +
-        this.#lastLines.join(" | "),
+        [...this.#lastLines, this.#lastAnswer].join(" | "),
     );
   }
 
@@ -145,11 +147,14 @@ export class LocalNode {
     try {
       const client = await WalrusClient.connect(this.clientAddress, { timeoutMs: POLL_TIMEOUT_MS });
       try {
-        return await client.metrics();
+        const metrics = await client.metrics();
+        this.#lastAnswer = JSON.stringify(metrics.membership_config);
+        return metrics;
       } finally {
         await client.close();
       }
-    } catch {
+    } catch (error) {
+      this.#lastAnswer = (error as Error).message;
       return null;
     }
   }
