@@ -1,0 +1,198 @@
+/**
+ * A simulated machine: a drive, a place on the network, and at times a node that runs on it.
+ *
+ * @module
+ */
+
+import { type Node, type NodeConfig, startNode } from "../../server/mod.ts";
+import type { Address } from "../../world/mod.ts";
+import { SeededRandom, type SimClock, SimDrive, type SimNetwork } from "../../world/sim/mod.ts";
+import { Gate, ProcessClock, ProcessDisk, ProcessNetwork } from "./process_world.ts";
+import type { Shape } from "./shape.ts";
+import { type Transcript, TranscriptLogger } from "./transcript.ts";
+
+/** Where every node's Raft and clients' ports are. */
+export const RAFT_PORT = 6000;
+export const CLIENT_PORT = 8080;
+
+/** What all machines of a simulation share. */
+export interface Surroundings {
+  readonly clock: SimClock;
+  readonly network: SimNetwork;
+  readonly random: SeededRandom;
+  readonly shape: Shape;
+  readonly transcript: Transcript;
+  /** Told what no node may ever do. */
+  readonly onFailure: (message: string) => void;
+  /** Shown all bytes that a node writes to the network, before they leave. */
+  readonly onBytes: (machine: Machine, connection: number, bytes: Uint8Array) => void;
+}
+
+/** `off`: no process. `refused`: the node would not start, and won't ever with this disk. */
+export type MachineState = "off" | "starting" | "up" | "stopping" | "refused";
+
+/** One machine. Its node id and host name stay, its drive may be swapped. */
+export class Machine {
+  readonly nodeId: number;
+  readonly host: string;
+  drive: SimDrive;
+  /** The node, from when it serves clients. */
+  node: Node | null = null;
+  state: MachineState = "off";
+  /** Why the node would not start. */
+  refusal = "";
+  /** Faults were planted that entitle this process to fail. */
+  isDiskFaulty = false;
+  readonly #in: Surroundings;
+  readonly #join: Address | null;
+  #gate: Gate;
+  #starts = 0;
+  #boots = 1;
+  #drives = 0;
+
+  constructor(nodeId: number, join: Address | null, surroundings: Surroundings) {
+    this.nodeId = nodeId;
+    this.host = `n${nodeId}`;
+    this.#in = surroundings;
+    this.#join = join;
+    this.#gate = new Gate(surroundings.clock);
+    this.drive = this.#newDrive();
+  }
+
+  get isPaused(): boolean {
+    return this.#gate.isPaused && this.state !== "off";
+  }
+
+  /** Starts a process; `state` says what becomes of it. */
+  start(): void {
+    if (this.state !== "off") return;
+    const { clock, network, random, shape, transcript } = this.#in;
+    const gate = this.#gate = new Gate(clock);
+    const start = ++this.#starts;
+    this.state = "starting";
+    transcript.add(this.host, `start ${start}`);
+    const tap = (connection: number, bytes: Uint8Array) => {
+      transcript.addBytes(this.host, bytes);
+      this.#in.onBytes(this, connection, bytes);
+    };
+    const world = {
+      clock: new ProcessClock(clock, gate, shape.clockRates[this.nodeId - 1] ?? 1),
+      random: random.fork(`node ${this.nodeId} start ${start}`),
+      network: new ProcessNetwork(network.host(this.host), gate, tap),
+      disk: new ProcessDisk(this.drive.mount(), gate),
+      logger: new TranscriptLogger(transcript, this.host, (level, message, fields) => {
+        if (level === "error") this.#onError(message, fields);
+      }),
+      bootId: `${this.host} boot ${this.#boots}`,
+    };
+    startNode(this.#config(), world).then((node) => {
+      if (gate.isDead) return;
+      this.node = node;
+      this.state = "up";
+      transcript.add(this.host, "up");
+    }, (error) => this.#onStartFailed(gate, error));
+  }
+
+  /** kill −9: the page cache lives on. */
+  kill(): void {
+    this.#end("killed");
+    this.drive.kill();
+  }
+
+  /** The machine loses power, and what was not synced with it. */
+  crash(): void {
+    this.#end("lost power");
+    this.drive.crash();
+    this.#boots++;
+  }
+
+  /** SIGSTOP. */
+  pause(): void {
+    this.#in.transcript.add(this.host, "paused");
+    this.#gate.pause();
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    if (!this.#gate.isPaused) return;
+    this.#in.transcript.add(this.host, "resumed");
+    this.#gate.resume();
+  }
+
+  /** SIGTERM: the process ends by itself. */
+  stop(): void {
+    if (this.state !== "up") return;
+    this.state = "stopping";
+    const gate = this.#gate;
+    this.#in.transcript.add(this.host, "stopping");
+    this.node!.stop().then(() => {
+      if (gate.isDead) return;
+      this.kill(); // what is left of the process
+    }, (error) => this.#in.onFailure(`${this.host} can't stop: ${error.stack}`));
+  }
+
+  /** Another drive is put in, an empty one. */
+  wipe(): void {
+    this.kill();
+    this.drive = this.#newDrive();
+    this.#boots++;
+    this.#in.transcript.add(this.host, "wiped");
+  }
+
+  #newDrive(): SimDrive {
+    const { clock, random, shape } = this.#in;
+    return new SimDrive({
+      clock,
+      random: random.fork(`drive ${this.nodeId} ${++this.#drives}`),
+      latencyMs: shape.diskLatencyMs,
+    });
+  }
+
+  #config(): NodeConfig {
+    const { shape } = this.#in;
+    return {
+      nodeId: this.nodeId,
+      raft: { host: this.host, port: RAFT_PORT },
+      raftAdvertiseHost: this.host,
+      client: { host: this.host, port: CLIENT_PORT },
+      join: this.#join,
+      replicationFactor: shape.replicationFactor,
+      durability: shape.durability,
+      maxSegmentEntries: shape.maxSegmentEntries,
+      maxSegmentBytes: shape.maxSegmentBytes,
+      monitorCheckMs: shape.monitorCheckMs,
+      failoverMs: 1000,
+      maxFrameBytes: 1024 * 1024,
+      version: "simulated",
+      bounds: { storage: shape.storage, raftSnapshotEntries: shape.raftSnapshotEntries },
+    };
+  }
+
+  #end(how: string): void {
+    this.#in.transcript.add(this.host, how);
+    this.#gate.kill();
+    this.#in.network.killProcess(this.host);
+    this.node = null;
+    this.state = "off";
+    this.refusal = "";
+  }
+
+  #onStartFailed(gate: Gate, error: Error): void {
+    if (gate.isDead) return;
+    this.#in.transcript.add(this.host, `would not start: ${error.message}`);
+    this.#end("ended");
+    this.drive.kill();
+    if (error.name === "DiskError" && this.isDiskFaulty) return;
+    this.refusal = `${error.name}: ${error.message}`;
+    this.state = "refused";
+  }
+
+  #onError(message: string, fields: Record<string, unknown>): void {
+    const text = `${message} ${JSON.stringify(fields)}`;
+    if (/Invariant broken/.test(text)) return this.#in.onFailure(`${this.host}: ${text}`);
+    if (this.isDiskFaulty) return;
+    if (/stopped by an error|storage failed|is corrupt|may be lost/.test(message)) {
+      this.#in.onFailure(`${this.host}: ${text}`);
+    }
+  }
+}

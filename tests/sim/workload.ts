@@ -1,0 +1,184 @@
+/**
+ * Producers and consumers of the simulated cluster, and what they were told.
+ *
+ * @module
+ */
+
+import { sleep } from "../../world/mod.ts";
+import type { SeededRandom, SimClock, SimNetwork } from "../../world/sim/mod.ts";
+import { type Attempt, History, type Outcome } from "../cluster/history.ts";
+import type { Take } from "../checkers/cursor.ts";
+import { SimClient } from "./client.ts";
+import type { Shape } from "./shape.ts";
+import type { Transcript } from "./transcript.ts";
+
+/** Requests on one connection before the client takes another, at most. */
+const REQUESTS_PER_CONNECTION_MAX = 60;
+const RECONNECT_MS = 40;
+
+/** What the load is made from. */
+export interface WorkloadParts {
+  clock: SimClock;
+  network: SimNetwork;
+  random: SeededRandom;
+  shape: Shape;
+  transcript: Transcript;
+  hosts: readonly string[];
+}
+
+/** All clients of one simulation. */
+export class Workload {
+  readonly history: History;
+  readonly takes: Take[] = [];
+  readonly #parts: WorkloadParts;
+  #isProducing = true;
+  #isConsuming = true;
+  #running = 0;
+  #numbers = 0;
+
+  constructor(parts: WorkloadParts) {
+    this.#parts = parts;
+    this.history = new History(() => parts.clock.nowMs());
+  }
+
+  /** Clients that have not ended yet. */
+  get running(): number {
+    return this.#running;
+  }
+
+  start(): void {
+    const { shape } = this.#parts;
+    for (let i = 1; i <= shape.producers; i++) {
+      this.#run(`p${i}`, (...args) => this.#produce(...args));
+    }
+    for (let i = 1; i <= shape.consumers; i++) {
+      this.#run(`c${i}`, (...args) => this.#consume(...args));
+    }
+  }
+
+  stopProducers(): void {
+    this.#isProducing = false;
+  }
+
+  stopConsumers(): void {
+    this.#isConsuming = false;
+  }
+
+  /** One value through one node. */
+  async put(
+    client: SimClient,
+    request: { topic: string; writer: string; bytes: number },
+  ): Promise<Outcome> {
+    const { topic, writer, bytes } = request;
+    const value = `${writer}-${++this.#numbers}-`.padEnd(bytes, "x");
+    const attempt = this.history.begin({ topic, value, writer });
+    return await this.#settle(attempt, client.ask((out) => out.addPut(topic, encode(value))));
+  }
+
+  /** One `GET`. */
+  async take(client: SimClient, request: { topic: string; reader: string }): Promise<Take> {
+    const { clock, transcript } = this.#parts;
+    const take: Take = {
+      ...request,
+      startMs: clock.nowMs(),
+      endMs: Infinity,
+      outcome: "unknown",
+      value: null,
+    };
+    this.takes.push(take);
+    let answer: string;
+    try {
+      answer = await client.ask((out) => out.addTopicRequest("GET", request.topic));
+    } catch {
+      answer = "(closed)";
+    }
+    transcript.add(request.reader, `GET ${request.topic} → ${answer.slice(0, 80)}`);
+    if (answer.startsWith("OK ")) {
+      take.outcome = "ok";
+      take.value = answer.slice(3);
+    } else if (answer === "EMPTY") take.outcome = "empty";
+    else if (isCertainlyNotDone(answer)) take.outcome = "failed";
+    if (take.outcome !== "unknown") take.endMs = clock.nowMs();
+    return take;
+  }
+
+  async #settle(attempt: Attempt, answering: Promise<string>): Promise<Outcome> {
+    let answer: string;
+    try {
+      answer = await answering;
+    } catch {
+      answer = "(closed)";
+    }
+    this.#parts.transcript.add(attempt.writer, `PUT ${attempt.value.slice(0, 24)} → ${answer}`);
+    const outcome = answer === "OK" ? "ok" : isCertainlyNotDone(answer) ? "failed" : "unknown";
+    this.history.settle(attempt, outcome);
+    return outcome;
+  }
+
+  async #run(
+    name: string,
+    client: (name: string, client: SimClient, random: SeededRandom) => Promise<void>,
+  ): Promise<void> {
+    const { clock, hosts, network, random } = this.#parts;
+    const own = random.fork(name);
+    const isProducer = name.startsWith("p");
+    this.#running++;
+    for (let n = 1; isProducer ? this.#isProducing : this.#isConsuming; n++) {
+      try {
+        const connection = await SimClient.connect({ clock, network }, name, own.pick(hosts));
+        await client(`${name}.${n}`, connection, own);
+        connection.close();
+      } catch {
+        await sleep(clock, RECONNECT_MS);
+      }
+    }
+    this.#running--;
+  }
+
+  async #produce(name: string, client: SimClient, random: SeededRandom): Promise<void> {
+    const { shape } = this.#parts;
+    await this.#pipeline(client, random, () => this.#isProducing, () =>
+      this.put(client, {
+        topic: random.pick(shape.topics),
+        writer: name,
+        bytes: random.below(shape.valueBytesMax),
+      }));
+  }
+
+  async #consume(name: string, client: SimClient, random: SeededRandom): Promise<void> {
+    const { shape } = this.#parts;
+    const topic = random.pick(shape.topics);
+    await this.#pipeline(
+      client,
+      random,
+      () => this.#isConsuming,
+      () => this.take(client, { topic, reader: name }),
+    );
+  }
+
+  /** Bursts of requests with pauses between them, until the connection ends or had its share. */
+  async #pipeline(
+    client: SimClient,
+    random: SeededRandom,
+    goesOn: () => boolean,
+    request: () => Promise<unknown>,
+  ): Promise<void> {
+    const { clock, shape } = this.#parts;
+    let left = 1 + random.below(REQUESTS_PER_CONNECTION_MAX);
+    while (left > 0 && goesOn() && !client.isClosed) {
+      const burst = 1 + random.below(shape.depthMax);
+      left -= burst;
+      await Promise.all(Array.from({ length: burst }, request));
+      await sleep(clock, random.between(0, shape.thinkMsMax));
+    }
+  }
+}
+
+/** Answers after which the request certainly had no effect. */
+export function isCertainlyNotDone(answer: string): boolean {
+  return /^ERR unknown topic|^ERR .*Nothing was done$/.test(answer);
+}
+
+function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
