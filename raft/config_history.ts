@@ -44,7 +44,7 @@ export class ConfigHistory {
   /** The one that counted at `index`, and all later ones. */
   since(index: number): Configuration[] {
     return this.#places
-      .filter((place, i) => i === this.#places.length - 1 || this.#places[i + 1]!.index > index)
+      .filter((_, i) => i === this.#places.length - 1 || this.#places[i + 1]!.index > index)
       .map(({ config }) => config);
   }
 
