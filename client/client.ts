@@ -13,6 +13,7 @@ import {
   ClientClosedError,
   ConnectError,
   InvalidRequestError,
+  OutcomeUnknownError,
   ProtocolError,
   ServerError,
   UnknownTopicError,
@@ -198,7 +199,7 @@ export class WalrusClient {
         readsWhenSent: 0,
         settled: false,
         answer: (response) => {
-          if (response.kind === "error") return reject(serverErrorFrom(response.message));
+          if (response.kind === "error") return reject(errorFrom(response.message));
           const result = options.read(response);
           if (result === null) throw wrongAnswerError(command, response);
           resolve(result.value);
@@ -263,10 +264,11 @@ function readJson<T>(response: Response): { value: T } | null {
   }
 }
 
-function serverErrorFrom(message: string): ServerError {
-  return message.startsWith("unknown topic")
-    ? new UnknownTopicError(message)
-    : new ServerError(message);
+/** The first words of a message say what kind of error it is; the rest is for people. */
+function errorFrom(message: string): ServerError | OutcomeUnknownError {
+  if (message.startsWith("unknown topic")) return new UnknownTopicError(message);
+  if (message.startsWith("outcome unknown")) return new OutcomeUnknownError(message);
+  return new ServerError(message);
 }
 
 function wrongAnswerError(command: Command, response: Response): ProtocolError {

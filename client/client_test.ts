@@ -113,6 +113,17 @@ Deno.test("WalrusClient rejects with what the node says", async () => {
   await bench.run(client.register("t")); // an ERR does not harm the connection
 });
 
+Deno.test("WalrusClient tells what the node says it doesn't know from what it refused", async () => {
+  const bench = await Bench.make();
+  const client = await bench.connect();
+  await bench.run(client.register("t"));
+  bench.a.behaviour = "doubt";
+  await rejects(bench.run(client.put("t", "x")), OutcomeUnknownError);
+  deepStrictEqual(bench.a.texts("t"), ["x"]);
+  bench.a.behaviour = "answer";
+  await bench.run(client.put("t", "y"));
+});
+
 Deno.test("WalrusClient refuses by itself what can't be sent", async () => {
   const bench = await Bench.make();
   const client = await bench.connect({ maxFrameBytes: 100 });

@@ -31,7 +31,8 @@ export class RequestTimeoutError extends ClientError {
 }
 
 /**
- * A `put` or `get` was sent, and the answer is lost: it may have been done or not. The client never
+ * A `put` or `get` was sent, and the answer is lost, or the node itself lost it on the way to another one
+ * (`ERR outcome unknown …`): it may have been done or not. The client never
  * repeats it by itself: a repeated `put` could stand in the topic twice, a repeated `get` could skip a message.
  */
 export class OutcomeUnknownError extends ClientError {

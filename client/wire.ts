@@ -20,6 +20,9 @@
  * | `METRICS` | a JSON object |
  * | anything, when it goes wrong | `ERR <message>` |
  *
+ * Two messages begin with fixed words that programs may look at: `unknown topic` (nothing was done) and
+ * `outcome unknown` (the node lost the answer of another one: it may have been done or not).
+ *
  * `<topic>` is 1 to 255 of `A`–`Z`, `a`–`z`, `0`–`9`, `.`, `_`, `-`. `<payload>` is every byte behind the
  * space, to the end of the frame, taken as it is; it may be empty, but its space may not be missing.
  * Behind a request without payload, white space (space, tab, CR, LF) is ignored. Answers come in the

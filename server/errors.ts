@@ -44,10 +44,12 @@ export class RefusedError extends Error {
 export function wireMessage(error: unknown): string {
   if (
     error instanceof UnknownTopicError || error instanceof UnavailableError ||
-    error instanceof OutcomeUnknownError || error instanceof NotLeaderError ||
-    error instanceof SegmentClosedError || error instanceof RefusedError ||
+    error instanceof NotLeaderError || error instanceof SegmentClosedError ||
+    error instanceof RefusedError ||
     error instanceof RemoteError
   ) return oneLine(error.message);
+  // Clients tell by the first two words that a repetition may do it twice (client/errors.ts).
+  if (error instanceof OutcomeUnknownError) return `outcome unknown: ${oneLine(error.message)}`;
   if (error instanceof DiskFullError) return `disk full: ${oneLine(error.message)}`;
   if (error instanceof StoreFailedError) return `storage failed: ${oneLine(error.message)}`;
   if (error instanceof TooLargeError) return `too large: ${oneLine(error.message)}`;

@@ -18,7 +18,9 @@ export type FakeBehaviour =
   /** Answers something that is no answer. */
   | "garbage"
   /** Answers `ERR` and does nothing. */
-  | "refuse";
+  | "refuse"
+  /** Does it, and answers that it doesn't know. */
+  | "doubt";
 
 interface FakeTopic {
   messages: Uint8Array[];
@@ -103,6 +105,7 @@ export class FakeNode {
     if (this.behaviour === "refuse") return parts.writer.error("no room for another connection");
     const isAnswering = this.behaviour === "answer";
     this.#do(request, { ...parts, writer: isAnswering ? parts.writer : new ResponseWriter() });
+    if (this.behaviour === "doubt") parts.writer.error("outcome unknown: node 2 did not answer");
     if (this.behaviour === "garbage") parts.writer.addTextFrame("HTTP/1.1 400 Bad Request");
   }
 
