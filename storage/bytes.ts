@@ -18,7 +18,7 @@ export function getU64(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * TWO_32;
 }
 
-/** Appends fields to a buffer that grows. */
+/** Appends fields to a buffer that grows (`#take` may replace it: the place comes first, then the buffer). */
 export class ByteWriter {
   #bytes: Uint8Array;
   #view: DataView;
@@ -39,16 +39,20 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.#take(1), value);
+    const at = this.#take(1);
+    this.#view.setUint8(at, value);
   }
   u32(value: number): void {
-    this.#view.setUint32(this.#take(4), value, true);
+    const at = this.#take(4);
+    this.#view.setUint32(at, value, true);
   }
   u64(value: number): void {
-    putU64(this.#view, this.#take(8), value);
+    const at = this.#take(8);
+    putU64(this.#view, at, value);
   }
   raw(bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#take(bytes.length));
+    const at = this.#take(bytes.length);
+    this.#bytes.set(bytes, at);
   }
   text(text: string): void {
     const bytes = new TextEncoder().encode(text);

@@ -11,7 +11,7 @@
  * | 1 + 4 | kind · log id |
  * | … | 1 log created: name (4 + n), own durability? (1), durability (5) |
  * | … | 2 log deleted |
- * | … | 3 extent added: file (4), start (8), size (8), generation (4), first (24), the size that the log's last extent keeps (8) |
+ * | … | 3 extent added: file (4), start (8), size (8), generation (4), first (24), and of the log's extent before: the size that it keeps (8), used bytes (8), last control + 1 (8) |
  * | … | 4 tail cut: point (24), extents that stay (4), the size (8), used bytes (8), last control + 1 (8) that the last of them keeps |
  * | … | 5 head trimmed: point (24), extents that go (4) |
  *
@@ -40,8 +40,10 @@ export type CatalogRecord =
     sizeBytes: number;
     generation: number;
     first: LogPoint;
-    /** The last extent before this one is cut to so many bytes. */
+    /** The extent before this one is cut to so many bytes, of which frames use so many. */
     previousBytes: number;
+    previousUsedBytes: number;
+    previousLastControl: number;
   }
   | {
     kind: "tailCut";
@@ -55,7 +57,7 @@ export type CatalogRecord =
   | { kind: "headTrimmed"; logId: number; start: LogPoint; extents: number };
 
 /** Bytes of an extent record, packed: what must stay free in a catalog extent to link the next. */
-export const EXTENT_RECORD_BYTES = 1 + 4 + 4 + 8 + 8 + 4 + 24 + 8;
+export const EXTENT_RECORD_BYTES = 1 + 4 + 4 + 8 + 8 + 4 + 24 + 24;
 
 const KINDS = ["created", "deleted", "extent", "tailCut", "headTrimmed"] as const;
 
@@ -78,6 +80,8 @@ export function encodeCatalogRecord(out: ByteWriter, record: CatalogRecord): voi
       out.u32(record.generation);
       writePoint(out, record.first);
       out.u64(record.previousBytes);
+      out.u64(record.previousUsedBytes);
+      out.u64(record.previousLastControl + 1);
       return;
     case "tailCut":
       writePoint(out, record.end);
@@ -116,6 +120,8 @@ export function decodeCatalogRecord(bytes: Uint8Array): CatalogRecord {
         generation: from.u32(),
         first: readPoint(from),
         previousBytes: from.u64(),
+        previousUsedBytes: from.u64(),
+        previousLastControl: from.u64() - 1,
       };
     case "tailCut":
       return {
@@ -186,7 +192,14 @@ type RecordOf<Kind extends CatalogRecord["kind"]> = Extract<CatalogRecord, { kin
 
 function addExtent(log: LogImage, record: RecordOf<"extent">, run: number): void {
   const last = log.extents.at(-1);
-  if (last !== undefined) last.sizeBytes = Math.min(last.sizeBytes, record.previousBytes);
+  if (last !== undefined) {
+    last.sizeBytes = record.previousBytes;
+    // Not yet: recovery scans it from where the checkpoint left off, unless a cut says that it need not.
+    last.closed = {
+      usedBytes: record.previousUsedBytes,
+      lastControl: record.previousLastControl,
+    };
+  }
   // One that nothing was written to leaves nothing behind.
   if (record.previousBytes === 0) log.extents.pop();
   log.extents.push({
@@ -204,6 +217,7 @@ function addExtent(log: LogImage, record: RecordOf<"extent">, run: number): void
 function cutTail(log: LogImage, record: RecordOf<"tailCut">): void {
   if (record.extents > log.extents.length) throw new MalformedError("a tail that is not there");
   log.extents.length = record.extents;
+  for (const extent of log.extents) Object.assign(extent, extent.closed);
   const last = log.extents.at(-1);
   if (last !== undefined) {
     last.sizeBytes = record.sizeBytes;
@@ -211,7 +225,7 @@ function cutTail(log: LogImage, record: RecordOf<"tailCut">): void {
     last.lastControl = record.lastControl;
   }
   // Everything before was synced before the cut was written.
-  log.known = record.end;
+  log.known = { ...record.end };
   log.damage = log.damage.filter(({ first }) => first.position < record.end.position);
 }
 
@@ -219,8 +233,8 @@ function trimHead(log: LogImage, record: RecordOf<"headTrimmed">): void {
   if (record.start.position <= log.start.position) return;
   if (record.extents > log.extents.length) throw new MalformedError("a head that is not there");
   log.extents.splice(0, record.extents);
-  log.start = record.start;
+  log.start = { ...record.start };
   const reach = log.extents[0]?.first ?? record.start;
-  if (log.known.position < reach.position) log.known = reach;
+  if (log.known.position < reach.position) log.known = { ...reach };
   log.damage = log.damage.filter(({ next }) => next.position > record.start.position);
 }

@@ -110,6 +110,7 @@ export class Cycle {
   dropLog(log: LogState): void {
     if (!log.isDirty) return;
     log.isDirty = false;
+    for (const piece of log.pieces) this.pendingBytes -= piece.bodyBytes;
     log.pieces = [];
     this.dirty.splice(this.dirty.indexOf(log), 1);
     this.staging.closeOpen();

@@ -130,6 +130,8 @@ export class Extent implements ExtentFields {
   lastControl: number;
   /** Bytes of frames that were given a place, whether they are on disk yet or not. */
   laidBytes: number;
+  /** What `lastControl` will be once the laid frames are on disk. */
+  laidControl: number;
   /** Known from writing it, or `null` until the first read has walked over it. */
   index: FrameIndex | null = null;
   /** Made by the cycle that is in flight. */
@@ -147,7 +149,7 @@ export class Extent implements ExtentFields {
     this.generation = fields.generation;
     this.first = fields.first;
     this.usedBytes = this.laidBytes = fields.usedBytes;
-    this.lastControl = fields.lastControl;
+    this.lastControl = this.laidControl = fields.lastControl;
     this.zeroedBytes = fields.sizeBytes;
   }
 

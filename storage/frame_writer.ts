@@ -168,7 +168,7 @@ export class FrameWriter {
     if (place - extent.index.lastPlace >= this.#limits.indexStrideBytes) {
       extent.index.add({ ...laid }, place);
     }
-    if (piece.count > piece.entryCount) extent.lastControl = laid.position;
+    if (piece.count > piece.entryCount) extent.laidControl = laid.position;
     this.#write(extent.file, {
       fileOffset: extent.start + place,
       buffer: piece.chunk.bytes,
@@ -231,6 +231,8 @@ export class FrameWriter {
       generation,
       first: { ...log.laid },
       previousBytes: keptBytes,
+      previousUsedBytes: tail?.laidBytes ?? 0,
+      previousLastControl: tail?.laidControl ?? -1,
     } as const;
     if (isCatalog && tail !== undefined) this.#link(log, { tail, record });
     else this.#records.push(record);

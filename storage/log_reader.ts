@@ -17,6 +17,8 @@ import type { ReadLimits, ReadResult } from "./types.ts";
 /** A frame that holds what was looked for. */
 interface FoundFrame {
   extent: Extent;
+  /** Nothing of the extent counts from this position on: records of the frame may have been cut. */
+  reach: number;
   /** Where the frame starts in its extent. */
   place: number;
   end: number;
@@ -209,7 +211,7 @@ export class LogReader {
     const reader = new RecordReader(frame.body);
     let found: { position: number; payload: Uint8Array } | null = null;
     for (let position = frame.first.position; reader.next(); position++) {
-      if (position >= log.written.position || position < log.start.position) continue;
+      if (position >= frame.reach || position < log.start.position) continue;
       if (reader.isControl) found = { position, payload: reader.payload().slice() };
     }
     return found;
@@ -227,7 +229,7 @@ export class LogReader {
       if (cursor.at.position + count > position) {
         const { extent, place, end } = cursor;
         const body = cursor.body();
-        return { extent, place, end, first: { ...cursor.at }, count, entryCount, body };
+        return { extent, reach, place, end, first: { ...cursor.at }, count, entryCount, body };
       }
       cursor.advance();
     }

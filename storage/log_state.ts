@@ -86,6 +86,7 @@ export class LogState {
     const { tail } = this;
     if (tail !== undefined) {
       tail.laidBytes = tail.usedBytes;
+      tail.laidControl = tail.lastControl;
       tail.index?.cut(this.written.position);
     }
     copyPoint(this.laid, this.written);
@@ -98,6 +99,7 @@ export class LogState {
       const extent = this.extents[index]!;
       const wasNew = extent.isNew;
       extent.usedBytes = extent.laidBytes;
+      extent.lastControl = extent.laidControl;
       extent.isNew = false;
       if (!wasNew) break;
     }

@@ -207,8 +207,8 @@ export class WalStore implements LogStore, LogHost {
 
   async sync(log: LogState): Promise<void> {
     this.#mustNotHaveFailed();
-    const isCreated = !this.#commit.filling.records.some((record) => record.logId === log.id);
-    if (isCreated && log.synced.position === log.end.position) return;
+    // An empty log may not even be created on disk yet.
+    if (log.end.position > 0 && log.synced.position === log.end.position) return;
     await this.#commit.sync();
   }
 
@@ -253,7 +253,11 @@ export class WalStore implements LogStore, LogHost {
 
   /** Begins this process's run. Nothing may be appended before. @throws {DiskError} */
   async begin(): Promise<void> {
-    const isNew = this.#options.recovered.image.sequence === 0;
+    const { image, report } = this.#options.recovered;
+    const isNew = image.sequence === 0;
+    // What a killed process wrote is read back from the page cache: the checkpoint may not call it durable
+    // before it is.
+    if (!report.clean) { for (const file of this.#files.all()) file.isDirty = true; }
     // Data files without an index are taken for a broken store: the index comes first.
     if (isNew) await this.#checkpointer.write(this.#image({ isClean: false }));
     await this.#beginRun(null);
@@ -305,7 +309,7 @@ export class WalStore implements LogStore, LogHost {
       const before = tail.range;
       if (usedBytes > 0) {
         tail.usedBytes = tail.laidBytes = usedBytes;
-        tail.lastControl = lastControl;
+        tail.lastControl = tail.laidControl = lastControl;
         tail.index?.cut(point.position);
       }
       // Old frames behind the cut are still good ones: the extent ends here, and takes no more.

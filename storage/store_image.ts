@@ -23,6 +23,8 @@ export interface ExtentImage {
   first: LogPoint;
   usedBytes: number;
   lastControl: number;
+  /** While the catalog is replayed: what the last two were when the log went on to its next extent. */
+  closed?: { usedBytes: number; lastControl: number };
 }
 
 /** A run that can't be read, as it is written down. */

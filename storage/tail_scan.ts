@@ -85,6 +85,7 @@ export class TailScan {
         torn = { file: dataFileName(extent.fileNumber), fileOffset };
       }
       extents.length = index + 1;
+      break;
     }
     copyPoint(known, this.#at);
     return { torn };

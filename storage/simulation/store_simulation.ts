@@ -1,0 +1,386 @@
+/**
+ * Random lives of a store on a simulated drive, checked against {@link LogModel}: operations, then a
+ * crash, a kill or a clean close, then what is there again. All of it follows from one seed.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import type { Disk } from "../../world/mod.ts";
+import { SeededRandom, SimClock, SimDrive } from "../../world/sim/mod.ts";
+import {
+  type Crc32c,
+  DiskFullError,
+  type Durability,
+  type Log,
+  type LogStore,
+  openLogStore,
+  RecordBatchBuilder,
+  RecordReader,
+  type StorageLimits,
+  TINY_LIMITS,
+} from "../mod.ts";
+import { LogModel, type ModelRecord, type OpenChange } from "./log_model.ts";
+
+/** What a simulation varies besides what its seed decides. */
+export interface SimulationOptions {
+  lives?: number;
+  stepsPerLife?: number;
+  limits?: Partial<StorageLimits>;
+  /** Stands between the store and its disk: how canaries are planted. */
+  wrapDisk?: (disk: Disk) => Disk;
+  crc?: Crc32c;
+  /** All logs in this mode; drawn unless given. */
+  durability?: Durability;
+  /** Room of the drive changes while the store runs. */
+  withFullDisk?: boolean;
+}
+
+const NAMES = ["a", "b", "c", "d", "e", "f", "g", "h"];
+const OPERATIONS_PER_LIFE = 40;
+const DURABILITIES: Durability[] = ["each", "each", "each", "none", { ms: 5 }];
+
+/** One seed's store and its model. */
+export class StoreSimulation {
+  readonly random: SeededRandom;
+  readonly clock = new SimClock();
+  readonly drive: SimDrive;
+  readonly transcript: string[] = [];
+  readonly #options: SimulationOptions;
+  readonly #durability: Durability;
+  #models = new Map<string, LogModel>();
+  #store!: LogStore;
+  #serial = 0;
+  #boot = 1;
+  #failure: unknown = null;
+
+  constructor(seed: string | number, options: SimulationOptions = {}) {
+    this.random = new SeededRandom(seed);
+    this.#options = options;
+    this.#durability = options.durability ?? this.#pick(DURABILITIES);
+    this.drive = new SimDrive({
+      clock: this.clock,
+      random: this.random.fork("drive"),
+      latencyMs: { min: 0, max: 1 },
+    });
+  }
+
+  /** Lives and dies. Throws where the store is not what the model says. */
+  async run(): Promise<void> {
+    const lives = this.#options.lives ?? 4;
+    for (let life = 0; life < lives; life++) {
+      const death = life === 0 && this.random.below(8) === 0 ? "early" : "later";
+      await this.#live(death);
+    }
+    this.drive.capacityBytes = Infinity;
+    await this.#until(this.#open());
+    await this.#checkAll();
+    await this.#until(this.#store.close());
+  }
+
+  async #live(death: "early" | "later"): Promise<void> {
+    const opening = this.#open();
+    if (death === "early") {
+      // Power fails while the store is being made or recovered.
+      opening.catch(() => {});
+      await this.#steps(this.random.below(25));
+      this.#crash();
+      return;
+    }
+    await this.#until(opening);
+    await this.#checkAll();
+    const operations = this.random.below(OPERATIONS_PER_LIFE);
+    for (let index = 0; index < operations; index++) {
+      await this.#operate();
+      if (this.#failure !== null) throw this.#failure;
+      if (this.#options.withFullDisk) this.#changeRoom();
+    }
+    const end = this.random.below(10);
+    if (end < 2) {
+      this.drive.capacityBytes = Infinity;
+      await this.#settleAll();
+      await this.#until(this.#store.close());
+      for (const model of this.#models.values()) model.durable = model.acknowledged = model.end;
+      for (const model of this.#models.values()) model.isDurable = true;
+      this.#note("close");
+      this.drive.kill();
+    } else if (end < 4) {
+      this.#note("kill");
+      this.drive.kill();
+      // What was written is in the page cache, synced or not.
+      for (const model of this.#models.values()) {
+        model.durable = model.acknowledged;
+        if (model.acknowledged > 0) model.isDurable = true;
+      }
+    } else {
+      this.#crash();
+    }
+  }
+
+  #crash(): void {
+    this.#note("crash");
+    this.#boot++;
+    this.drive.crash(this.#pick([undefined, "subset", "sectors"] as const));
+  }
+
+  #changeRoom(): void {
+    if (this.random.below(4) > 0) return;
+    this.drive.capacityBytes = this.random.below(2) === 0
+      ? Infinity
+      : this.drive.usedBytes + this.random.below(48) * 1024;
+  }
+
+  async #open(): Promise<void> {
+    const disk = this.drive.mount();
+    const { wrapDisk, crc, limits } = this.#options;
+    this.drive.capacityBytes = Infinity;
+    this.#store = await openLogStore({
+      disk: wrapDisk ? wrapDisk(disk) : disk,
+      clock: this.clock,
+      random: this.random,
+      ...(crc ? { crc } : {}),
+    }, {
+      limits: { ...TINY_LIMITS, ...limits },
+      durability: this.#durability,
+      bootId: `boot ${this.#boot}`,
+    });
+  }
+
+  async #operate(): Promise<void> {
+    const what = this.random.below(100);
+    if (what < 62) return await this.#append();
+    if (what < 72) return await this.#steps(this.random.below(12));
+    if (what < 82) return await this.#read();
+    if (what < 86) return await this.#sync();
+    if (what < 91) return await this.#change("truncate");
+    if (what < 95) return await this.#change("trim");
+    if (what < 97) return await this.#change("delete");
+    await this.#settleAll();
+  }
+
+  async #append(): Promise<void> {
+    const model = this.#model();
+    if (model.change !== null) return;
+    const log = this.#logOf(model);
+    const batch = this.#batch();
+    const builder = new RecordBatchBuilder();
+    for (const { kind, payload } of batch) builder.add(payload, 0, payload.length, kind);
+    const position = model.end;
+    assert.equal(log.endPosition, position, `${model.name}: the end before an append`);
+    const records = model.records;
+    model.append(batch);
+    const end = model.end;
+    this.#note(`append ${model.name} ${position} +${batch.length}`);
+    const answer = log.append(builder);
+    answer.then((at) => {
+      assert.equal(at, position, `${model.name}: the position of an append`);
+      model.acknowledged = Math.max(model.acknowledged, end);
+      if (model.isEach) model.durable = Math.max(model.durable, end);
+      if (model.isEach) model.isDurable = true;
+    }).catch((error) => {
+      if (!(error instanceof DiskFullError)) return this.#failure ??= error;
+      // All that was not answered is refused with it, and the log ends where it was.
+      if (model.records === records && model.end > log.endPosition) model.cut(log.endPosition);
+    });
+    if (this.random.below(3) === 0) await this.#steps(1);
+    if (this.#store.backlogged) await this.#until(this.#store.drained());
+  }
+
+  async #sync(): Promise<void> {
+    const model = this.#model();
+    if (model.change !== null) return;
+    const [end, log] = [model.end, this.#logOf(model)];
+    const done = log.sync().then(() => {
+      if (log.endPosition < end) return;
+      model.durable = Math.max(model.durable, end);
+      model.isDurable = true;
+    }, ignoreFullDisk);
+    if (this.random.below(2) === 0) await this.#until(done);
+  }
+
+  /** Asks for a structural change, and sometimes waits until it is done. */
+  async #change(kind: OpenChange["kind"]): Promise<void> {
+    const model = this.#model();
+    if (model.change !== null || this.#options.withFullDisk) return;
+    const log = this.#logOf(model);
+    await this.#settle(model);
+    const { start, end } = model;
+    const position = start + this.random.below(end - start + 1);
+    model.change = kind === "delete" ? { kind } : { kind, position };
+    this.#note(`${kind} ${model.name} ${position}`);
+    const done = kind === "truncate"
+      ? log.truncateTail(position)
+      : kind === "trim"
+      ? log.trimHead(position)
+      : this.#store.delete(model.name);
+    const answered = done.then(() => {
+      model.change = null;
+      this.#note(`${kind} ${model.name} done`);
+      if (kind === "truncate") model.cut(position);
+      else if (kind === "trim") model.start = Math.max(model.start, position);
+      else if (this.#models.get(model.name) === model) this.#models.delete(model.name);
+    }).catch((error) => this.#failure ??= error);
+    if (this.random.below(3) > 0) await this.#until(answered);
+  }
+
+  async #read(): Promise<void> {
+    const model = this.#model();
+    if (model.change !== null || model.end === model.start) return;
+    const log = this.#logOf(model);
+    const { end, durable } = model;
+    const position = model.start + this.random.below(end - model.start);
+    const maxBytes = this.random.below(3000);
+    const run = await this.#until(log.read(position, { maxBytes }));
+    if (position < durable) assert(run.count > 0, `${model.name}: nothing at ${position}`);
+    compareRun(model, run);
+    if (run.count > 0 && model.records[position]!.kind === "entry" && model.end === end) {
+      const offset = model.offsetAt(position);
+      assert.equal(run.firstOffset, offset, `${model.name}: the offset at ${position}`);
+      assert.equal(await this.#until(log.positionOfOffset(offset)), position, "by offset");
+    }
+  }
+
+  /** Everything that the store says and holds against the model, as after a start. */
+  async #checkAll(): Promise<void> {
+    this.#note(`check: ${this.#store.recovery.torn.length} torn`);
+    assert.deepEqual(this.#store.recovery.damaged, [], "nothing is rotten on this drive");
+    for (const model of [...this.#models.values()]) await this.#check(model);
+    for (const { name } of this.#store.list()) {
+      assert(this.#models.has(name), `log ${name} is there although nobody made it`);
+    }
+  }
+
+  async #check(model: LogModel): Promise<void> {
+    const { name, change } = model;
+    const log = this.#store.get(name);
+    if (log === undefined) {
+      const mayBeGone = change?.kind === "delete" || !model.isDurable;
+      assert(mayBeGone, `log ${name} is gone`);
+      assert(change?.kind === "delete" || model.durable === 0, `log ${name} is gone with entries`);
+      this.#models.delete(name);
+      return;
+    }
+    const end = log.endPosition;
+    const isCut = change?.kind === "truncate" && end === change.position;
+    if (!isCut) {
+      assert(end >= model.durable, `${name} ends at ${end}, ${model.durable} were durable`);
+      assert(end <= model.end, `${name} ends at ${end}, only ${model.end} were appended`);
+      assert(model.batchEnds.has(end), `${name} ends at ${end}, in the middle of a batch`);
+      const isWhole = end >= model.acknowledged;
+      assert(isWhole || !log.certain, `${name} lost what was acknowledged and says it is certain`);
+    }
+    const start = log.startPosition;
+    const isTrimmed = change?.kind === "trim" && start === Math.max(model.start, change.position);
+    assert(start === model.start || isTrimmed, `${name} begins at ${start}, not ${model.start}`);
+    model.start = start;
+    model.cut(end);
+    model.acknowledged = model.durable = end;
+    model.isDurable = true;
+    model.change = null;
+    assert.equal(log.endOffset, model.offsetAt(end), `${name}: entries`);
+    assert.equal(log.startOffset, model.offsetAt(start), `${name}: first entry`);
+    await this.#readThrough(model, log);
+  }
+
+  async #readThrough(model: LogModel, log: Log): Promise<void> {
+    let payload = 0;
+    for (let position = model.start; position < model.end;) {
+      const run = await this.#until(log.read(position, { maxBytes: 2000 }));
+      assert(run.count > 0, `${model.name}: nothing at ${position}`);
+      compareRun(model, run);
+      position += run.count;
+    }
+    for (const record of model.records.slice(model.start)) payload += record.payload.length;
+    assert.equal(log.payloadBytes, payload, `${model.name}: payload bytes`);
+    const last = model.records.findLastIndex(({ kind }, at) =>
+      kind === "control" && at >= model.start
+    );
+    const control = await this.#until(log.lastControl());
+    assert.equal(control?.position ?? -1, last, `${model.name}: the last control record`);
+  }
+
+  #model(): LogModel {
+    const name = this.#pick(NAMES);
+    let model = this.#models.get(name);
+    if (model === undefined) {
+      const own = this.#options.durability === undefined && this.random.below(4) === 0
+        ? this.#pick(DURABILITIES)
+        : undefined;
+      model = new LogModel(name, { isEach: (own ?? this.#durability) === "each" });
+      this.#models.set(name, model);
+      this.#store.create(name, own === undefined ? {} : { durability: own });
+    }
+    return model;
+  }
+
+  #logOf(model: LogModel): Log {
+    const log = this.#store.get(model.name);
+    assert(log !== undefined, `log ${model.name} is there`);
+    return log;
+  }
+
+  #batch(): ModelRecord[] {
+    const isLarge = this.random.below(40) === 0;
+    const count = isLarge ? 1 + this.random.below(3) : 1 + this.random.below(6);
+    const sizeMax = isLarge ? 24_000 : this.#pick([20, 200, 1500]);
+    return Array.from({ length: count }, () => {
+      const payload = new Uint8Array(this.random.below(sizeMax));
+      const text = new TextEncoder().encode(`${this.#serial++} `);
+      for (let at = 0; at < payload.length; at++) payload[at] = text[at % text.length]!;
+      return { kind: this.random.below(5) === 0 ? "control" : "entry", payload };
+    });
+  }
+
+  #pick<T>(values: readonly T[]): T {
+    return values[this.random.below(values.length)]!;
+  }
+
+  #note(line: string): void {
+    this.transcript.push(line);
+  }
+
+  async #settle(model: LogModel): Promise<void> {
+    await this.#until(this.#logOf(model).sync().catch(ignoreFullDisk));
+  }
+
+  async #settleAll(): Promise<void> {
+    for (const model of [...this.#models.values()]) {
+      while (model.change !== null) if (!await this.clock.step()) break;
+      if (this.#store.get(model.name) !== undefined) await this.#settle(model);
+    }
+  }
+
+  async #steps(count: number): Promise<void> {
+    for (let index = 0; index < count; index++) if (!await this.clock.step()) return;
+  }
+
+  /** Lets time pass until the promise settles. */
+  async #until<T>(promise: Promise<T>): Promise<T> {
+    let isSettled = false;
+    const watch = () => {
+      isSettled = true;
+    };
+    promise.then(watch, watch);
+    for (let idle = 0; !isSettled && idle < 3;) {
+      if (!await this.clock.step()) idle++;
+    }
+    assert(isSettled, "an operation is answered while the disk works");
+    return await promise;
+  }
+}
+
+function compareRun(model: LogModel, run: { bytes: Uint8Array; firstPosition: number }): void {
+  const reader = new RecordReader(run.bytes);
+  for (let position = run.firstPosition; reader.next(); position++) {
+    const record = model.records[position];
+    assert(record !== undefined, `${model.name}: a record at ${position} that nobody appended`);
+    const isSame = record.kind === (reader.isControl ? "control" : "entry") &&
+      Buffer.compare(record.payload, reader.payload()) === 0;
+    assert(isSame, `${model.name}: another record than appended at ${position}`);
+  }
+}
+
+function ignoreFullDisk(error: unknown): void {
+  if (!(error instanceof DiskFullError)) throw error;
+}
