@@ -121,6 +121,13 @@ async function readAll(disk: Disk, file: DiskFile, length: number): Promise<Uint
   return read.buffer.subarray(0, read.got);
 }
 
+/** `assert.deepEqual` writes a difference of two large arrays for minutes. */
+function assertBytes(actual: Uint8Array, expected: Uint8Array): void {
+  assert.equal(actual.length, expected.length);
+  const at = actual.findIndex((byte, index) => byte !== expected[index]);
+  assert.equal(at, -1, `byte ${at} is ${actual[at]}, not ${expected[at]}`);
+}
+
 async function rejectsWith(
   promise: Promise<unknown>,
   expected: Partial<DiskError>,
@@ -141,7 +148,7 @@ testDisks("opens, allocates zeroes, lists, removes", async (disk) => {
   assert.equal(file.sizeBytes, 0);
   await disk.allocate(file, 100_000);
   assert.equal(file.sizeBytes, 100_000);
-  assert.deepEqual(await readAll(disk, file, 200_000), new Uint8Array(100_000));
+  assertBytes(await readAll(disk, file, 200_000), new Uint8Array(100_000));
   assert.deepEqual(await disk.list(), [{ name: "a", sizeBytes: 100_000 }]);
   await disk.closeFile(file);
   await disk.remove("a");
@@ -158,7 +165,7 @@ testDisks("cuts a file and shows zeroes where it grows again", async (disk) => {
   await disk.allocate(file, 9_000);
   const expected = new Uint8Array(9_000);
   expected.fill(7, 0, 5_000);
-  assert.deepEqual(await readAll(disk, file, 20_000), expected);
+  assertBytes(await readAll(disk, file, 20_000), expected);
 });
 
 testDisks("commits to several files and reads back in one call", async (disk) => {
@@ -214,7 +221,7 @@ testDisks("does commits and reads larger than a ring, in order of need", async (
   const back = new Uint8Array(count * 4);
   const reads = writes.map((write) => ({ ...write, buffer: back, got: -1 }));
   await disk.read(reads);
-  assert.deepEqual(back, buffer);
+  assertBytes(back, buffer);
   assert(reads.every((read) => read.got === 4));
 });
 
@@ -228,7 +235,7 @@ testDisks("has any number of reads in flight beside a commit", async (disk) => {
   await commit;
   for (const { fileOffset, length, got, buffer } of reads) {
     assert.equal(got, length);
-    assert.deepEqual(buffer, content.subarray(fileOffset, fileOffset + length));
+    assertBytes(buffer, content.subarray(fileOffset, fileOffset + length));
   }
 });
 
@@ -251,7 +258,7 @@ testDisks("does many random commits like a plain array of bytes", async (disk) =
       });
       for (const { fileOffset, bytes } of apart) model.set(bytes, fileOffset);
       await disk.commit(apart.map((each) => writeOf(file, each.fileOffset, each.bytes)), [file]);
-      assert.deepEqual(await readAll(disk, file, model.length), model);
+      assertBytes(await readAll(disk, file, model.length), model);
     }),
     { numRuns: 30 },
   );
@@ -262,7 +269,7 @@ testDisks("mixes direct and other writes in one file", async (disk) => {
   const model = new Uint8Array(140 * DIRECT_BLOCK_BYTES);
   await disk.allocate(file, model.length);
   const buffer = disk.newBuffer(100 * DIRECT_BLOCK_BYTES);
-  assert.deepEqual(buffer, new Uint8Array(100 * DIRECT_BLOCK_BYTES));
+  assertBytes(buffer, new Uint8Array(100 * DIRECT_BLOCK_BYTES));
   const blocks = fc.record({
     block: fc.nat(39),
     skip: fc.oneof(fc.constant(0), fc.nat(4095)),
@@ -279,7 +286,7 @@ testDisks("mixes direct and other writes in one file", async (disk) => {
       for (let at = 0; at < length; at++) buffer[bufferOffset + at] = fill + (at >> 4);
       model.set(buffer.subarray(bufferOffset, bufferOffset + length), fileOffset);
       await disk.commit([{ file, fileOffset, buffer, bufferOffset, length }], [file]);
-      assert.deepEqual(await readAll(disk, file, model.length), model);
+      assertBytes(await readAll(disk, file, model.length), model);
     }),
     { numRuns: 60 },
   );

@@ -36,4 +36,8 @@ async function commitAll(): Promise<string[]> {
 
 const outcomes = await commitAll();
 await disk.close();
-await Deno.stdout.write(new TextEncoder().encode(JSON.stringify([disk.backend, ...outcomes])));
+await Deno.stdout.write(
+  new TextEncoder().encode(
+    JSON.stringify({ backend: disk.backend, reason: disk.reason, outcomes }),
+  ),
+);

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { buildShim, errnoName, openShim, type Shim } from "./mod.ts";
+
+const built = await buildShim();
+const skipped = built.ok ? "" : ` (skipped: ${built.reason})`;
+
+async function loadShim(): Promise<Shim> {
+  const opened = await openShim();
+  if (!opened.ok) throw new Error(opened.reason);
+  return opened.shim;
+}
+
+function testShim(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name: `${name}${skipped}`, ignore: !built.ok, fn });
+}
+
+testShim(
+  "buildShim() builds once for a source, anew for another, and alone among many",
+  async () => {
+    assert(built.ok);
+    const again = await buildShim();
+    assert(again.ok && !again.built);
+    assert.equal(again.path, built.path);
+
+    const defines = [`BUILT_FOR_A_TEST=${Deno.pid}`];
+    const others = await Promise.all([1, 2, 3].map(() => buildShim({ defines })));
+    const paths = new Set(others.map((other) => other.ok ? other.path : other.reason));
+    assert.equal(paths.size, 1, [...paths].join());
+    const [path] = paths;
+    assert.notEqual(path, built.path);
+    const opened = await openShim({ path: path! });
+    assert(opened.ok);
+    opened.shim.close();
+    await Deno.remove(path!);
+  },
+);
+
+testShim("openShim() says why a library is none of ours", async () => {
+  const absent = await openShim({ path: "/nowhere/shim.so" });
+  assert(!absent.ok);
+  assert.match(absent.reason, /^the shim can't be loaded: /);
+  const foreign = await openShim({ path: "libc.so.6" });
+  assert(!foreign.ok);
+  assert.match(foreign.reason, /^the shim can't be loaded: .*walrus_/s);
+});
+
+testShim("Shim.openRing() says what the kernel refuses", async () => {
+  const shim = await loadShim();
+  const refused = shim.openRing(1 << 20);
+  assert(!refused.ok);
+  assert.match(refused.reason, /^io_uring /);
+  shim.close();
+});
+
+testShim("Shim.newAlignedBuffer() is aligned, zeroed, and as long as asked", async () => {
+  const shim = await loadShim();
+  for (const length of [1, 4096, 100_000]) {
+    const buffer: Uint8Array<ArrayBuffer> = shim.newAlignedBuffer(length, 4096);
+    const address: number = Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer)));
+    assert.equal(address % 4096, 0);
+    assert.deepEqual(buffer, new Uint8Array(length));
+  }
+  shim.close();
+});
+
+Deno.test("errnoName() names what it knows and numbers the rest", () => {
+  assert.equal(errnoName(5), "EIO");
+  assert.equal(errnoName(28), "ENOSPC");
+  assert.equal(errnoName(99_999), "errno 99999");
+});
