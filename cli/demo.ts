@@ -54,6 +54,8 @@ async function runDemo(files: InputFile[], folder: string, output: Output): Prom
   say(output, `Three nodes start under ${folder}, with segments of ${segmentEntries} entries …`);
   try {
     await cluster.start();
+    const { backend, durability } = await withClient(cluster, (client) => client.metrics());
+    say(output, `They write with ${backend}; sync mode: ${durability}.`);
     await carry(demo);
     await crashAndRestart(demo);
     await readRest(demo);

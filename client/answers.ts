@@ -16,6 +16,8 @@ export interface TopicState {
   sealed_segments: Record<string, number>;
   /** Id of the node that leads or led each segment, by its number. */
   segment_leaders: Record<string, number>;
+  /** Ids of the nodes that hold each segment, by its number. */
+  segment_replicas?: Record<string, number[]>;
   [more: string]: unknown;
 }
 

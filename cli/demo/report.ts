@@ -18,6 +18,8 @@ export interface TopicReport {
 interface SegmentRow {
   segment: number;
   leader: number;
+  /** Nodes that hold it. */
+  replicas: number[];
   entries: number;
   isSealed: boolean;
 }
@@ -28,8 +30,8 @@ const ROWS_MAX = 64;
 /** All segments with their leaders and counts. */
 export function segmentTable(reports: readonly TopicReport[]): string {
   const table = new Table({
-    head: ["topic", "segment", "leader", "entries", ""],
-    colAligns: ["left", "right", "right", "right", "left"],
+    head: ["topic", "segment", "leader", "on nodes", "entries", ""],
+    colAligns: ["left", "right", "right", "left", "right", "left"],
     style: { head: [], border: [], compact: true },
   });
   const rows = reports.flatMap(({ topic, state }) =>
@@ -37,6 +39,7 @@ export function segmentTable(reports: readonly TopicReport[]): string {
       topic.name,
       row.segment,
       `node ${row.leader}`,
+      row.replicas.join(", "),
       row.entries,
       row.isSealed ? "sealed" : "open",
     ])
@@ -57,14 +60,20 @@ function segmentsOf({ topic, state }: TopicReport): SegmentRow[] {
   const rows: SegmentRow[] = Object.entries(state.sealed_segments).map(([number, entries]) => ({
     segment: Number(number),
     leader: state.segment_leaders[number] ?? 0,
+    replicas: replicasOf(state, number),
     entries,
     isSealed: true,
   }));
   rows.push({
     segment: state.current_segment,
     leader: state.leader_node,
+    replicas: replicasOf(state, `${state.current_segment}`),
     entries: topic.messages.length - state.last_sealed_entry_offset,
     isSealed: false,
   });
   return rows.sort((a, b) => a.segment - b.segment);
+}
+
+function replicasOf(state: TopicState, number: string): number[] {
+  return [...state.segment_replicas?.[number] ?? []].sort();
 }
