@@ -25,7 +25,7 @@ export interface Surroundings {
   /** Told what no node may ever do. */
   readonly onFailure: (message: string) => void;
   /** Shown all bytes that a node writes to the network, before they leave. */
-  readonly onBytes: (machine: Machine, connection: number, bytes: Uint8Array) => void;
+  readonly onBytes: (machine: Machine, remote: string, bytes: Uint8Array) => void;
 }
 
 /** `off`: no process. `refused`: the node would not start, and won't ever with this disk. */
@@ -71,9 +71,9 @@ export class Machine {
     const start = ++this.#starts;
     this.state = "starting";
     transcript.add(this.host, `start ${start}`);
-    const tap = (connection: number, bytes: Uint8Array) => {
+    const tap = (remote: string, bytes: Uint8Array) => {
       transcript.addBytes(this.host, bytes);
-      this.#in.onBytes(this, connection, bytes);
+      this.#in.onBytes(this, remote, bytes);
     };
     const world = {
       clock: new ProcessClock(clock, gate, shape.clockRates[this.nodeId - 1] ?? 1),

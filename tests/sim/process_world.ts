@@ -22,8 +22,8 @@ import type {
 } from "../../world/mod.ts";
 import type { SimClock } from "../../world/sim/mod.ts";
 
-/** What a process's bytes on the network are shown to. */
-export type Tap = (from: string, connection: number, bytes: Uint8Array) => void;
+/** What a process's bytes on the network are shown to; `remote` is `host:port`. */
+export type Tap = (remote: string, bytes: Uint8Array) => void;
 
 /** Lets a process's events through, holds them back, or drops them. */
 export class Gate {
@@ -121,14 +121,9 @@ export class ProcessClock implements Clock {
 export class ProcessNetwork implements Network {
   readonly #base: Network;
   readonly #gate: Gate;
-  readonly #tap: (connection: number, bytes: Uint8Array) => void;
-  #connections = 0;
+  readonly #tap: Tap;
 
-  constructor(
-    base: Network,
-    gate: Gate,
-    tap: (connection: number, bytes: Uint8Array) => void,
-  ) {
+  constructor(base: Network, gate: Gate, tap: Tap) {
     this.#base = base;
     this.#gate = gate;
     this.#tap = tap;
@@ -157,13 +152,12 @@ export class ProcessNetwork implements Network {
   #wrap(connection: Connection): Connection {
     const gate = this.#gate;
     if (gate.isDead) connection.close();
-    const number = ++this.#connections;
     return {
       remote: connection.remote,
       read: (into) => gate.isDead ? new Promise(() => {}) : gate.answer(connection.read(into)),
       write: (bytes) => {
         if (gate.isDead) return new Promise(() => {});
-        this.#tap(number, bytes);
+        this.#tap(connection.remote, bytes);
         // The tap may have had the process killed.
         return gate.isDead ? new Promise(() => {}) : gate.answer(connection.write(bytes));
       },

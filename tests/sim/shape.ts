@@ -46,7 +46,8 @@ export function drawShape(random: SeededRandom): Shape {
     maxSegmentBytes: random.chance(0.2) ? 600 : 1024 * 1024,
     monitorCheckMs: random.pick([300, 1000, 10_000]),
     raftSnapshotEntries: random.pick([15, 40, 200, 10_000]),
-    storage: { ...TINY_LIMITS, batchBytesMax: 1024 * 1024 },
+    // Larger probes than the tiny ones: else a recovery takes seconds of simulated time.
+    storage: { ...TINY_LIMITS, batchBytesMax: 1024 * 1024, recoveryProbeBytes: 4096 },
     topics: random.chance(0.3) ? ["t", "u"] : ["t"],
     producers: 1 + random.below(4),
     consumers: random.below(4),
@@ -56,7 +57,7 @@ export function drawShape(random: SeededRandom): Shape {
     latencyMs: slow ? { min: 0.2, max: 12 } : { min: 0.05, max: 0.6 },
     diskLatencyMs: random.pick([{ min: 0.05, max: 0.4 }, { min: 0.1, max: 3 }, {
       min: 0.5,
-      max: 20,
+      max: 6,
     }]),
     clockRates: Array.from({ length: nodes }, () => random.between(0.95, 1.05)),
     faultPhaseMs: 6_000 + random.below(12_000),

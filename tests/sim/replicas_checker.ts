@@ -1,0 +1,186 @@
+/**
+ * What the replicas of a cluster may look like, by comparing what all nodes know and hold.
+ *
+ * @module
+ */
+
+import { openSegmentOf, type SegmentInfo, type TopicInfo } from "../../server/metadata/mod.ts";
+import { segmentLogName } from "../../server/segments/segment_name.ts";
+import { type Log, RecordReader } from "../../storage/mod.ts";
+import type { Machine } from "./machine.ts";
+
+const READ_BYTES = 1024 * 1024;
+
+/** A sealed segment as it was first seen. ⛔ It never changes. */
+interface Seal {
+  count: number;
+  length: number;
+  seenBy: string;
+}
+
+/** Compares what nodes know with what any of them knew before. One per simulation. */
+export class MetadataChecker {
+  readonly #seals = new Map<string, Seal>();
+  readonly #writers = new Map<string, string>();
+  readonly #cursors = new Map<string, number>();
+  readonly #onFailure: (message: string) => void;
+  readonly #mayLose: boolean;
+
+  constructor(onFailure: (message: string) => void, options: { mayLose: boolean }) {
+    this.#onFailure = onFailure;
+    this.#mayLose = options.mayLose;
+  }
+
+  /** Segments seen sealed so far. */
+  get sealed(): number {
+    return this.#seals.size;
+  }
+
+  check(machine: Machine): void {
+    if (!machine.node) return;
+    for (const topic of machine.node.inspect().metadata.topics.values()) {
+      // Only the newest seals can be new; the older ones are compared at the end.
+      for (const segment of topic.segments.slice(-3)) this.#checkSegment(machine, topic, segment);
+    }
+  }
+
+  checkAll(machine: Machine): void {
+    if (!machine.node) return;
+    for (const topic of machine.node.inspect().metadata.topics.values()) {
+      for (const segment of topic.segments) this.#checkSegment(machine, topic, segment);
+    }
+  }
+
+  #checkSegment(machine: Machine, topic: TopicInfo, segment: SegmentInfo): void {
+    const name = `${topic.name}/${segment.number}`;
+    if (segment.replicas.length > 1) {
+      const writer = this.#writers.get(name) ?? segment.leaderRun;
+      this.#writers.set(name, writer);
+      if (writer !== segment.leaderRun) this.#onFailure(`${name} has two writers in metadata`);
+    }
+    if (segment.count === null || segment.length === null) return;
+    const { count, length } = segment;
+    const seal = this.#seals.get(name) ?? { count, length, seenBy: machine.host };
+    if (seal.count !== count || seal.length !== length) {
+      this.#onFailure(
+        `${name} is sealed at ${count}/${length} for ${machine.host}, ` +
+          `at ${seal.count}/${seal.length} for ${seal.seenBy}`,
+      );
+    }
+    if (!this.#seals.has(name)) this.#checkNewSeal(topic, segment);
+    this.#seals.set(name, seal);
+  }
+
+  #checkNewSeal(topic: TopicInfo, segment: SegmentInfo): void {
+    if (segment.mayHaveLost && !this.#mayLose) {
+      this.#onFailure(
+        `${topic.name}/${segment.number} was sealed as one that may have lost entries`,
+      );
+    }
+    if (segment.number !== openSegmentOf(topic).number - 1) return;
+    for (const { name, offset } of topic.cursors) {
+      const key = `${topic.name} ${segment.number} ${name}`;
+      const before = this.#cursors.get(`${topic.name} ${name}`) ?? 0;
+      if (offset < before) this.#onFailure(`cursor ${key} went from ${before} back to ${offset}`);
+      if (offset > segment.baseOffset + segment.count!) {
+        this.#onFailure(`cursor ${key} at ${offset} is beyond what was committed`);
+      }
+      this.#cursors.set(`${topic.name} ${name}`, offset);
+    }
+  }
+}
+
+/** Whether every replica on these machines has exactly the length at which its segment was sealed. */
+export function areSealedReplicasWhole(machines: readonly Machine[]): boolean {
+  const states = machines.map((machine) => machine.node?.inspect() ?? null);
+  for (const [index, machine] of machines.entries()) {
+    const own = states[index];
+    if (!own) return false;
+    for (const topic of own.metadata.topics.values()) {
+      for (const { length, number, replicas } of topic.segments) {
+        if (length === null || !replicas.includes(machine.nodeId)) continue;
+        const end = own.store.get(segmentLogName(topic.name, number))?.endPosition ?? 0;
+        if (end !== length) return false;
+      }
+    }
+  }
+  return true;
+}
+
+/** What a topic holds in the end, and what is wrong with its replicas. */
+export interface TopicContent {
+  entries: string[];
+  problems: string[];
+}
+
+/**
+ * Reads a topic from all its replicas and compares them byte by byte. `machines` are those that run.
+ */
+export async function readTopic(machines: readonly Machine[], name: string): Promise<TopicContent> {
+  const problems: string[] = [];
+  const entries: string[] = [];
+  const newest = machines.map((machine) => machine.node!.inspect().metadata.topics.get(name))
+    .filter((topic) => topic !== undefined)
+    .sort((a, b) => b.segments.length - a.segments.length)[0];
+  if (!newest) return { entries, problems: [`no node knows topic ${name}`] };
+  for (const segment of newest.segments) {
+    const content = await readSegment(machines, { topic: name, segment, problems });
+    if (segment.count !== null && content.length !== segment.count) {
+      problems.push(
+        `${name}/${segment.number} holds ${content.length} entries, sealed at ${segment.count}`,
+      );
+    }
+    entries.push(...content);
+  }
+  return { entries, problems };
+}
+
+async function readSegment(
+  machines: readonly Machine[],
+  target: { topic: string; segment: SegmentInfo; problems: string[] },
+): Promise<string[]> {
+  const { topic, segment, problems } = target;
+  const label = `${topic}/${segment.number}`;
+  let best: { host: string; bytes: Uint8Array } | null = null;
+  for (const machine of machines) {
+    if (!segment.replicas.includes(machine.nodeId)) continue;
+    const log = machine.node!.inspect().store.get(segmentLogName(topic, segment.number));
+    const bytes = log ? await readAll(log) : new Uint8Array(0);
+    const end = log?.endPosition ?? 0;
+    if (segment.length !== null && end !== segment.length) {
+      problems.push(`${label} has ${end} records on ${machine.host}, sealed at ${segment.length}`);
+    }
+    if (best) {
+      const shorter = Math.min(bytes.length, best.bytes.length);
+      const at = bytes.subarray(0, shorter).findIndex((byte, i) => byte !== best!.bytes[i]);
+      if (at >= 0) problems.push(`${label} differs at byte ${at}: ${best.host}, ${machine.host}`);
+    }
+    if (!best || bytes.length > best.bytes.length) best = { host: machine.host, bytes };
+  }
+  return best ? textsOf(best.bytes) : [];
+}
+
+async function readAll(log: Log): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for (let position = log.startPosition; position < log.endPosition;) {
+    const run = await log.read(position, { maxBytes: READ_BYTES });
+    if (run.count === 0) break;
+    parts.push(run.bytes.slice());
+    position += run.count;
+  }
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+function textsOf(bytes: Uint8Array): string[] {
+  const texts: string[] = [];
+  const decoder = new TextDecoder();
+  const reader = new RecordReader(bytes);
+  while (reader.next()) if (!reader.isControl) texts.push(decoder.decode(reader.payload()));
+  return texts;
+}

@@ -1,0 +1,322 @@
+/**
+ * A whole cluster from one seed: real nodes on simulated machines, clients, faults; then the faults stop and
+ * everything must come back within a bound; then everything is compared.
+ *
+ * @module
+ */
+
+import { sleep } from "../../world/mod.ts";
+import { SeededRandom, SimClock, SimNetwork, SimStalledError } from "../../world/sim/mod.ts";
+import { checkCursor } from "../checkers/cursor.ts";
+import { checkTopic } from "../cluster/checkers.ts";
+import { SimClient } from "./client.ts";
+import { Machine, RAFT_PORT } from "./machine.ts";
+import { Nemesis } from "./nemesis.ts";
+import { areSealedReplicasWhole, MetadataChecker, readTopic } from "./replicas_checker.ts";
+import { methodsIn } from "./rpc_tap.ts";
+import { drawShape, type Shape } from "./shape.ts";
+import { Transcript } from "./transcript.ts";
+import { Workload } from "./workload.ts";
+
+/** Simulated time for a cluster to form. */
+const FORM_MS_MAX = 60_000;
+/** Simulated time within which, without faults, every node must take every request again. */
+const RECOVERY_MS_MAX = 20_000;
+/** Simulated time within which, without faults, all sealed replicas must be whole. */
+const WHOLE_MS_MAX = 30_000;
+const DRAIN_MS_MAX = 60_000;
+/** How often what the nodes know is compared. */
+const CHECK_MS = 25;
+const PROBLEMS_SHOWN_MAX = 8;
+
+/** What to simulate. */
+export interface SimOptions {
+  seed: number | string;
+  /** Parts of the shape that are not left to the seed. */
+  shape?: Partial<Shape>;
+  /** Gets a line for every event. */
+  onLine?: (line: string) => void;
+}
+
+/** What a simulation came to. */
+export interface SimResult {
+  seed: number | string;
+  /** What went wrong, in words; empty when nothing did. */
+  problems: string[];
+  /** Equal for two runs of the same seed. */
+  digest: string;
+  simulatedMs: number;
+  recoveryMs: number;
+  puts: number;
+  acknowledged: number;
+  taken: number;
+  sealed: number;
+  faults: Record<string, number>;
+  /** The last lines of the transcript. */
+  lines: readonly string[];
+}
+
+/** Runs one seed to its end. Never rejects for what a node did wrong: see {@link SimResult.problems}. */
+export async function simulate(options: SimOptions): Promise<SimResult> {
+  const simulation = new Simulation(options);
+  const onRejection = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    simulation.fail(`unhandled rejection: ${event.reason?.stack ?? event.reason}`);
+  };
+  globalThis.addEventListener("unhandledrejection", onRejection);
+  try {
+    return await simulation.run();
+  } finally {
+    globalThis.removeEventListener("unhandledrejection", onRejection);
+  }
+}
+
+/** Ends a simulation whose outcome is known. */
+class GivenUpError extends Error {
+  override readonly name = "GivenUpError";
+}
+
+class Simulation {
+  readonly #seed: number | string;
+  readonly #clock = new SimClock();
+  readonly #random: SeededRandom;
+  readonly #shape: Shape;
+  readonly #network: SimNetwork;
+  readonly #transcript: Transcript;
+  readonly #machines: Machine[] = [];
+  readonly #workload: Workload;
+  readonly #nemesis: Nemesis;
+  readonly #metadata: MetadataChecker;
+  readonly #problems: string[] = [];
+  #recoveryMs = 0;
+
+  constructor(options: SimOptions) {
+    this.#seed = options.seed;
+    const random = this.#random = new SeededRandom(`walrus ${options.seed}`);
+    const shape = this.#shape = { ...drawShape(random.fork("shape")), ...options.shape };
+    const clock = this.#clock;
+    this.#transcript = new Transcript(() => clock.nowMs(), options.onLine);
+    const transcript = this.#transcript;
+    this.#network = new SimNetwork(clock, random.fork("network"), {
+      latencyMsMin: shape.latencyMs.min,
+      latencyMsMax: shape.latencyMs.max,
+    });
+    const network = this.#network;
+    const surroundings = {
+      clock,
+      network,
+      random,
+      shape,
+      transcript,
+      onFailure: (message: string) => this.fail(message),
+      onBytes: (machine: Machine, remote: string, bytes: Uint8Array) =>
+        this.#onBytes(machine, remote, bytes),
+    };
+    for (let id = 1; id <= shape.nodes; id++) {
+      const join = id === 1 ? null : { host: "n1", port: RAFT_PORT };
+      this.#machines.push(new Machine(id, join, surroundings));
+    }
+    const machines = this.#machines;
+    const hosts = machines.map((machine) => machine.host);
+    this.#workload = new Workload({
+      clock,
+      network,
+      random: random.fork("load"),
+      shape,
+      transcript,
+      hosts,
+    });
+    this.#metadata = new MetadataChecker((message) => this.fail(message), { mayLose: false });
+    this.#nemesis = new Nemesis({
+      clock,
+      network,
+      random: random.fork("faults"),
+      shape,
+      transcript,
+      machines,
+      isWhole: () => areSealedReplicasWhole(machines),
+    });
+    transcript.add("shape", JSON.stringify(shape));
+  }
+
+  /** Notes something that must not be. */
+  fail(message: string): void {
+    this.#transcript.add("FAILED", message);
+    this.#problems.push(message);
+  }
+
+  async run(): Promise<SimResult> {
+    try {
+      await this.#phases();
+    } catch (error) {
+      if (!(error instanceof GivenUpError)) {
+        this.fail(`uncaught at ${this.#clock.nowMs().toFixed(0)} ms: ${(error as Error).stack}`);
+      }
+    }
+    for (const machine of this.#machines) machine.kill();
+    const { history, takes } = this.#workload;
+    return {
+      seed: this.#seed,
+      problems: this.#problems,
+      digest: this.#transcript.digest,
+      simulatedMs: this.#clock.nowMs(),
+      recoveryMs: this.#recoveryMs,
+      puts: history.attempts.length,
+      acknowledged: history.count("ok"),
+      taken: takes.filter((take) => take.outcome === "ok").length,
+      sealed: this.#metadata.sealed,
+      faults: Object.fromEntries(this.#nemesis.counts),
+      lines: this.#transcript.lines,
+    };
+  }
+
+  async #phases(): Promise<void> {
+    await this.#form();
+    this.#monitor();
+    this.#workload.start();
+    await this.#settle(
+      "the fault phase",
+      this.#nemesis.run(),
+      2 * this.#shape.faultPhaseMs + 10_000,
+    );
+    this.#nemesis.end();
+    this.#transcript.add("phase", "faults have ended");
+    const endedMs = this.#clock.nowMs();
+    await this.#settle("every node takes entries again", this.#acceptAll(), RECOVERY_MS_MAX);
+    this.#recoveryMs = this.#clock.nowMs() - endedMs;
+    this.#workload.stopProducers();
+    this.#workload.stopConsumers();
+    await this.#until("clients end", () => this.#workload.running === 0, DRAIN_MS_MAX);
+    await this.#settle("topics are read to their end", this.#drain(), DRAIN_MS_MAX);
+    await this.#until("sealed replicas are whole", () => this.#isWhole(), WHOLE_MS_MAX);
+    for (const machine of this.#machines) this.#metadata.checkAll(machine);
+    await this.#settle("replicas are compared", this.#compare(), DRAIN_MS_MAX);
+  }
+
+  /** Starts all nodes, waits until they know each other, and registers the topics. */
+  async #form(): Promise<void> {
+    for (const machine of this.#machines) machine.start();
+    const knowsAll = (machine: Machine) =>
+      machine.node?.inspect().metadata.nodes.size === this.#machines.length;
+    await this.#until("the cluster forms", () => this.#machines.every(knowsAll), FORM_MS_MAX);
+    const register = async () => {
+      const client = await this.#connect("registrar", this.#machines[0]!);
+      for (const topic of this.#shape.topics) {
+        const answer = await client.ask((out) => out.addTopicRequest("REGISTER", topic));
+        this.#transcript.add("registrar", `REGISTER ${topic} → ${answer}`);
+      }
+      client.close();
+    };
+    await this.#settle("topics are registered", register(), FORM_MS_MAX);
+  }
+
+  #monitor(): void {
+    this.#clock.after(CHECK_MS, () => {
+      for (const machine of this.#machines) this.#metadata.check(machine);
+      this.#monitor();
+    });
+  }
+
+  /** Until each node has taken an entry for each topic. */
+  async #acceptAll(): Promise<void> {
+    for (const machine of this.#machines) {
+      if (machine.state === "refused") {
+        this.fail(`${machine.host} is refused: ${machine.refusal}`);
+        throw new GivenUpError();
+      }
+      for (const topic of this.#shape.topics) {
+        for (let n = 1;; n++) {
+          try {
+            const client = await this.#connect("prober", machine);
+            const writer = `prober-${machine.host}-${n}`;
+            const outcome = await this.#workload.put(client, { topic, writer, bytes: 0 });
+            client.close();
+            if (outcome === "ok") break;
+          } catch {
+            await sleep(this.#clock, 20);
+          }
+        }
+      }
+    }
+  }
+
+  /** Takes what is left of each topic, by each node in turn. */
+  async #drain(): Promise<void> {
+    for (const topic of this.#shape.topics) {
+      for (let n = 0, empty = 0; empty < this.#machines.length; n++) {
+        const machine = this.#machines[n % this.#machines.length]!;
+        try {
+          const client = await this.#connect("drainer", machine);
+          let outcome = "ok";
+          for (let i = 0; i < 20 && outcome === "ok"; i++) {
+            const takes = await Promise.all(
+              Array.from(
+                { length: 8 },
+                () => this.#workload.take(client, { topic, reader: "drainer" }),
+              ),
+            );
+            outcome = takes.at(-1)!.outcome;
+          }
+          client.close();
+          if (outcome === "empty") empty++;
+          else empty = 0;
+        } catch {
+          await sleep(this.#clock, 20);
+        }
+      }
+    }
+  }
+
+  async #compare(): Promise<void> {
+    const { history, takes } = this.#workload;
+    for (const topic of this.#shape.topics) {
+      const { entries, problems } = await readTopic(this.#machines, topic);
+      const attempts = history.ofTopic(topic);
+      const found = [
+        ...problems,
+        ...checkTopic(attempts, entries).map(({ kind, value, message }) =>
+          `${kind}: ${value} ${message}`
+        ),
+        ...checkCursor(takes.filter((take) => take.topic === topic), entries, { isDrained: true })
+          .map(({ kind, value, message }) => `${kind}: ${value} ${message}`),
+      ];
+      for (const problem of found.slice(0, PROBLEMS_SHOWN_MAX)) this.fail(`${topic}: ${problem}`);
+    }
+  }
+
+  #isWhole(): boolean {
+    return areSealedReplicasWhole(this.#machines);
+  }
+
+  #connect(from: string, machine: Machine): Promise<SimClient> {
+    return SimClient.connect({ clock: this.#clock, network: this.#network }, from, machine.host);
+  }
+
+  #onBytes(machine: Machine, remote: string, bytes: Uint8Array): void {
+    const to = this.#machines.find(({ host }) => remote.startsWith(`${host}:`));
+    if (!to) return;
+    for (const method of methodsIn(bytes)) this.#nemesis.onMessage(method, machine, to);
+  }
+
+  async #until(what: string, condition: () => boolean, maxMs: number): Promise<void> {
+    try {
+      await this.#clock.runUntil(condition, { maxMs });
+    } catch (error) {
+      this.#giveUp(what, maxMs, error);
+    }
+  }
+
+  async #settle(what: string, work: Promise<void>, maxMs: number): Promise<void> {
+    try {
+      await this.#clock.settle(work, { maxMs });
+    } catch (error) {
+      this.#giveUp(what, maxMs, error);
+    }
+  }
+
+  #giveUp(what: string, maxMs: number, error: unknown): never {
+    if (!(error instanceof SimStalledError)) throw error;
+    this.fail(`not within ${maxMs} ms of simulated time: ${what}`);
+    throw new GivenUpError();
+  }
+}
