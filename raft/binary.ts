@@ -29,15 +29,18 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.#room(1), value);
+    const at = this.#room(1);
+    this.#view.setUint8(at, value);
   }
 
   u16(value: number): void {
-    this.#view.setUint16(this.#room(2), value, true);
+    const at = this.#room(2);
+    this.#view.setUint16(at, value, true);
   }
 
   u32(value: number): void {
-    this.#view.setUint32(this.#room(4), value, true);
+    const at = this.#room(4);
+    this.#view.setUint32(at, value, true);
   }
 
   /** A safe integer ≥ 0 in 8 bytes. */
@@ -49,7 +52,8 @@ export class ByteWriter {
   }
 
   raw(source: Uint8Array): void {
-    this.#bytes.set(source, this.#room(source.length));
+    const at = this.#room(source.length);
+    this.#bytes.set(source, at);
   }
 
   /** Forgets what was written, keeps the buffer. */
@@ -57,6 +61,7 @@ export class ByteWriter {
     this.#length = 0;
   }
 
+  /** Where the next field goes. It may replace the buffer: ask for it before touching that. */
   #room(lengthBytes: number): number {
     const at = this.#length;
     this.#length += lengthBytes;

@@ -194,45 +194,51 @@ export class DurableRaftLog {
     const lastStart = start +
       job.batches.slice(0, -1).reduce((sum, batch) => sum + batch.count, 0);
     this.#notePositions(job, lastStart + job.firstEntryRecord);
+    const trimTo = this.#trimPosition(job, start);
     Promise.all(appends).then(
-      () => this.#onDurable(job, start),
+      () => this.#onDurable(job, trimTo),
       (error) => this.#onFailed(error),
     );
   }
 
   #notePositions(job: Job, firstEntryPosition: number): void {
     const { entries, snapshot } = job.persist;
-    if (snapshot?.installed) {
-      this.#positions = [];
-      this.#firstIndex = snapshot.snapshot.index + 1;
-    }
+    const first = entries[0]?.index ?? 0;
+    if (snapshot?.installed || (first > 0 && first < this.#firstIndex)) this.#positions = [];
     if (entries.length === 0) return;
-    if (this.#positions.length === 0) this.#firstIndex = entries[0]!.index;
-    this.#positions.length = entries[0]!.index - this.#firstIndex;
+    if (this.#positions.length === 0) this.#firstIndex = first;
+    this.#positions.length = first - this.#firstIndex;
     for (let i = 0; i < entries.length; i++) this.#positions.push(firstEntryPosition + i);
   }
 
-  #onDurable(job: Job, start: number): void {
-    if (this.#closed) return;
-    assert(this.#jobs[0] === job, "writes become durable in order");
-    this.#jobs.shift();
-    if (job.persist.snapshot !== null) this.#trim(job.persist.snapshot, start);
-    job.resolve();
-  }
-
-  /** Only now that the snapshot is durable may go what it stands for. */
-  #trim(snapshot: PersistSnapshot, snapshotPosition: number): void {
+  /**
+   * Up to where the log may go when the job's snapshot is durable. Reckoned when the job is handed in: a
+   * later one may replace entries before it is durable itself, and if it then never is, the old ones are
+   * still wanted.
+   */
+  #trimPosition(job: Job, snapshotPosition: number): number {
+    const { snapshot } = job.persist;
+    if (snapshot === null) return 0;
     const drop = Math.min(
       Math.max(snapshot.keepFrom - this.#firstIndex, 0),
       this.#positions.length,
     );
     this.#positions.splice(0, drop);
     this.#firstIndex += drop;
-    const position = Math.min(snapshotPosition, this.#positions[0] ?? snapshotPosition);
-    if (position <= this.#log.startPosition) return;
-    this.#log.trimHead(position).catch((error) => {
-      this.#logger.log("warn", "raft log: could not give back space", { error: String(error) });
-    });
+    return Math.min(snapshotPosition, this.#positions[0] ?? snapshotPosition);
+  }
+
+  #onDurable(job: Job, trimTo: number): void {
+    if (this.#closed) return;
+    assert(this.#jobs[0] === job, "writes become durable in order");
+    this.#jobs.shift();
+    // Only now that the snapshot is durable may go what it stands for.
+    if (trimTo > this.#log.startPosition) {
+      this.#log.trimHead(trimTo).catch((error) => {
+        this.#logger.log("warn", "raft log: could not give back space", { error: String(error) });
+      });
+    }
+    job.resolve();
   }
 
   #onFailed(error: unknown): void {

@@ -27,6 +27,7 @@ export {
 export type { ChangeResult } from "./membership_change.ts";
 export * from "./messages.ts";
 export { decodeMessage, encodeMessage } from "./message_codec.ts";
-export { RaftNode, type RaftOptions, type StateMachine, type WaitOptions } from "./node.ts";
+export { RaftNode } from "./node.ts";
+export type { RaftOptions, StateMachine, WaitOptions } from "./node_options.ts";
 export { type PeerProgress, type RaftStatus } from "./status.ts";
 export type { Applied } from "./waiting.ts";

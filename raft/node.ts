@@ -5,24 +5,29 @@
  * @module
  */
 
-import { assert, type Clock, type Logger, type Random, type Timer } from "../world/mod.ts";
-import type { LogStore } from "../storage/types.ts";
+import { assert, type Timer } from "../world/mod.ts";
 import { bootstrapState, EMPTY_STATE, RaftCore } from "./core.ts";
 import { DurableRaftLog } from "./durable_log.ts";
 import {
   BusyError,
   CommandTooLargeError,
   MalformedError,
-  MembershipChangeError,
   NotRaftLeaderError,
   OutcomeUnknownError,
   RaftStoppedError,
-  RaftTimeoutError,
 } from "./errors.ts";
-import { type CoreLimits, MAX_COMMAND_BYTES, MAX_SNAPSHOT_BYTES } from "./limits.ts";
-import { isMember, isNodeId, type MembershipChange } from "./membership.ts";
+import { MAX_COMMAND_BYTES, MAX_SNAPSHOT_BYTES } from "./limits.ts";
+import { type Configuration, isMember, isNodeId, type MembershipChange } from "./membership.ts";
+import { MembershipCalls } from "./membership_calls.ts";
 import { decodeMessage, encodeMessage } from "./message_codec.ts";
 import type { Entry, Message, Persist, Ready } from "./messages.ts";
+import {
+  DEFAULT_SNAPSHOT_BYTES,
+  DEFAULT_SNAPSHOT_ENTRIES,
+  DEFAULT_TICK_MS,
+  type RaftOptions,
+  type WaitOptions,
+} from "./node_options.ts";
 import { QuorumContact } from "./quorum_contact.ts";
 import { ReadQueue } from "./read_queue.ts";
 import { coreStatus, introspectCore, type RaftStatus } from "./status.ts";
@@ -32,51 +37,6 @@ import { type Applied, AppliedWaiters, ConditionWaiters, ProposalWaiters } from 
 const MAX_WAITING_PROPOSALS = 100_000;
 /** Readers that wait on one node. */
 const MAX_WAITING_READS = 100_000;
-const DEFAULT_TICK_MS = 50;
-/** A snapshot is taken after so many applied entries … */
-const DEFAULT_SNAPSHOT_ENTRIES = 10_000;
-/** … or so many bytes of them, or as many as the last snapshot has, if that is more. */
-const DEFAULT_SNAPSHOT_BYTES = 4 * 1024 * 1024;
-
-/** What the group agrees on: a deterministic function of its commands. It must not throw. */
-export interface StateMachine {
-  /** Applies one committed command; the value is handed to the proposer on this node. */
-  apply(index: number, command: Uint8Array): unknown;
-  /** All of its state, at most 256 MiB. */
-  snapshot(): Uint8Array;
-  /** Becomes what `snapshot` described; an empty one is the state before the first command. */
-  restore(snapshot: Uint8Array): void;
-}
-
-export interface RaftOptions {
-  /** 1 to 4294967295. */
-  id: number;
-  /** Its log `raft/log` belongs to this node. */
-  store: LogStore;
-  clock: Clock;
-  random: Random;
-  logger: Logger;
-  stateMachine: StateMachine;
-  /** Best effort; the message may be lost, doubled or late, but not changed. */
-  send(to: number, message: Uint8Array): void;
-  /** With an empty log: become the sole voter of a new group. Otherwise wait to be added. */
-  bootstrap?: boolean;
-  /** Milliseconds of a tick, 50 unless given; a leader is missed after 10 to 20 of them. */
-  tickMs?: number;
-  /** Entries between two snapshots. */
-  snapshotEntries?: number;
-  /** Bytes of entries between two snapshots. */
-  snapshotBytes?: number;
-  limits?: Partial<CoreLimits>;
-  /** After anything that `RaftStatus` shows has changed; not from within a call of this class. */
-  onStatus?(status: RaftStatus): void;
-}
-
-/** How long to wait, milliseconds. */
-export interface WaitOptions {
-  timeoutMs: number;
-}
-
 interface QueuedProposal {
   readonly command: Uint8Array;
   readonly deadlineMs: number;
@@ -95,6 +55,7 @@ export class RaftNode {
   readonly #conditions = new ConditionWaiters();
   readonly #applied = new AppliedWaiters();
   readonly #reads: ReadQueue;
+  readonly #membership: MembershipCalls;
   #queue: QueuedProposal[] = [];
   #timer: Timer | null = null;
   #drainScheduled = false;
@@ -113,6 +74,10 @@ export class RaftNode {
     this.#durable = durable;
     this.#tickMs = options.tickMs ?? DEFAULT_TICK_MS;
     this.#reads = new ReadQueue(options.random);
+    this.#membership = new MembershipCalls(core, {
+      conditions: this.#conditions,
+      schedule: () => this.#schedule(),
+    });
   }
 
   /**
@@ -128,7 +93,7 @@ export class RaftNode {
     let restored = state;
     if (restored === null && options.bootstrap) {
       restored = bootstrapState([id]);
-      await log.persist(firstPersist(restored));
+      await log.begin(restored);
     }
     restored ??= EMPTY_STATE;
     const limits = options.limits ?? {};
@@ -275,7 +240,7 @@ export class RaftNode {
   addLearner(id: number, options: WaitOptions): Promise<void> {
     return this.#changeMembership({ addLearners: [id] }, {
       ...options,
-      isDone: () => isMember(this.#core.state.config, id),
+      isDone: (config) => isMember(config, id),
     });
   }
 
@@ -283,7 +248,7 @@ export class RaftNode {
   promote(id: number, options: WaitOptions): Promise<void> {
     return this.#changeMembership({ promote: [id] }, {
       ...options,
-      isDone: () => this.#core.state.config.voters.includes(id),
+      isDone: (config) => config.voters.includes(id),
     });
   }
 
@@ -291,7 +256,7 @@ export class RaftNode {
   removeNode(id: number, options: WaitOptions): Promise<void> {
     return this.#changeMembership({ remove: [id] }, {
       ...options,
-      isDone: () => !isMember(this.#core.state.config, id),
+      isDone: (config) => !isMember(config, id),
     });
   }
 
@@ -300,53 +265,28 @@ export class RaftNode {
    *
    * @throws {NotRaftLeaderError | MembershipChangeError | RaftTimeoutError}
    */
-  async transferLeadership(to: number, options: WaitOptions): Promise<void> {
-    this.#mustLead();
-    const { term } = this.#core;
-    const refusal = this.#core.transferLeadership(to);
-    if (refusal !== null) throw new MembershipChangeError(`Leadership stays: ${refusal}.`);
-    this.#schedule();
-    await this.#conditions.wait(() => {
-      if (this.#core.leader === to) return true;
-      if (this.#core.term === term && this.#core.state.transferee !== to) {
-        throw new RaftTimeoutError(`Node ${to} did not take over in time; leadership stays.`);
-      }
-      return false;
-    }, { deadlineMs: this.#deadline(options), what: `node ${to} takes over the leadership` });
+  transferLeadership(to: number, options: WaitOptions): Promise<void> {
+    if (this.#stopped) return Promise.reject(this.#stoppedError());
+    return this.#membership.transfer(to, { deadlineMs: this.#deadline(options) });
   }
 
-  async #changeMembership(
+  #changeMembership(
     change: MembershipChange,
-    options: WaitOptions & { isDone: () => boolean },
+    options: WaitOptions & { isDone: (config: Configuration) => boolean },
   ): Promise<void> {
-    this.#mustLead();
-    const deadlineMs = this.#deadline(options);
-    let proposed = false;
-    await this.#conditions.wait(() => {
-      const { state } = this.#core;
-      if (options.isDone()) {
-        return state.configs.index <= state.log.committed &&
-          state.config.votersOutgoing.length === 0;
-      }
-      if (proposed) return false;
-      if (state.role !== "leader") throw new NotRaftLeaderError(this.#core.leader);
-      const result = this.#core.changeMembership(change);
-      if (result.ok) {
-        proposed = true;
-        this.#schedule();
-      } else if (!result.mayRetry) {
-        throw new MembershipChangeError(`Membership stays as it is: ${result.reason}.`);
-      }
-      return false;
-    }, { deadlineMs, what: `membership change ${JSON.stringify(change)}` });
+    if (this.#stopped) return Promise.reject(this.#stoppedError());
+    const { isDone } = options;
+    return this.#membership.change(change, { deadlineMs: this.#deadline(options), isDone });
   }
 
   /** Ends all work; what waits is rejected. The store is not closed. */
-  async stop(): Promise<void> {
-    if (this.#stopped) return;
-    this.#shutDown(new RaftStoppedError("The Raft node was stopped."));
-    await this.#lastWrite?.catch(() => {});
-    this.#durable.close();
+  stop(): Promise<void> {
+    if (!this.#stopped) {
+      this.#shutDown(new RaftStoppedError("The Raft node was stopped."));
+      // What is on its way to the disk may still get there; nobody is told.
+      this.#durable.close();
+    }
+    return Promise.resolve();
   }
 
   #shutDown(reason: Error): void {
@@ -370,11 +310,6 @@ export class RaftNode {
         ? `The Raft node failed: ${this.#failure.message}`
         : "The Raft node was stopped.",
     );
-  }
-
-  #mustLead(): void {
-    if (this.#stopped) throw this.#stoppedError();
-    if (this.#core.role !== "leader") throw new NotRaftLeaderError(this.#core.leader);
   }
 
   #deadline(options: WaitOptions): number {
@@ -554,17 +489,4 @@ export class RaftNode {
 
 function busy(why: string): BusyError {
   return new BusyError(`Raft takes no more now: ${why}. Try again later.`);
-}
-
-/** The bootstrap state as the first write. */
-function firstPersist(
-  state: { hardState: Persist["hardState"]; entries: readonly Entry[] },
-): Persist {
-  const last = state.entries[state.entries.length - 1]!;
-  return {
-    hardState: state.hardState,
-    entries: state.entries,
-    snapshot: null,
-    completion: { term: last.term, index: last.index, indexTerm: last.term },
-  };
 }

@@ -11,7 +11,7 @@ import {
   RaftTimeoutError,
 } from "./errors.ts";
 import { MAX_COMMAND_BYTES } from "./limits.ts";
-import { NodeGroup } from "./testing/node_group.ts";
+import { NodeGroup } from "./testing/mod.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const WAIT = { timeoutMs: 5000 };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Scenario } from "./testing/scenario.ts";
+import { Scenario } from "./testing/mod.ts";
 
 const folder = new URL("testdata/", import.meta.url);
 /** `deno test -A raft/scenario_test.ts -- --rewrite`; then read the diff. */

@@ -27,31 +27,34 @@ if (values.canary !== undefined && !(values.canary in CANARIES)) {
 }
 const canary = values.canary as CanaryName | undefined;
 const from = Number(values.seed ?? values.from);
-const count = values.seed !== undefined ? 1 : Number(values.seeds);
 const maxSteps = values.steps === undefined ? Infinity : Number(values.steps);
-const total: Record<string, number> = {};
-const start = performance.now();
-let seed = from;
-for (; seed < from + count || (maxSteps < Infinity && (total["steps"] ?? 0) < maxSteps); seed++) {
-  if ((total["steps"] ?? 0) >= maxSteps) break;
-  let result: SimResult;
+// With a number of steps, as many seeds as it takes.
+const seeds = values.seed !== undefined ? 1 : maxSteps < Infinity ? Infinity : Number(values.seeds);
+run();
+
+function run(): void {
+  const total: Record<string, number> = { seeds: 0, steps: 0 };
+  const start = performance.now();
+  for (let seed = from; seed < from + seeds && total["steps"]! < maxSteps; seed++) {
+    total["seeds"]!++;
+    for (const [key, value] of Object.entries(runOne(seed))) {
+      total[key] = (total[key] ?? 0) + value;
+    }
+  }
+  console.log({ ...total, seconds: (performance.now() - start) / 1000 });
+}
+
+function runOne(seed: number): SimResult {
   try {
-    result = simulate({
+    return simulate({
       seed,
       ...(canary && { canary }),
       ...(values.record && { onLine: (line: string) => console.log(line) }),
     });
   } catch (error) {
+    const options = `--seed ${seed} --record${canary ? ` --canary ${canary}` : ""}`;
     console.error(`seed ${seed}: ${(error as Error).stack}`);
-    console.error(
-      `\nreplay: deno run -A raft/sim/main.ts --seed ${seed} --record${
-        canary ? ` --canary ${canary}` : ""
-      }`,
-    );
+    console.error(`\nreplay: deno task sim:raft ${options}`);
     Deno.exit(1);
   }
-  for (const [key, value] of Object.entries(result)) {
-    if (typeof value === "number") total[key] = (total[key] ?? 0) + value;
-  }
 }
-console.log({ seeds: seed - from, ...total, seconds: (performance.now() - start) / 1000 });

@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
-import { CANARIES, type CanaryName } from "./canaries.ts";
-import { simulate } from "./simulation.ts";
+import { CANARIES, type CanaryName, simulate } from "./mod.ts";
 
-/** What CI runs; `deno run -A raft/sim/main.ts --steps 1000000` runs as much as one likes. */
+/** What CI runs; `deno task sim:raft --steps 1000000` runs as much as one likes. */
 const SEEDS = 3000;
 /** In so many seeds each planted bug must show. */
 const CANARY_SEEDS = 1500;
 
 function replay(seed: number, canary?: string): string {
-  return `deno run -A raft/sim/main.ts --record --seed ${seed}` +
+  return `deno task sim:raft --record --seed ${seed}` +
     (canary ? ` --canary ${canary}` : "");
 }
 

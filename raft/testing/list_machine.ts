@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { StateMachine } from "../node.ts";
+import type { StateMachine } from "../node_options.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

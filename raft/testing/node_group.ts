@@ -7,7 +7,8 @@
 
 import { SeededRandom, SimClock } from "../../world/sim/mod.ts";
 import type { LogFields, Logger, LogLevel } from "../../world/mod.ts";
-import { RaftNode, type RaftOptions } from "../node.ts";
+import { RaftNode } from "../node.ts";
+import type { RaftOptions } from "../node_options.ts";
 import { ListMachine } from "./list_machine.ts";
 import { MemoryLogStore } from "./memory_log_store.ts";
 
