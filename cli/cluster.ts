@@ -5,8 +5,7 @@
  */
 
 import { describeError, EXIT } from "./exit.ts";
-import { LocalCluster } from "./local/local_cluster.ts";
-import type { LocalNode } from "./local/local_node.ts";
+import { LocalCluster, type LocalNode } from "./local/mod.ts";
 import { type Output, processOutput, type Style } from "./terminal.ts";
 
 const RAFT_PORTS = [6001, 6002, 6003];

@@ -6,15 +6,25 @@
 
 import { fileURLToPath } from "node:url";
 import { type TopicState, WalrusClient } from "../client/mod.ts";
-import { countLines, type InputFile, readNamedFiles, readOwnChoice } from "./demo/inputs.ts";
-import { chooseSegmentEntries, dealFiles, type DemoTopic } from "./demo/plan.ts";
-import { startProgress } from "./demo/progress.ts";
-import { segmentTable, summaryOf, type TopicReport } from "./demo/report.ts";
-import { Comparison, consume, mustBeEmpty, produce } from "./demo/traffic.ts";
+import {
+  chooseSegmentEntries,
+  Comparison,
+  consume,
+  countLines,
+  dealFiles,
+  type DemoTopic,
+  type InputFile,
+  mustBeEmpty,
+  produce,
+  readNamedFiles,
+  readOwnChoice,
+  segmentTable,
+  startProgress,
+  summaryOf,
+  type TopicReport,
+} from "./demo/mod.ts";
 import { describeError, EXIT, exitCodeOf, FailureError } from "./exit.ts";
-import { findFreePorts } from "./local/free_ports.ts";
-import { knowsAll, LOCAL_NODES, LocalCluster } from "./local/local_cluster.ts";
-import type { LocalNode } from "./local/local_node.ts";
+import { findFreePorts, knowsAll, LOCAL_NODES, LocalCluster, type LocalNode } from "./local/mod.ts";
 import { type Output, processOutput } from "./terminal.ts";
 
 /** Of each topic, so much is read while it is written; the rest after the crash. */

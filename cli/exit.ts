@@ -32,7 +32,7 @@ export class FailureError extends Error {
 /** Errors whose message is written for the person who typed the command. */
 const EXPLAINED_ERRORS = [ClientError, DiskError, FailureError, NetworkError, UsageError];
 /** The same, by name: classes of parts that not every command loads. */
-const EXPLAINED_NAMES = new Set([
+const EXPLAINED_NAMES: ReadonlySet<string> = new Set([
   "CorruptionError",
   "DiskFullError",
   "ForeignDirectoryError",

@@ -6,8 +6,8 @@
  */
 
 import { Command } from "commander";
-import { makeBenchCommand } from "./bench/bench_command.ts";
-import { makeShellCommand } from "./shell/shell_command.ts";
+import { makeBenchCommand } from "./bench/mod.ts";
+import { makeShellCommand } from "./shell/mod.ts";
 import { describeError, EXIT, exitCodeOf } from "./exit.ts";
 import { makeServeCommand, planServe, type ServeFlags } from "./serve_options.ts";
 import { type Output, processOutput } from "./terminal.ts";

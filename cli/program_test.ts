@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
-import { startStandIn } from "../client/testing/stand_in.ts";
+import { startStandIn } from "../client/testing/mod.ts";
 import { runProgram } from "./program.ts";
 import { type Output, painterFor } from "./terminal.ts";
 

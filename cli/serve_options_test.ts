@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { deepStrictEqual, partialDeepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { makeServeCommand, planServe, type ServeFlags, type ServePlan } from "./serve_options.ts";
 
 function plan(args: string[], environment: Record<string, string> = {}): ServePlan {
@@ -15,7 +15,7 @@ Deno.test("planServe() has the defaults that the design names", () => {
     logThreshold: "info",
     logFile: null,
   });
-  deepStrictEqual({ ...config, version: "" }, {
+  partialDeepStrictEqual(config, {
     nodeId: 7,
     raft: { host: "127.0.0.1", port: 6000 },
     raftAdvertiseHost: "127.0.0.1",
@@ -27,7 +27,6 @@ Deno.test("planServe() has the defaults that the design names", () => {
     maxSegmentBytes: 1024 ** 3,
     monitorCheckMs: 10_000,
     maxFrameBytes: 16 * 1024 * 1024,
-    version: "",
   });
 });
 
@@ -48,7 +47,7 @@ Deno.test("planServe() takes every flag and variable", () => {
     logThreshold: "debug",
     logFile: "/l",
   });
-  deepStrictEqual({ ...config, version: "" }, {
+  partialDeepStrictEqual(config, {
     nodeId: 2,
     raft: { host: "0.0.0.0", port: 6002 },
     raftAdvertiseHost: "db2.example",
@@ -60,7 +59,6 @@ Deno.test("planServe() takes every flag and variable", () => {
     maxSegmentBytes: 4096,
     monitorCheckMs: 50,
     maxFrameBytes: 2048,
-    version: "",
   });
 });
 

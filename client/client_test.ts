@@ -13,7 +13,7 @@ import {
   TooManyRequestsError,
   UnknownTopicError,
 } from "./errors.ts";
-import { FakeNode } from "./testing/fake_node.ts";
+import { FakeNode } from "./testing/mod.ts";
 
 const PORT = 9091;
 const TIMEOUT_MS = 1000;

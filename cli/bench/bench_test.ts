@@ -1,5 +1,5 @@
 import { ok, rejects, strictEqual } from "node:assert/strict";
-import { startStandIn } from "../../client/testing/stand_in.ts";
+import { startStandIn } from "../../client/testing/mod.ts";
 import { parseAddress } from "../../world/mod.ts";
 import { RealClock, RealNetwork } from "../../world/real/mod.ts";
 import { runBench } from "./bench.ts";

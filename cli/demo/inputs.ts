@@ -5,7 +5,7 @@
  */
 
 import { FailureError, UsageError } from "../exit.ts";
-import { readLines } from "../shell/lines.ts";
+import { readLines } from "../lines.ts";
 
 /** A file's lines, each with exactly its bytes, without the line feed. */
 export interface InputFile {

@@ -1,5 +1,5 @@
 import { rejects, strictEqual, throws } from "node:assert/strict";
-import { FakeNode } from "../../client/testing/fake_node.ts";
+import { FakeNode } from "../../client/testing/mod.ts";
 import { RealNetwork } from "../../world/real/network.ts";
 import { Comparison, consume, mustBeEmpty, produce } from "./traffic.ts";
 

@@ -7,7 +7,7 @@
 import { fileURLToPath } from "node:url";
 import { type NodeMetrics, WalrusClient } from "../../client/mod.ts";
 import { FailureError } from "../exit.ts";
-import { readLines } from "../shell/lines.ts";
+import { readLines } from "../lines.ts";
 
 /** How one node is started. */
 export interface LocalNodeOptions {

@@ -11,7 +11,7 @@ import { EXIT, UsageError } from "../exit.ts";
 import { addressOption, integerBetween } from "../flag_values.ts";
 import { nearest } from "../nearest.ts";
 import type { Output } from "../terminal.ts";
-import { readLines } from "./lines.ts";
+import { readLines } from "../lines.ts";
 import { putLines } from "./put_lines.ts";
 import { showJson } from "./show.ts";
 
