@@ -6,37 +6,45 @@
 
 /** The log was deleted, or its store closed. */
 export class LogClosedError extends Error {
+  /** The class's name, also where classes were bundled. */
   override readonly name = "LogClosedError";
 }
 
 /** A log of that name is there already. */
 export class LogExistsError extends Error {
+  /** The class's name, also where classes were bundled. */
   override readonly name = "LogExistsError";
 }
 
 /** A sync failed or an invariant broke earlier: the store takes no more appends until a restart. */
 export class StoreFailedError extends Error {
+  /** The class's name, also where classes were bundled. */
   override readonly name = "StoreFailedError";
 }
 
 /** No room for this append. Nothing acknowledged is lost; later appends work once there is room. */
 export class DiskFullError extends Error {
+  /** The class's name, also where classes were bundled. */
   override readonly name = "DiskFullError";
 }
 
 /** A record or batch over the store's limit. */
 export class TooLargeError extends Error {
+  /** The class's name, also where classes were bundled. */
   override readonly name = "TooLargeError";
 }
 
 /** A position or offset outside of what the log holds. */
 export class OutOfRangeError extends Error {
+  /** The class's name, also where classes were bundled. */
   override readonly name = "OutOfRangeError";
 }
 
 /** A frame on disk that should be valid is not. Says where. */
 export class CorruptionError extends Error {
+  /** The class's name, also where classes were bundled. */
   override readonly name = "CorruptionError";
+  /** Names the log, the first position that can't be read, and the bad frame's file and place in it. */
   constructor(
     readonly log: string,
     readonly position: number,
@@ -52,5 +60,6 @@ export class CorruptionError extends Error {
 
 /** The data directory belongs to something else: another process, a newer format, other content. */
 export class ForeignDirectoryError extends Error {
+  /** The class's name, also where classes were bundled. */
   override readonly name = "ForeignDirectoryError";
 }

@@ -81,6 +81,11 @@ export class ExtentCursor {
     return this.#window.subarray(start, start + this.header.bodyBytes);
   }
 
+  /** Whether the frame at the cursor, just judged, holds whole records, as many as its header says. */
+  bodyIsWhole(): boolean {
+    return this.#scanner!.bodyIsWhole(this.place - this.#windowPlace);
+  }
+
   /** Judges what stands at the cursor, or `null` where more has to be loaded first. */
   tryJudge(): Exclude<FrameVerdict, "short"> | null {
     if (this.#scanner === null) return null;

@@ -9,7 +9,15 @@
 
 export * from "./errors.ts";
 export { type Crc32c, crc32cByTables } from "./crc32c.ts";
+export { LatencyWindow } from "./latency_window.ts";
 export { DEFAULT_LIMITS, type StorageLimits, TINY_LIMITS } from "./limits.ts";
 export { type LogStoreOptions, type LogStoreWorld, openLogStore } from "./open_log_store.ts";
 export * from "./record_batch.ts";
 export * from "./types.ts";
+export {
+  type BadFrame,
+  type VerifiedLog,
+  type VerifyReport,
+  verifyStore,
+  type VerifyWorld,
+} from "./verify_store.ts";

@@ -82,7 +82,9 @@ export interface Disk {
 
 /** What a disk operation failed with; `code` decides what the store does (storage/mod.ts lists it). */
 export class DiskError extends Error {
+  /** The class's name, also where classes were bundled. */
   override readonly name = "DiskError";
+  /** Names what was tried and what it failed with. */
   constructor(
     readonly op: "open" | "allocate" | "write" | "sync" | "read" | "remove" | "list",
     readonly code: "NotFound" | "NoSpace" | "Denied" | "Io" | "Locked" | "Other",

@@ -1,0 +1,113 @@
+/**
+ * Read positions of all topics, in one log: a record for each move, the last one counts. When the log has
+ * grown it is written anew: a batch with the positions of all topics, then its head is trimmed.
+ *
+ * | bytes | field |
+ * | ----- | ----- |
+ * | 8 | offset of the next entry |
+ * | n | topic, UTF-8 |
+ *
+ * @module
+ */
+
+import { ByteReader, ByteWriter } from "../bytes.ts";
+import { RecordBatchBuilder, RecordReader } from "../record_batch.ts";
+import { CorruptionError } from "../errors.ts";
+import type { Log, LogStore, ReadResult } from "../types.ts";
+
+/** Its name among the logs: topics' names begin with another letter. */
+export const CURSOR_LOG = "c";
+/** Read at once when positions are loaded. */
+const LOAD_BYTES = 1 << 20;
+
+/** The durable read positions. */
+export class CursorLog {
+  readonly #log: Log;
+  readonly #bytesMax: number;
+  readonly #offsets: Map<string, number>;
+  readonly #batch = new RecordBatchBuilder(256);
+  readonly #record = new ByteWriter();
+  #compaction: Promise<void> | null = null;
+
+  private constructor(log: Log, offsets: Map<string, number>, bytesMax: number) {
+    this.#log = log;
+    this.#offsets = offsets;
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Loads the positions of a store. */
+  static async open(store: LogStore, { bytesMax }: { bytesMax: number }): Promise<CursorLog> {
+    const log = store.get(CURSOR_LOG) ?? store.create(CURSOR_LOG);
+    const offsets = new Map<string, number>();
+    for (let position = log.startPosition; position < log.endPosition;) {
+      const run = await readOrSkip(log, position);
+      if (typeof run === "number") {
+        position = run;
+        continue;
+      }
+      const reader = new RecordReader(run.bytes);
+      while (reader.next()) {
+        const from = new ByteReader(reader.payload());
+        const offset = from.u64();
+        offsets.set(new TextDecoder().decode(from.raw(from.rest)), offset);
+      }
+      position += run.count;
+    }
+    return new CursorLog(log, offsets, bytesMax);
+  }
+
+  /** The offset of the next entry to read of a topic. */
+  get(topic: string): number {
+    return this.#offsets.get(topic) ?? 0;
+  }
+
+  /** Resolves when the move is as durable as the store's mode makes it. */
+  async move(topic: string, offset: number): Promise<void> {
+    this.#batch.clear();
+    this.#add(topic, offset);
+    const appended = this.#log.append(this.#batch);
+    this.#offsets.set(topic, offset);
+    await appended;
+    if (this.#log.payloadBytes > this.#bytesMax) this.#compact();
+  }
+
+  /** Resolves when nothing is being written anew. */
+  async idle(): Promise<void> {
+    await this.#compaction;
+  }
+
+  #add(topic: string, offset: number): void {
+    this.#record.clear();
+    this.#record.u64(offset);
+    this.#record.raw(new TextEncoder().encode(topic));
+    const { bytes } = this.#record;
+    this.#batch.add(bytes, 0, bytes.length, "control");
+  }
+
+  #compact(): void {
+    this.#compaction ??= this.#rewrite().catch(() => {
+      // The log goes on as it is; a store that failed says so at the next move.
+    }).finally(() => this.#compaction = null);
+  }
+
+  async #rewrite(): Promise<void> {
+    this.#batch.clear();
+    for (const [topic, offset] of this.#offsets) this.#add(topic, offset);
+    if (this.#batch.lengthBytes > this.#bytesMax / 2) return;
+    const position = await this.#log.append(this.#batch);
+    await this.#log.trimHead(position);
+  }
+}
+
+/** A run of moves, or where to go on behind damaged ones: their entries come again, none is passed over. */
+async function readOrSkip(log: Log, position: number): Promise<ReadResult | number> {
+  try {
+    return await log.read(position, { maxBytes: LOAD_BYTES });
+  } catch (error) {
+    if (!(error instanceof CorruptionError)) throw error;
+    const damage = log.damage.find(({ firstPosition, endPosition }) =>
+      firstPosition <= position && position < endPosition
+    );
+    return damage?.endPosition ?? log.endPosition;
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * How a Walrus is opened.
+ *
+ * @module
+ */
+
+import type { Durability } from "../types.ts";
+
+/**
+ * What a restart remembers of read positions: every one of them before its entry is handed out
+ * (`strictlyAtOnce`), or every `persistEvery`th (after a crash, up to `persistEvery` entries come again).
+ */
+export type ReadConsistency = "strictlyAtOnce" | { atLeastOnce: { persistEvery: number } };
+
+/** Options of `Walrus.open`. */
+export interface WalrusOptions {
+  /** Where the files are. Default: `WALRUS_DATA_DIR`, or `./walrus-data`. */
+  dataDir?: string;
+  /** A namespace: a folder of its own below `dataDir`. Default: `WALRUS_INSTANCE_KEY`, or none. */
+  key?: string;
+  /** Default: `strictlyAtOnce`. */
+  consistency?: ReadConsistency;
+  /**
+   * When an append resolves: after the sync that covers it (`each`, the default: what resolved survives a
+   * power failure), or after the write, with a sync every so many milliseconds or none.
+   */
+  fsync?: Durability;
+  /** Default: io_uring where it can be had (`WALRUS_DISABLE_IO_URING` unset), else positional file calls. */
+  backend?: "auto" | "file";
+}
+
+/** Bounds of the library's own, for tests. */
+export interface LibraryLimits {
+  /** Bytes consumed of a topic between two attempts to give its space back. */
+  reclaimEveryBytes: number;
+  /** The first read of a topic asks for this much; it doubles while a reader goes on. */
+  readBytesMin: number;
+  readBytesMax: number;
+  /** What all topics' read-ahead may hold together. */
+  readCacheBytesMax: number;
+  /** The read positions' log is written anew when it holds this many bytes. */
+  cursorLogBytesMax: number;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** What a Walrus uses. */
+export const DEFAULT_LIBRARY_LIMITS: LibraryLimits = {
+  reclaimEveryBytes: 4 * MIB,
+  readBytesMin: 16 * KIB,
+  readBytesMax: 512 * KIB,
+  readCacheBytesMax: 64 * MIB,
+  cursorLogBytesMax: 8 * MIB,
+};
