@@ -85,6 +85,8 @@ function pathOf(command: Command): string {
 }
 
 function reportError(error: unknown, output: Output): number {
+  // Who read our output has seen enough (`walrus cli get t --all | head`).
+  if (error instanceof Deno.errors.BrokenPipe) return EXIT.failure;
   const exitCode = exitCodeOf(error);
   // The parser has said by itself what was wrong.
   const isSaid = error instanceof Error && error.name === "CommanderError";
