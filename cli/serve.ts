@@ -4,6 +4,7 @@
  * @module
  */
 
+import { openShim } from "../ffi/mod.ts";
 import type { Node } from "../server/mod.ts";
 import { startNode } from "../server/mod.ts";
 import { LOCK_FILE } from "../storage/disk/directory.ts";
@@ -32,12 +33,29 @@ export async function serve(plan: ServePlan): Promise<number> {
     network: new RealNetwork(),
     disk,
     logger,
+    ...await hardwareCrc(),
+    ...bootIdOfMachine(),
   };
   try {
     logger.log("info", `Walrus ${VERSION}`, { node: plan.config.nodeId, dataDir: plan.dataDir });
     return await runNode(await startNode(plan.config, world), logger);
   } finally {
     await disk.close();
+  }
+}
+
+/** The shim's CRC-32C, also where io_uring is switched off. */
+async function hardwareCrc(): Promise<Pick<World, "crc32c">> {
+  const opened = await openShim();
+  return opened.ok ? { crc32c: opened.shim.crc32c } : {};
+}
+
+/** Linux says when the machine was started; elsewhere each unclean stop counts as the machine's. */
+function bootIdOfMachine(): Pick<World, "bootId"> {
+  try {
+    return { bootId: Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim() };
+  } catch {
+    return {};
   }
 }
 

@@ -6,7 +6,12 @@
 
 import { Command, InvalidArgumentError } from "commander";
 import { MAX_FRAME_BYTES_DEFAULT } from "../client/mod.ts";
-import { FAILOVER_MS_DEFAULT, NODE_ID_MAX, type NodeConfig } from "../server/config.ts";
+import {
+  FAILOVER_MS_DEFAULT,
+  NODE_ID_MAX,
+  type NodeConfig,
+  REPAIR_AFTER_MS_DEFAULT,
+} from "../server/config.ts";
 import type { Durability } from "../storage/types.ts";
 import { type LogThreshold, parseLogThreshold } from "../world/real/mod.ts";
 import type { Address } from "../world/mod.ts";
@@ -99,6 +104,7 @@ Environment:
   WALRUS_MAX_SEGMENT_ENTRIES  entries that fill a segment (${MAX_SEGMENT_ENTRIES_DEFAULT})
   WALRUS_MAX_SEGMENT_BYTES    payload bytes that fill a segment (${MAX_SEGMENT_BYTES_DEFAULT})
   WALRUS_MONITOR_CHECK_MS     how often full segments are looked for (${MONITOR_CHECK_MS_DEFAULT})
+  WALRUS_REPAIR_AFTER_MS      silence after which a node's data is copied to others (${REPAIR_AFTER_MS_DEFAULT})
   WALRUS_DISABLE_IO_URING     set to 1: plain file calls instead of io_uring
   WALRUS_LOG                  debug, info, warn or error (info)
 
@@ -128,6 +134,8 @@ export function planServe(flags: ServeFlags, environment: Environment): ServePla
       monitorCheckMs: fromEnvironment(environment, "WALRUS_MONITOR_CHECK_MS") ??
         MONITOR_CHECK_MS_DEFAULT,
       failoverMs: FAILOVER_MS_DEFAULT,
+      repairAfterMs: fromEnvironment(environment, "WALRUS_REPAIR_AFTER_MS") ??
+        REPAIR_AFTER_MS_DEFAULT,
       maxFrameBytes: flags.maxFrameBytes,
       version: VERSION,
     },

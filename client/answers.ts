@@ -1,5 +1,6 @@
 /**
- * What `STATE` and `METRICS` answer (DESIGN.md §8). More keys may follow the ones that are named here.
+ * What `STATE`, `METRICS`, `TOPICS` and `NODES` answer (DESIGN.md §8). More keys may follow the ones that are
+ * named here.
  *
  * @module
  */
@@ -43,4 +44,58 @@ export interface NodeMetrics {
   /** How that node writes to its disk. */
   backend?: string;
   [more: string]: unknown;
+}
+
+/** The answer to `TOPICS`. */
+export interface TopicList {
+  topics: {
+    topic: string;
+    /** How many, the open one included. */
+    segments: number;
+    /** Id of the node that leads the open segment. */
+    leader_node: number;
+    /** In all sealed segments together. */
+    sealed_entries: number;
+    sealed_bytes: number;
+    /** Wished replicas of each segment. */
+    replication_factor: number;
+    /** The topic's own durability; `null`: as each node was told. */
+    fsync: string | null;
+  }[];
+}
+
+/** The answer to `NODES`. */
+export interface NodeList {
+  nodes: {
+    id: number;
+    incarnation: string;
+    raft_addr: string;
+    client_addr: string;
+    /** In the metadata's Raft group. */
+    role: "leader" | "voter" | "learner" | "none";
+    /** Whether the asked node hears it. */
+    live: boolean;
+    /** On its way out. */
+    draining: boolean;
+    /** Open segments that it leads. */
+    leads: number;
+    /** Segments that it holds a replica of. */
+    holds: number;
+  }[];
+}
+
+/** What a topic may have of its own. */
+export interface TopicSettings {
+  /** Replicas of each segment, 1 to 7. */
+  replicationFactor?: number;
+  /** When an append is durable on a replica: `each`, `none` or, say, `200ms`. */
+  fsync?: string;
+}
+
+/** As `REGISTER` carries them. */
+export function settingsText(settings: TopicSettings): string {
+  const words: string[] = [];
+  if (settings.replicationFactor !== undefined) words.push(`rf=${settings.replicationFactor}`);
+  if (settings.fsync !== undefined) words.push(`fsync=${settings.fsync}`);
+  return words.join(" ");
 }

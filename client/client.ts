@@ -7,7 +7,14 @@
 import { RealClock } from "../world/real/clock.ts";
 import type { Clock } from "../world/clock.ts";
 import { type Address, type Network, parseAddress } from "../world/network.ts";
-import type { NodeMetrics, TopicState } from "./answers.ts";
+import {
+  type NodeList,
+  type NodeMetrics,
+  settingsText,
+  type TopicList,
+  type TopicSettings,
+  type TopicState,
+} from "./answers.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import {
   ClientClosedError,
@@ -69,7 +76,7 @@ const WAITING_MAX_DEFAULT = 65_536;
  * ```ts
  * import { strictEqual } from "node:assert/strict";
  * import { WalrusClient } from "./mod.ts";
- * import { startStandIn } from "./testing/stand_in.ts";
+ * import { startStandIn } from "./testing/mod.ts";
  *
  * // Any node of a cluster: "127.0.0.1:9091,127.0.0.1:9092". Here one in this process stands in for it.
  * await using node = await startStandIn();
@@ -134,9 +141,14 @@ export class WalrusClient {
     return this.#dispatcher.outstanding;
   }
 
-  /** Creates the topic unless it is there. */
-  register(topic: string): Promise<void> {
-    return this.#request("REGISTER", topic, { read: readOk });
+  /**
+   * Creates the topic unless it is there.
+   *
+   * @param settings What the topic has of its own; for a topic that is there, what it must have.
+   * @throws {ServerError} when the topic is there with other settings.
+   */
+  register(topic: string, settings: TopicSettings = {}): Promise<void> {
+    return this.#request("REGISTER", topic, { argument: settingsText(settings), read: readOk });
   }
 
   /**
@@ -176,6 +188,25 @@ export class WalrusClient {
     return this.#request("METRICS", "", { read: readJson<NodeMetrics> });
   }
 
+  /** All topics, as the node knows them. */
+  topics(): Promise<TopicList> {
+    return this.#request("TOPICS", "", { read: readJson<TopicList> });
+  }
+
+  /** All nodes of the cluster, as the node sees them. */
+  nodes(): Promise<NodeList> {
+    return this.#request("NODES", "", { read: readJson<NodeList> });
+  }
+
+  /**
+   * Begins to move everything off a node, which then leaves the cluster: `nodes()` shows how far it is.
+   *
+   * @throws {ServerError} when there is no such node, or it is the last one.
+   */
+  removeNode(id: number): Promise<void> {
+    return this.#request("REMOVE-NODE", "", { argument: String(id), read: readOk });
+  }
+
   /** Waits for what was asked, each within its time, then ends the connection. New requests are refused. */
   close(): Promise<void> {
     return this.#closing ??= this.#dispatcher.close();
@@ -194,6 +225,7 @@ export class WalrusClient {
       this.#dispatcher.submit({
         command,
         topic,
+        argument: options.argument ?? "",
         payload,
         deadlineMs: this.#clock.nowMs() + this.#timeoutMs,
         readsWhenSent: 0,
@@ -211,7 +243,7 @@ export class WalrusClient {
 
   #refusalOf(command: Command, topic: string, payloadBytes: number): Error | null {
     if (this.#closing !== null) return new ClientClosedError("The client is closed.");
-    if (command !== "METRICS" && !isTopicName(topic)) {
+    if (topic === "" ? TOPIC_COMMANDS.has(command) : !isTopicName(topic)) {
       return new InvalidRequestError(
         `Bad topic name ${JSON.stringify(topic)}: ${TOPIC_NAME_RULE}.`,
       );
@@ -228,8 +260,12 @@ export class WalrusClient {
 /** In a request, besides its words. */
 const SPACES_BYTES_MAX = 2;
 
+/** Commands that speak of a topic. */
+const TOPIC_COMMANDS: ReadonlySet<Command> = new Set(["REGISTER", "PUT", "GET", "STATE"]);
+
 interface RequestOptions<T> {
   payload?: Uint8Array;
+  argument?: string;
   /** The value that the answer carries; `null` when it is no answer to that command. */
   read: (response: Response) => { value: T } | null;
 }

@@ -17,6 +17,8 @@ const WRITE_BYTES_MAX = 256 * 1024;
 export interface PendingRequest {
   readonly command: Command;
   readonly topic: string;
+  /** What stands behind command and topic, mostly nothing: settings, a node's id. */
+  readonly argument: string;
   /** Of a `PUT`; held until it is sent. */
   readonly payload: Uint8Array | null;
   /** On the client's clock. */
@@ -83,10 +85,10 @@ export class Pipeline {
     request.readsWhenSent = this.reads;
     this.#inFlight.push(request);
     if (request.payload !== null) this.#filling.addPut(request.topic, request.payload);
-    else if (request.command === "METRICS") this.#filling.addMetrics();
     else {
       assert(request.command !== "PUT", "a put has a payload");
-      this.#filling.addTopicRequest(request.command, request.topic);
+      const words = [request.command, request.topic, request.argument];
+      this.#filling.addCommand(words.filter((word) => word !== "").join(" "));
     }
   }
 

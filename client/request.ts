@@ -8,13 +8,26 @@ import { FrameWriter } from "./frame_writer.ts";
 import { isTopicByte, TOPIC_NAME_BYTES_MAX, TOPIC_NAME_RULE } from "./topic_name.ts";
 
 /** The commands of the protocol, as they are sent. */
-export const COMMANDS = ["REGISTER", "PUT", "GET", "STATE", "METRICS"] as const;
+export const COMMANDS = [
+  "REGISTER",
+  "PUT",
+  "GET",
+  "STATE",
+  "METRICS",
+  "TOPICS",
+  "NODES",
+  "REMOVE-NODE",
+] as const;
 /** One of {@link COMMANDS}. */
 export type Command = typeof COMMANDS[number];
+/** Those that speak of a topic. */
+type TopicCommand = Exclude<Command, "METRICS" | "TOPICS" | "NODES" | "REMOVE-NODE">;
 /** What a request turned out to be; `"error"` is answered with `ERR` and {@link Request.error}. */
 export type RequestKind = Command | "error";
 
 const SPACE = 0x20;
+/** Digits of the largest node id. */
+const NODE_ID_DIGITS_MAX = 10;
 /** Of what the client sent, at most so many bytes are quoted in an error message. */
 const QUOTED_BYTES_MAX = 40;
 
@@ -34,7 +47,10 @@ export class Request {
   /** The topic's name is `bytes[topicStart, topicEnd)`; empty for `METRICS` and errors. */
   topicStart = 0;
   topicEnd = 0;
-  /** The payload is `bytes[payloadStart, payloadEnd)`; empty unless it is a `PUT`. */
+  /**
+   * `bytes[payloadStart, payloadEnd)`: the payload of a `PUT`, the settings of a `REGISTER`, the id of a
+   * `REMOVE-NODE`; empty elsewhere.
+   */
   payloadStart = 0;
   payloadEnd = 0;
   /** What is wrong and what would be right, when `kind` is `"error"`. */
@@ -72,12 +88,13 @@ export function parseRequest(
   const command = commandAt(bytes, start, end);
   if (command === null) return fail(into, unknownCommandMessage(bytes, start, end));
   const behind = start + command.length;
-  if (command === "METRICS") {
+  if (command === "METRICS" || command === "TOPICS" || command === "NODES") {
     if (skipWhiteSpace(bytes, behind, end) !== end) {
-      return fail(into, "METRICS takes no argument: send METRICS alone");
+      return fail(into, `${command} takes no argument: send ${command} alone`);
     }
-    return into.kind = "METRICS";
+    return into.kind = command;
   }
+  if (command === "REMOVE-NODE") return parseRemoveNode(bytes, behind, end, into);
   return parseTopic(bytes, behind, end, command, into);
 }
 
@@ -85,7 +102,7 @@ function parseTopic(
   bytes: Uint8Array,
   behindCommand: number,
   end: number,
-  command: Exclude<Command, "METRICS">,
+  command: TopicCommand,
   into: Request,
 ): RequestKind {
   const topicStart = behindCommand + 1;
@@ -100,18 +117,42 @@ function parseTopic(
     return fail(into, `topic name of ${length} bytes is too long: ${TOPIC_NAME_RULE}`);
   }
   const isPut = command === "PUT";
+  const hasSettings = command === "REGISTER" && bytes[topicEnd] === SPACE;
   if (isPut ? topicEnd === end : skipWhiteSpace(bytes, topicEnd, end) === end) {
     if (isPut) {
       return fail(into, `missing payload: ${usageOf("PUT")} (an empty payload keeps its space)`);
     }
-  } else if (!isPut || bytes[topicEnd] !== SPACE) {
+  } else if (!(isPut || hasSettings) || bytes[topicEnd] !== SPACE) {
     return fail(into, behindTopicMessage(command, bytes.subarray(topicStart, end), length));
   }
   into.topicStart = topicStart;
   into.topicEnd = topicEnd;
-  into.payloadStart = isPut ? topicEnd + 1 : end;
-  into.payloadEnd = end;
+  into.payloadStart = isPut || hasSettings ? topicEnd + 1 : end;
+  into.payloadEnd = isPut ? end : trimEnd(bytes, into.payloadStart, end);
   return into.kind = command;
+}
+
+function parseRemoveNode(
+  bytes: Uint8Array,
+  behindCommand: number,
+  end: number,
+  into: Request,
+): RequestKind {
+  const start = Math.min(end, behindCommand + 1);
+  const idEnd = trimEnd(bytes, start, end);
+  let at = start;
+  while (at < idEnd && bytes[at]! >= 0x30 && bytes[at]! <= 0x39) at++;
+  if (at === start || at < idEnd || idEnd - start > NODE_ID_DIGITS_MAX) {
+    return fail(into, `REMOVE-NODE takes the id of a node, a number: ${usageOf("REMOVE-NODE")}`);
+  }
+  into.payloadStart = start;
+  into.payloadEnd = idEnd;
+  return into.kind = "REMOVE-NODE";
+}
+
+function trimEnd(bytes: Uint8Array, start: number, end: number): number {
+  while (end > start && isWhiteSpace(bytes[end - 1]!)) end--;
+  return end;
 }
 
 /** The command that the content starts with, if a space, white space or nothing follows it. */
@@ -148,8 +189,20 @@ function fail(into: Request, message: string): "error" {
 }
 
 function usageOf(command: Command): string {
-  if (command === "METRICS") return "METRICS";
-  return command === "PUT" ? "PUT <topic> <payload>" : `${command} <topic>`;
+  switch (command) {
+    case "METRICS":
+    case "TOPICS":
+    case "NODES":
+      return command;
+    case "REMOVE-NODE":
+      return "REMOVE-NODE <id>";
+    case "PUT":
+      return "PUT <topic> <payload>";
+    case "REGISTER":
+      return "REGISTER <topic> [rf=N] [fsync=each|none|Nms]";
+    default:
+      return `${command} <topic>`;
+  }
 }
 
 function unknownCommandMessage(bytes: Uint8Array, start: number, end: number): string {
@@ -196,6 +249,11 @@ function quote(bytes: Uint8Array): string {
 /** The client's side: packs requests. Topic names must be valid (`isTopicName`); the node checks them. */
 export class RequestWriter extends FrameWriter {
   readonly #prefixes = new Map<string, Uint8Array>();
+
+  /** Adds a request without payload, as it is: `METRICS`, `TOPICS`, `NODES`, `REMOVE-NODE 3` … */
+  addCommand(text: string): void {
+    this.addTextFrame(text);
+  }
 
   /** Adds `REGISTER`, `GET` or `STATE` of a topic. */
   addTopicRequest(command: "REGISTER" | "GET" | "STATE", topic: string): void {

@@ -13,11 +13,12 @@
  *
  * | request | answer |
  * | ------- | ------ |
- * | `REGISTER <topic>` | `OK` |
+ * | `REGISTER <topic> [rf=N] [fsync=each\|none\|Nms]` | `OK` |
  * | `PUT <topic> <payload>` | `OK` |
  * | `GET <topic>` | `OK <payload>`, or `EMPTY` |
  * | `STATE <topic>` | a JSON object |
- * | `METRICS` | a JSON object |
+ * | `METRICS`, `TOPICS`, `NODES` | a JSON object |
+ * | `REMOVE-NODE <id>` | `OK`: it has begun |
  * | anything, when it goes wrong | `ERR <message>` |
  *
  * Two messages begin with fixed words that programs may look at: `unknown topic` (nothing was done) and

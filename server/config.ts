@@ -30,6 +30,8 @@ export interface NodeConfig {
   monitorCheckMs: number;
   /** How long the leader of a segment may be silent before others seal its segments, milliseconds. */
   failoverMs: number;
+  /** How long a node may be silent before what it holds is copied to others, milliseconds. */
+  repairAfterMs: number;
   /** Largest frame that a client may send, bytes. */
   maxFrameBytes: number;
   /** For `METRICS` and handshakes. */
@@ -49,6 +51,8 @@ export interface NodeBounds {
 export const NODE_ID_MAX = 2 ** 31 - 1;
 /** What `failoverMs` is unless told otherwise: several signs of life (one each 250 ms) fit into it. */
 export const FAILOVER_MS_DEFAULT = 1000;
+/** What `repairAfterMs` is unless told otherwise: a restart or an upgrade is no reason to copy everything. */
+export const REPAIR_AFTER_MS_DEFAULT = 60_000;
 /** How often the lease is looked at besides at changes of metadata, milliseconds (DESIGN.md §6). */
 export const LEASE_CHECK_MS = 100;
 /** How long after the last word of a Raft majority a node may still append, milliseconds. */
@@ -69,6 +73,7 @@ export function checkConfig(config: NodeConfig): void {
   assert(config.nodeId >= 1 && config.nodeId <= NODE_ID_MAX, "the node id is in range");
   assert(config.maxSegmentEntries >= 1, "a segment holds at least one entry");
   assert(config.replicationFactor >= 1, "a segment has at least one replica");
+  assert(config.failoverMs < config.repairAfterMs, "leaders are replaced before replicas are");
   assert(LEASE_CHECK_MS < LEASE_MS, "a lease is looked at more often than it ends");
   assert(LEASE_MS < REQUEST_TIMEOUT_MS, "a request outlives the lease that it may wait for");
 }

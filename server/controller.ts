@@ -7,7 +7,11 @@
 import type { RecordBatch } from "../storage/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "./config.ts";
 import { UnavailableError } from "./errors.ts";
-import type { Metadata } from "./metadata/mod.ts";
+import type { Metadata, SegmentInfo, TopicInfo } from "./metadata/mod.ts";
+import { isUnderReplicated } from "./repair/mod.ts";
+import { nodesReport } from "./reports/nodes_report.ts";
+import { topicsReport } from "./reports/topics_report.ts";
+import { mustAgree, parseTopicSettings } from "./topic_settings.ts";
 import { type MetricsParts, metricsReport } from "./reports/metrics_report.ts";
 import { stateReport } from "./reports/state_report.ts";
 import {
@@ -21,8 +25,8 @@ import type { Placement, Taken } from "./segments/mod.ts";
 
 /** The commands of the client protocol, as calls. */
 export interface ClientService {
-  /** Makes the topic unless it is there. */
-  register(topic: string): Promise<void>;
+  /** Makes the topic unless it is there. `settings` as text, as a client sends them; mostly empty. */
+  register(topic: string, settings: string): Promise<void>;
   /** Appends entries in order. Never rejects: says how many were committed, and why not all. */
   append(topic: string, batch: RecordBatch): Promise<AppendResult>;
   /** Takes up to `count` entries from the topic's shared cursor. */
@@ -31,6 +35,12 @@ export interface ClientService {
   state(topic: string): Promise<string>;
   /** The JSON of `METRICS`. */
   metrics(): Promise<string>;
+  /** The JSON of `TOPICS`. */
+  topics(): Promise<string>;
+  /** The JSON of `NODES`. */
+  nodes(): Promise<string>;
+  /** Begins to empty a node, which then leaves the cluster. */
+  removeNode(id: number): Promise<void>;
 }
 
 /** What a controller is made from. */
@@ -38,7 +48,7 @@ export interface ControllerParts {
   routes: Routes;
   metadata: Metadata;
   /** Where a new topic's first segment goes. */
-  placeFirst: () => Placement;
+  placeFirst: (replicationFactor: number) => Placement;
   replicationFactor: number;
   metrics: MetricsParts;
 }
@@ -51,14 +61,22 @@ export class Controller implements ClientService {
     this.#parts = parts;
   }
 
-  /** Its segment 1 goes to the nodes in turn. */
-  async register(topic: string): Promise<void> {
+  /** Its segment 1 goes to the nodes in turn. A topic that is there must have the given settings. */
+  async register(topic: string, settings: string): Promise<void> {
     const { metadata, placeFirst, replicationFactor } = this.#parts;
-    if (metadata.state.topics.has(topic)) return;
-    await metadata.propose(
-      { kind: "createTopic", topic, replicationFactor, ...placeFirst() },
-      { timeoutMs: REQUEST_TIMEOUT_MS },
-    );
+    const wished = parseTopicSettings(settings);
+    const known = metadata.state.topics.get(topic);
+    if (known) return mustAgree(known, wished);
+    const factor = wished.replicationFactor ?? replicationFactor;
+    await metadata.propose({
+      kind: "createTopic",
+      topic,
+      replicationFactor: factor,
+      durability: wished.durability,
+      ...placeFirst(factor),
+    }, { timeoutMs: REQUEST_TIMEOUT_MS });
+    // Somebody else may have been first, with other settings.
+    mustAgree(metadata.state.topics.get(topic)!, wished);
   }
 
   append(topic: string, batch: RecordBatch): Promise<AppendResult> {
@@ -70,11 +88,31 @@ export class Controller implements ClientService {
   }
 
   async state(topic: string): Promise<string> {
-    return stateReport(await this.#parts.routes.mustFindTopic(topic));
+    const found = await this.#parts.routes.mustFindTopic(topic);
+    return stateReport(found, (segment) => this.#isUnderReplicated(found, segment));
   }
 
   metrics(): Promise<string> {
     return Promise.resolve(metricsReport(this.#parts.metrics));
+  }
+
+  topics(): Promise<string> {
+    return Promise.resolve(topicsReport(this.#parts.metadata.state.topics.values()));
+  }
+
+  nodes(): Promise<string> {
+    const { metadata, metrics } = this.#parts;
+    return Promise.resolve(nodesReport(metadata.state, metrics.raft.status, metrics.isLive));
+  }
+
+  async removeNode(id: number): Promise<void> {
+    const { metadata } = this.#parts;
+    await metadata.propose({ kind: "drainNode", id }, { timeoutMs: REQUEST_TIMEOUT_MS });
+  }
+
+  #isUnderReplicated(topic: TopicInfo, segment: SegmentInfo): boolean {
+    const { metadata, metrics } = this.#parts;
+    return isUnderReplicated(metadata.state, topic, segment, metrics);
   }
 }
 
@@ -90,6 +128,9 @@ export class UnavailableService implements ClientService {
   take = () => this.#refuse();
   state = () => this.#refuse();
   metrics = () => this.#refuse();
+  topics = () => this.#refuse();
+  nodes = () => this.#refuse();
+  removeNode = () => this.#refuse();
 
   append(): Promise<AppendResult> {
     return Promise.resolve({ committed: 0, error: new UnavailableError(this.#reason) });

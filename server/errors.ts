@@ -35,18 +35,27 @@ export class OutcomeUnknownError extends Error {
   override readonly name = "OutcomeUnknownError";
 }
 
+/** A setting that can't be, or that the topic doesn't have. */
+export class InvalidSettingError extends Error {
+  override readonly name = "InvalidSettingError";
+}
+
 /** Metadata refused a command: what it expected no longer holds. */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
 }
 
-/** The words behind `ERR `; one line, never a stack trace. */
+/**
+ * The words behind `ERR `; one line, never a stack trace. Clients tell by its first words what kind of error
+ * it is (client/wire.ts): `unknown topic`, `outcome unknown`.
+ */
 export function wireMessage(error: unknown): string {
+  if (error instanceof OutcomeUnknownError) return `outcome unknown: ${oneLine(error.message)}`;
   if (
     error instanceof UnknownTopicError || error instanceof UnavailableError ||
     error instanceof NotLeaderError || error instanceof SegmentClosedError ||
     error instanceof RefusedError ||
-    error instanceof RemoteError
+    error instanceof RemoteError || error instanceof InvalidSettingError
   ) return oneLine(error.message);
   // Clients tell by the first two words that a repetition may do it twice (client/errors.ts).
   if (error instanceof OutcomeUnknownError) return `outcome unknown: ${oneLine(error.message)}`;

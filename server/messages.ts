@@ -11,9 +11,10 @@
  * | 6 read | topic string, segment (4), offset in the segment (8), count (4), max bytes (4) | count (4), packed entries |
  * | 7 replicate, in order | topic string, segment (4), position (8), packed records | extent |
  * | 8 probe | topic string, segment (4) | extent |
- * | 9 fence | topic string, segment (4) | length (8), entries (8), certain (1), has cursors (1), cursors |
+ * | 9 fence | topic string, segment (4) | length (8), entries (8), payload bytes (8), certain (1), has cursors (1), cursors |
  * | 10 complete | topic string, segment (4), from node (4), end (8) | |
  * | 11 fetch | topic string, segment (4), position (8), end (8) | position (8), packed records |
+ * | 12 digest | topic string, segment (4) | length (8), entries (8), checksum (4) |
  *
  * Extent: silent (1), end (8), durable (8).
  * Status: 0 done; 1 not the leader, or closed: nothing was done, ask the next leader. Strings and byte
@@ -35,6 +36,7 @@ import {
 import { BodyReader, BodyWriter, MalformedError } from "./network/codec.ts";
 import { FIRST_OWN_CODE } from "./network/errors.ts";
 import type {
+  Digest,
   Entries,
   FenceAnswer,
   PlacedBatch,
@@ -56,6 +58,7 @@ export const METHOD = {
   fence: 9,
   complete: 10,
   fetch: 11,
+  digest: 12,
 } as const;
 
 /** Code of a refusal that trying again won't change. */
@@ -268,7 +271,7 @@ export function readTargetBody(body: Uint8Array): SegmentTarget {
 
 export function writeFenceAnswer(answer: FenceAnswer): Uint8Array {
   const writer = new BodyWriter();
-  writer.u53(answer.length).u53(answer.entries).bool(answer.isCertain);
+  writer.u53(answer.length).u53(answer.entries).u53(answer.bytes).bool(answer.isCertain);
   writer.bool(answer.cursors !== null);
   writeCursors(writer, answer.cursors ?? []);
   return writer.view;
@@ -278,10 +281,11 @@ export function readFenceAnswer(body: Uint8Array): FenceAnswer {
   const reader = new BodyReader(body);
   const length = reader.u53();
   const entries = reader.u53();
+  const bytes = reader.u53();
   const isCertain = reader.bool();
   const hasCursors = reader.bool();
   const cursors = readCursors(reader);
-  return { length, entries, isCertain, cursors: hasCursors ? cursors : null };
+  return { length, entries, bytes, isCertain, cursors: hasCursors ? cursors : null };
 }
 
 /** Asks a node to copy what it lacks of a segment up to `end` from the node `from`. */
@@ -347,4 +351,13 @@ function writeTarget(writer: BodyWriter, target: SegmentTarget): void {
 
 function readTarget(reader: BodyReader): SegmentTarget {
   return { topic: reader.string(), segment: reader.u32() };
+}
+
+export function writeDigest(digest: Digest): Uint8Array {
+  return new BodyWriter().u53(digest.length).u53(digest.entries).u32(digest.checksum).view;
+}
+
+export function readDigest(body: Uint8Array): Digest {
+  const reader = new BodyReader(body);
+  return { length: reader.u53(), entries: reader.u53(), checksum: reader.u32() };
 }

@@ -29,7 +29,7 @@ import {
   RpcRefusal,
   RpcServer,
 } from "./network/mod.ts";
-import { durabilityText } from "./reports/metrics_report.ts";
+import { durabilityText } from "./reports/durability_text.ts";
 import { handleRpc } from "./rpc_handlers.ts";
 import { Services } from "./services.ts";
 
@@ -256,6 +256,7 @@ class RunningNode implements Node {
       nodeId: this.nodeId,
       clusterId: this.#identity.clusterId,
       knownNode: (id: number) => this.#machine.state.nodes.get(id),
+      isRemoved: (incarnation: string) => this.#machine.state.removed.has(incarnation),
     };
     const admission = admit(view, hello, side);
     // A node that comes to us says where it is now; metadata will say the same a little later.

@@ -21,6 +21,7 @@ import {
   readTake,
   readTargetBody,
   writeAppendReply,
+  writeDigest,
   writeExtent,
   writeFenceAnswer,
   writePlaced,
@@ -75,6 +76,8 @@ export function handleRpc(
       return refusing(handleComplete(parts, body));
     case METHOD.fetch:
       return refusing(handleFetch(parts, body));
+    case METHOD.digest:
+      return refusing(handleDigest(parts, body));
     default:
       throw new RpcRefusal(FAILED_CODE, `method ${method} is not known here: upgrade this node`);
   }
@@ -147,4 +150,8 @@ async function handleComplete(parts: HandlerParts, body: Uint8Array): Promise<Ui
 
 async function handleFetch(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
   return writePlaced(await readRecords(parts.routes.segments, readFetch(body)));
+}
+
+async function handleDigest(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
+  return writeDigest(await parts.routes.segments.replicas.digest(readTargetBody(body)));
 }

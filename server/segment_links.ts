@@ -7,6 +7,7 @@
 import { REQUEST_TIMEOUT_MS } from "./config.ts";
 import {
   METHOD,
+  readDigest,
   readExtent,
   readFenceAnswer,
   readPlacedBody,
@@ -16,16 +17,19 @@ import {
   writeTargetBody,
 } from "./messages.ts";
 import type { Peers } from "./network/mod.ts";
+import type { RepairLink } from "./repair/mod.ts";
 import {
+  type Digest,
   FENCE_TIMEOUT_MS,
   type FetchRecords,
   type RecoveryLink,
   type ReplicaLink,
   type Replicas,
+  type SegmentTarget,
 } from "./segments/mod.ts";
 
-/** For a copy of a tail, which may be long, milliseconds. */
-const COMPLETE_TIMEOUT_MS = 30_000;
+/** For what reads or copies a whole segment, milliseconds. */
+const COMPLETE_TIMEOUT_MS = 60_000;
 
 /** The leader's way to the other replicas of its segments. */
 export function replicaLink(peers: Peers): ReplicaLink {
@@ -49,9 +53,25 @@ export function fetchRecords(peers: Peers): FetchRecords {
   };
 }
 
-/** A recovery's way to all replicas, this node's own among them. */
-export function recoveryLink(nodeId: number, peers: Peers, replicas: Replicas): RecoveryLink {
+/** What another node holds of a segment. */
+export function digestAt(
+  peers: Peers,
+): (node: number, target: SegmentTarget) => Promise<Digest> {
+  const timeoutMs = COMPLETE_TIMEOUT_MS;
+  return async (node, target) =>
+    readDigest(await peers.call(node, METHOD.digest, writeTargetBody(target), { timeoutMs }));
+}
+
+/** The way of recoveries and repairs to all replicas, this node's own among them. */
+export function recoveryLink(
+  nodeId: number,
+  peers: Peers,
+  replicas: Replicas,
+): RecoveryLink & RepairLink {
+  const digestElsewhere = digestAt(peers);
   return {
+    digest: (node, target) =>
+      node === nodeId ? replicas.digest(target) : digestElsewhere(node, target),
     fence: async (node, target) => {
       if (node === nodeId) return await replicas.fence(target);
       const options = { timeoutMs: FENCE_TIMEOUT_MS };

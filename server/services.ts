@@ -16,8 +16,18 @@ import { Metadata, type MetadataMachine, type NodeInfo, type TopicInfo } from ".
 import type { Peers } from "./network/mod.ts";
 import { firstLeader, nextLeader, placeReplicas, Routes, TopicReader } from "./routing/mod.ts";
 import type { HandlerParts } from "./rpc_handlers.ts";
-import { fetchRecords, recoveryLink, replicaLink } from "./segment_links.ts";
-import { Failover, Fences, Leases, type Placement, Replicas, Segments } from "./segments/mod.ts";
+import { crc32cByTables } from "../storage/mod.ts";
+import { Repair, wantedReplicas } from "./repair/mod.ts";
+import { digestAt, fetchRecords, recoveryLink, replicaLink } from "./segment_links.ts";
+import {
+  AppendMeter,
+  Failover,
+  Fences,
+  Leases,
+  type Placement,
+  Replicas,
+  Segments,
+} from "./segments/mod.ts";
 import { openSegmentOf } from "./metadata/mod.ts";
 import { segmentLogName } from "./segments/mod.ts";
 
@@ -46,6 +56,9 @@ export class Services {
   readonly #leases: Leases;
   readonly #segments: Segments;
   readonly #failover: Failover;
+  readonly #repair: Repair;
+  /** Before this nobody can have been silent for long. */
+  readonly #startedMs: number;
   #monitor: Timer | null = null;
   #isStopped = false;
 
@@ -58,14 +71,18 @@ export class Services {
     this.#parts = parts;
     const { config, identity, logger, machine, peers, raft, self, store, world } = parts;
     const { clock } = world;
+    this.#startedMs = clock.nowMs();
     const metadata = new Metadata({ machine, raft, peers, clock });
     const leases = this.#leases = new Leases(clock, () => raft.status.quorumContactMs());
+    const meter = new AppendMeter();
     const replicas = new Replicas({
       nodeId: self.id,
       store,
       fences,
       metadata: () => metadata.state,
       fetch: fetchRecords(peers),
+      digestAt: digestAt(peers),
+      crc32c: world.crc32c ?? crc32cByTables,
       onFenced: (topic, segment) => this.#segments.fenced(topic, segment),
       clock,
       logger,
@@ -78,27 +95,39 @@ export class Services {
       metadata,
       clock,
       logger,
+      meter,
       limits: { entries: config.maxSegmentEntries, bytes: config.maxSegmentBytes },
       link: replicaLink(peers),
       placeNext: (topic) => this.#placeNext(topic),
       sourceOf: (topic) => new TopicReader(routes, topic),
     }, { replicas, fences });
     const routes: Routes = new Routes({ nodeId: self.id, metadata, segments, peers, clock });
+    const link = recoveryLink(self.id, peers, replicas);
     this.#failover = new Failover({
       metadata,
-      link: recoveryLink(self.id, peers, replicas),
+      link,
       placeNext: (topic) => this.#placeNext(topic),
       clock,
       logger,
       isRaftLeader: () => raft.status.role === "leader",
       isAlive: (node) => node === self.id || peers.isAlive(node, config.failoverMs),
     });
+    this.#repair = new Repair({
+      nodeId: self.id,
+      raft,
+      metadata,
+      link,
+      clock,
+      logger,
+      isLive: (node) => this.liveNodes().includes(node),
+      isLost: (node) => this.#isLost(node),
+    });
     this.membership = new Membership({ raft, metadata, clock, logger, self });
     this.handlers = { raft, metadata, routes, store, peers, clusterId: identity.clusterId! };
     this.controller = new Controller({
       routes,
       metadata,
-      placeFirst: () => this.#placeFirst(),
+      placeFirst: (factor) => this.#placeFirst(factor),
       replicationFactor: config.replicationFactor,
       metrics: {
         config,
@@ -108,6 +137,11 @@ export class Services {
         metadata: () => metadata.state,
         segments,
         store,
+        repair: () => this.#repair.progress,
+        isLost: (node) => this.#isLost(node),
+        isLive: (node) => node === self.id || (peers.isConnected(node) && peers.isAlive(node)),
+        meter,
+        hasLease: () => leases.isValid,
       },
     });
   }
@@ -118,10 +152,12 @@ export class Services {
       this.#leases.check();
       if (change === null) this.#segments.metadataChanged();
       else if (change.kind === "topic") this.#segments.topicChanged(change.topic);
+      else this.#checkSegments();
     });
     this.#leases.start();
     this.#segments.start();
     this.#failover.start();
+    this.#repair.start();
     this.membership.start();
     this.#startMonitor();
     this.#findUncertain();
@@ -136,6 +172,7 @@ export class Services {
     this.#isStopped = true;
     this.#monitor?.cancel();
     this.membership.stop();
+    this.#repair.stop();
     this.#failover.stop();
     this.#segments.stop();
     this.#leases.stop();
@@ -147,22 +184,58 @@ export class Services {
   }
 
   /**
-   * This node, and those that it is connected with and has heard lately. (A killed process is heard of for a
+   * Where something new may go: this node, and those that it is connected with and has heard lately, without
+   * those that are on their way out. (A killed process is heard of for a
    * while after its connection broke: it must not be given a segment.)
    */
   liveNodes(): number[] {
     const { machine, peers, self } = this.#parts;
     const ids = [...machine.state.nodes.keys()];
-    return ids.filter((id) => id === self.id || (peers.isConnected(id) && peers.isAlive(id)));
+    return ids.filter((id) =>
+      !machine.state.draining.has(id) &&
+      (id === self.id || (peers.isConnected(id) && peers.isAlive(id)))
+    );
   }
 
   #startMonitor(): void {
-    const { config, machine, world } = this.#parts;
+    const { config, world } = this.#parts;
     this.#monitor = world.clock.after(config.monitorCheckMs, () => {
-      const nodes = machine.state.nodes.size;
-      this.#segments.check((topic) => Math.min(topic.replicationFactor, nodes));
+      this.#checkSegments();
+      this.#collectGarbage();
       this.#startMonitor();
     });
+  }
+
+  /** Seals what should have been, and what can be on better nodes now. */
+  #checkSegments(): void {
+    this.#segments.check((topic, replicas) => {
+      const { machine } = this.#parts;
+      const view = { isLost: (node: number) => this.#isLost(node) };
+      if (replicas.length < wantedReplicas(machine.state, topic, view)) return true;
+      if (replicas.some((id) => machine.state.draining.has(id))) return true;
+      const spare = this.liveNodes().some((id) => !replicas.includes(id));
+      return spare && replicas.some((id) => this.#isLost(id));
+    });
+  }
+
+  /** Deletes what others hold now, by a view that is not a moment old. */
+  async #collectGarbage(): Promise<void> {
+    try {
+      await this.handlers.metadata.refresh({ timeoutMs: REFRESH_TIMEOUT_MS });
+      await this.#segments.replicas.collectGarbage();
+    } catch (error) {
+      this.#parts.logger.log("debug", "could not look for garbage", {
+        reason: (error as Error).message,
+      });
+    }
+  }
+
+  /** Silent for so long that others take its place. */
+  #isLost(node: number): boolean {
+    const { config, peers, self, world } = this.#parts;
+    if (node === self.id) return false;
+    const heardMs = Math.max(this.#startedMs, peers.lastHeardMs(node));
+    return world.clock.nowMs() - heardMs > config.repairAfterMs;
   }
 
   #placeNext(topic: TopicInfo): Placement {
@@ -170,14 +243,15 @@ export class Services {
     return this.#place(leader, topic.replicationFactor);
   }
 
-  #placeFirst(): Placement {
-    const { config, machine } = this.#parts;
+  #placeFirst(replicationFactor: number): Placement {
+    const { machine } = this.#parts;
     const leader = firstLeader(machine.state.topics.size, this.liveNodes());
-    return this.#place(leader, config.replicationFactor);
+    return this.#place(leader, replicationFactor);
   }
 
   #place(leader: number, replicationFactor: number): Placement {
-    const all = [...this.#parts.machine.state.nodes.keys()];
+    const { nodes, draining } = this.#parts.machine.state;
+    const all = [...nodes.keys()].filter((id) => !draining.has(id));
     const live = this.liveNodes();
     return { leader, replicas: placeReplicas(leader, { live, all, replicationFactor }) };
   }

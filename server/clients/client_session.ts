@@ -12,6 +12,7 @@ import {
   FrameReader,
   parseRequest,
   Request,
+  type RequestKind,
   ResponseWriter,
   TopicInterner,
 } from "../../client/wire.ts";
@@ -138,24 +139,39 @@ export class ClientSession {
     if (this.#answers.lengthBytes > ANSWER_BYTES_MAX) await this.#sendAnswers();
   }
 
-  async #answer(kind: "REGISTER" | "STATE" | "METRICS" | "error", topic: string): Promise<void> {
+  async #answer(kind: Exclude<RequestKind, "PUT" | "GET">, topic: string): Promise<void> {
+    const service = this.#service();
+    const answers = this.#answers;
     try {
       switch (kind) {
         case "error":
-          return this.#answers.error(this.#request.error);
+          return answers.error(this.#request.error);
         case "REGISTER":
-          await this.#service().register(topic);
-          return this.#answers.ok();
+          await service.register(topic, this.#payloadText());
+          return answers.ok();
         case "STATE":
-          return this.#answers.json(await this.#service().state(topic));
+          return answers.json(await service.state(topic));
         case "METRICS":
-          return this.#answers.json(await this.#service().metrics());
+          return answers.json(await service.metrics());
+        case "TOPICS":
+          return answers.json(await service.topics());
+        case "NODES":
+          return answers.json(await service.nodes());
+        case "REMOVE-NODE":
+          await service.removeNode(Number(this.#payloadText()));
+          return answers.ok();
         default:
           unreachable(kind);
       }
     } catch (error) {
-      this.#answers.error(wireMessage(error));
+      answers.error(wireMessage(error));
     }
+  }
+
+  /** Settings and ids are short text; only `PUT` carries bytes. */
+  #payloadText(): string {
+    const { payloadStart, payloadEnd } = this.#request;
+    return new TextDecoder().decode(this.#reader.bytes.subarray(payloadStart, payloadEnd));
   }
 
   async #finishRuns(): Promise<void> {

@@ -5,7 +5,7 @@
  */
 
 import { type Admission, type Hello, NO_CLUSTER } from "../network/mod.ts";
-import type { NodeInfo } from "../metadata/mod.ts";
+import { type NodeInfo, removedText } from "../metadata/mod.ts";
 
 /** What the decision rests on. */
 export interface AdmissionView {
@@ -13,6 +13,7 @@ export interface AdmissionView {
   /** Null until this node has made or joined a cluster. */
   clusterId: string | null;
   knownNode: (id: number) => NodeInfo | undefined;
+  isRemoved: (incarnation: string) => boolean;
 }
 
 /** Whether a node that said `hello`, on a connection of either direction, is the right one to talk to. */
@@ -38,6 +39,7 @@ export function admit(
         `node ${view.nodeId} to ${view.clusterId}`,
     };
   }
+  if (view.isRemoved(hello.incarnation)) return { refuse: removedText(hello.nodeId) };
   const known = view.knownNode(hello.nodeId);
   if (known && known.incarnation !== hello.incarnation) {
     return {

@@ -4,13 +4,14 @@
  * | bytes | field |
  * | ----- | ----- |
  * | 1 | format version, {@link COMMAND_VERSION} |
- * | 1 | kind: 1 registerNode, 2 createTopic, 3 sealSegment, 4 beginSeal |
+ * | 1 | kind: 1 registerNode, 2 createTopic, 3 sealSegment, 4 beginSeal, 5 drainNode, 6 removeNode, 7 addReplica, 8 dropReplica |
  * | … | the fields in the order of the interfaces below; strings and lists carry their length |
  *
  * @module
  */
 
 import { BodyReader, BodyWriter, MalformedError } from "../network/codec.ts";
+import type { Durability } from "../../storage/types.ts";
 import { unreachable } from "../../world/mod.ts";
 
 /** Raised when a kind gains a field; older versions stay readable. */
@@ -46,6 +47,8 @@ export interface CreateTopic {
   kind: "createTopic";
   topic: string;
   replicationFactor: number;
+  /** When an append is durable on a replica; `null`: as each node was told. */
+  durability: Durability | null;
   leader: number;
   replicas: readonly number[];
 }
@@ -80,6 +83,8 @@ export interface SealSegment {
   count: number;
   /** Records of both kinds: where the segment's log ends on every replica. */
   length: number;
+  /** Payload bytes of all of them, for display. */
+  bytes: number;
   /** A recovery in which too few replicas were sure of what they had: shown, never silent. */
   mayHaveLost: boolean;
   /** Where the topic's cursors stood; the next segment's leader carries on from there. */
@@ -88,13 +93,53 @@ export interface SealSegment {
   nextReplicas: readonly number[];
 }
 
+/** The node gets nothing new from here on, and what it has is moved elsewhere. */
+export interface DrainNode {
+  kind: "drainNode";
+  id: number;
+}
+
+/** Forgets a drained node. Refused while a segment is still on it. */
+export interface RemoveNode {
+  kind: "removeNode";
+  id: number;
+}
+
+/** A node holds a sealed segment whole, as was checked. Does nothing when it is known to. */
+export interface AddReplica {
+  kind: "addReplica";
+  topic: string;
+  segment: number;
+  node: number;
+}
+
+/** A sealed segment is not to be held by a node any more. ⛔ Refused for the last replica. */
+export interface DropReplica {
+  kind: "dropReplica";
+  topic: string;
+  segment: number;
+  node: number;
+}
+
 /** Any of them. */
-export type Command = RegisterNode | CreateTopic | BeginSeal | SealSegment;
+export type Command =
+  | RegisterNode
+  | CreateTopic
+  | BeginSeal
+  | SealSegment
+  | DrainNode
+  | RemoveNode
+  | AddReplica
+  | DropReplica;
 
 const KIND_REGISTER_NODE = 1;
 const KIND_CREATE_TOPIC = 2;
 const KIND_SEAL_SEGMENT = 3;
 const KIND_BEGIN_SEAL = 4;
+const KIND_DRAIN_NODE = 5;
+const KIND_REMOVE_NODE = 6;
+const KIND_ADD_REPLICA = 7;
+const KIND_DROP_REPLICA = 8;
 
 /** The command's bytes, as the table above says. */
 export function encodeCommand(command: Command): Uint8Array {
@@ -107,19 +152,31 @@ export function encodeCommand(command: Command): Uint8Array {
       break;
     case "createTopic":
       writer.u8(KIND_CREATE_TOPIC).string(command.topic).u32(command.replicationFactor);
+      writeDurability(writer, command.durability);
       writer.u32(command.leader);
       writeIds(writer, command.replicas);
       break;
     case "sealSegment":
       writer.u8(KIND_SEAL_SEGMENT).string(command.topic).u32(command.segment);
       writer.bool(command.expectedRun !== null).string(command.expectedRun ?? "");
-      writer.u53(command.count).u53(command.length).bool(command.mayHaveLost);
+      writer.u53(command.count).u53(command.length).u53(command.bytes).bool(command.mayHaveLost);
       writeCursors(writer, command.cursors);
       writer.u32(command.nextLeader);
       writeIds(writer, command.nextReplicas);
       break;
     case "beginSeal":
       writer.u8(KIND_BEGIN_SEAL).string(command.topic).u32(command.segment);
+      break;
+    case "drainNode":
+      writer.u8(KIND_DRAIN_NODE).u32(command.id);
+      break;
+    case "removeNode":
+      writer.u8(KIND_REMOVE_NODE).u32(command.id);
+      break;
+    case "addReplica":
+    case "dropReplica":
+      writer.u8(command.kind === "addReplica" ? KIND_ADD_REPLICA : KIND_DROP_REPLICA);
+      writer.string(command.topic).u32(command.segment).u32(command.node);
       break;
     default:
       unreachable(command);
@@ -150,6 +207,7 @@ function readKind(reader: BodyReader, kind: number): Command {
         kind: "createTopic",
         topic: reader.string(),
         replicationFactor: reader.u32(),
+        durability: readDurability(reader),
         leader: reader.u32(),
         replicas: readIds(reader),
       };
@@ -161,6 +219,7 @@ function readKind(reader: BodyReader, kind: number): Command {
         expectedRun: readExpectedRun(reader),
         count: reader.u53(),
         length: reader.u53(),
+        bytes: reader.u53(),
         mayHaveLost: reader.bool(),
         cursors: readCursors(reader),
         nextLeader: reader.u32(),
@@ -168,9 +227,21 @@ function readKind(reader: BodyReader, kind: number): Command {
       };
     case KIND_BEGIN_SEAL:
       return { kind: "beginSeal", topic: reader.string(), segment: reader.u32() };
+    case KIND_DRAIN_NODE:
+      return { kind: "drainNode", id: reader.u32() };
+    case KIND_REMOVE_NODE:
+      return { kind: "removeNode", id: reader.u32() };
+    case KIND_ADD_REPLICA:
+      return { kind: "addReplica", ...readReplicaOf(reader) };
+    case KIND_DROP_REPLICA:
+      return { kind: "dropReplica", ...readReplicaOf(reader) };
     default:
       throw new MalformedError(`metadata command of unknown kind ${kind}: upgrade this node`);
   }
+}
+
+function readReplicaOf(reader: BodyReader): { topic: string; segment: number; node: number } {
+  return { topic: reader.string(), segment: reader.u32(), node: reader.u32() };
 }
 
 function readExpectedRun(reader: BodyReader): string | null {
@@ -196,6 +267,36 @@ export function readNode(reader: BodyReader): NodeInfo {
     clientPort: reader.u32(),
     run: reader.string(),
   };
+}
+
+const DURABILITY_NODES = 0;
+const DURABILITY_EACH = 1;
+const DURABILITY_NONE = 2;
+const DURABILITY_MS = 3;
+
+/** A durability or none: one byte, and four with the milliseconds. */
+export function writeDurability(writer: BodyWriter, durability: Durability | null): void {
+  if (durability === null) writer.u8(DURABILITY_NODES).u32(0);
+  else if (typeof durability === "object") writer.u8(DURABILITY_MS).u32(durability.ms);
+  else writer.u8(durability === "each" ? DURABILITY_EACH : DURABILITY_NONE).u32(0);
+}
+
+/** The twin of {@link writeDurability}. */
+export function readDurability(reader: BodyReader): Durability | null {
+  const kind = reader.u8();
+  const ms = reader.u32();
+  switch (kind) {
+    case DURABILITY_NODES:
+      return null;
+    case DURABILITY_EACH:
+      return "each";
+    case DURABILITY_NONE:
+      return "none";
+    case DURABILITY_MS:
+      return { ms };
+    default:
+      throw new MalformedError(`durability of unknown kind ${kind}: upgrade this node`);
+  }
 }
 
 /** A list of node ids. */

@@ -5,7 +5,9 @@
  * | ----- | ----- |
  * | 1 | format version, {@link SNAPSHOT_VERSION} |
  * | 4, … | count of nodes, then each node (command.ts) |
- * | 4, … | count of topics, then each: name, replication factor (4), cursors, count of segments (4), and for each of those: leader (4), leader's run (string), replica ids, state (1): 0 open, 1 sealing, 2 sealed, sealed count (8), sealed length (8), may have lost (1) |
+ * | 4, … | ids of the nodes that are being drained |
+ * | 4, … | count of incarnations of removed nodes, then those |
+ * | 4, … | count of topics, then each: name, replication factor (4), durability (5), cursors, count of segments (4), and for each of those: leader (4), leader's run (string), replica ids, state (1): 0 open, 1 sealing, 2 sealed, sealed count (8), sealed length (8), payload bytes (8), may have lost (1) |
  *
  * Count and length of an unsealed segment, the last of each topic, are 0. Numbers and base offsets follow from
  * the order.
@@ -16,10 +18,12 @@
 import { BodyReader, BodyWriter, MalformedError } from "../network/codec.ts";
 import {
   readCursors,
+  readDurability,
   readIds,
   readList,
   readNode,
   writeCursors,
+  writeDurability,
   writeIds,
   writeNode,
 } from "./command.ts";
@@ -36,16 +40,20 @@ export function encodeSnapshot(state: MetadataState): Uint8Array {
   const writer = new BodyWriter();
   writer.u8(SNAPSHOT_VERSION).u32(state.nodes.size);
   for (const node of state.nodes.values()) writeNode(writer, node);
+  writeIds(writer, [...state.draining]);
+  writer.u32(state.removed.size);
+  for (const incarnation of state.removed) writer.string(incarnation);
   writer.u32(state.topics.size);
   for (const topic of state.topics.values()) {
     writer.string(topic.name).u32(topic.replicationFactor);
+    writeDurability(writer, topic.durability);
     writeCursors(writer, topic.cursors);
     writer.u32(topic.segments.length);
     for (const segment of topic.segments) {
       writer.u32(segment.leader).string(segment.leaderRun);
       writeIds(writer, segment.replicas);
       writer.u8(stateByte(segment)).u53(segment.count ?? 0).u53(segment.length ?? 0);
-      writer.bool(segment.mayHaveLost);
+      writer.u53(segment.bytes ?? 0).bool(segment.mayHaveLost);
     }
   }
   return writer.view;
@@ -62,6 +70,8 @@ export function decodeSnapshot(bytes: Uint8Array): MetadataState {
   }
   const state = new MetadataState();
   for (const node of readList(reader, () => readNode(reader))) state.nodes.set(node.id, node);
+  for (const id of readIds(reader)) state.draining.add(id);
+  for (const incarnation of readList(reader, () => reader.string())) state.removed.add(incarnation);
   for (const topic of readList(reader, () => readTopic(reader))) {
     state.topics.set(topic.name, topic);
   }
@@ -72,6 +82,7 @@ export function decodeSnapshot(bytes: Uint8Array): MetadataState {
 function readTopic(reader: BodyReader): TopicInfo {
   const name = reader.string();
   const replicationFactor = reader.u32();
+  const durability = readDurability(reader);
   const cursors = readCursors(reader);
   let number = 0, baseOffset = 0;
   const segments = readList(reader, () => {
@@ -79,7 +90,7 @@ function readTopic(reader: BodyReader): TopicInfo {
     baseOffset += segment.count ?? 0;
     return segment;
   });
-  return { name, replicationFactor, segments, cursors };
+  return { name, replicationFactor, durability, segments, cursors };
 }
 
 function readSegment(reader: BodyReader, number: number, baseOffset: number): SegmentInfo {
@@ -89,6 +100,7 @@ function readSegment(reader: BodyReader, number: number, baseOffset: number): Se
   const state = reader.u8();
   const count = reader.u53();
   const length = reader.u53();
+  const bytes = reader.u53();
   const mayHaveLost = reader.bool();
   const isSealed = state === STATE_SEALED;
   return {
@@ -100,6 +112,7 @@ function readSegment(reader: BodyReader, number: number, baseOffset: number): Se
     isSealing: state === STATE_SEALING,
     count: isSealed ? count : null,
     length: isSealed ? length : null,
+    bytes: isSealed ? bytes : null,
     mayHaveLost,
   };
 }

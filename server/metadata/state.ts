@@ -4,8 +4,18 @@
  * @module
  */
 
+import type { Durability } from "../../storage/types.ts";
 import { assert, unreachable } from "../../world/mod.ts";
-import type { BeginSeal, Command, CreateTopic, Cursor, NodeInfo, SealSegment } from "./command.ts";
+import type {
+  AddReplica,
+  BeginSeal,
+  Command,
+  CreateTopic,
+  Cursor,
+  DropReplica,
+  NodeInfo,
+  SealSegment,
+} from "./command.ts";
 
 /** One segment of a topic. */
 export interface SegmentInfo {
@@ -14,7 +24,8 @@ export interface SegmentInfo {
   readonly leader: number;
   /** The run of the leader that may write. ⛔ No other run of it may (DESIGN.md §6). */
   leaderRun: string;
-  readonly replicas: readonly number[];
+  /** Who holds it; changes only by repair, once it is sealed. */
+  replicas: readonly number[];
   /** Offset of its first entry in the topic. */
   readonly baseOffset: number;
   /** A recovery has begun to seal it: its leader must stop. */
@@ -23,6 +34,8 @@ export interface SegmentInfo {
   count: number | null;
   /** Records of both kinds once sealed: where its log ends on every replica; `null` before. */
   length: number | null;
+  /** Payload bytes once sealed; `null` before. */
+  bytes: number | null;
   /** Sealed by a recovery that could not be sure of holding every acknowledged entry. */
   mayHaveLost: boolean;
 }
@@ -31,6 +44,7 @@ export interface SegmentInfo {
 export interface TopicInfo {
   readonly name: string;
   readonly replicationFactor: number;
+  readonly durability: Durability | null;
   /** Segment n is at index n − 1. */
   readonly segments: SegmentInfo[];
   /** Where the cursors stood when the last sealed segment was sealed. */
@@ -49,6 +63,10 @@ export type Change = { kind: "node"; id: number } | { kind: "topic"; topic: stri
 /** Nodes and topics, as of the last applied command. */
 export class MetadataState {
   readonly nodes: Map<number, NodeInfo> = new Map();
+  /** Nodes on their way out: they get nothing new. */
+  readonly draining: Set<number> = new Set();
+  /** Incarnations of removed nodes: they don't come back by themselves. */
+  readonly removed: Set<string> = new Set();
   readonly topics: Map<string, TopicInfo> = new Map();
 
   /** Applies one command. `changes` receives what it touched. */
@@ -62,6 +80,13 @@ export class MetadataState {
         return this.#beginSeal(command, changes);
       case "sealSegment":
         return this.#sealSegment(command, changes);
+      case "drainNode":
+        return this.#drainNode(command.id, changes);
+      case "removeNode":
+        return this.#removeNode(command.id, changes);
+      case "addReplica":
+      case "dropReplica":
+        return this.#changeReplica(command, changes);
       default:
         return unreachable(command);
     }
@@ -72,9 +97,11 @@ export class MetadataState {
     if (known && known.incarnation !== node.incarnation) {
       return refuse(
         `node id ${node.id} belongs to another data directory (incarnation ${known.incarnation}, ` +
-          `not ${node.incarnation}): was the disk wiped? Start it with a new --node-id`,
+          `not ${node.incarnation}): was the disk wiped? Remove the old node first ` +
+          `(walrus cli remove-node ${node.id}), or start this one with a new --node-id`,
       );
     }
+    if (this.removed.has(node.incarnation)) return refuse(removedText(node.id));
     this.nodes.set(node.id, node);
     changes.push({ kind: "node", id: node.id });
     if (known?.run !== node.run) this.#resumeSoleReplicas(node, changes);
@@ -100,6 +127,7 @@ export class MetadataState {
     this.topics.set(command.topic, {
       name: command.topic,
       replicationFactor: command.replicationFactor,
+      durability: command.durability,
       segments: [this.#openSegment(1, { baseOffset: 0, ...command })],
       cursors: [{ name: "", offset: 0 }],
     });
@@ -126,6 +154,7 @@ export class MetadataState {
     segment.isSealing = false;
     segment.count = command.count;
     segment.length = command.length;
+    segment.bytes = command.bytes;
     segment.mayHaveLost = command.mayHaveLost;
     topic.cursors = command.cursors;
     topic.segments.push(this.#openSegment(segment.number + 1, {
@@ -134,6 +163,56 @@ export class MetadataState {
       replicas: command.nextReplicas,
     }));
     changes.push({ kind: "topic", topic: command.topic });
+    return DONE;
+  }
+
+  #drainNode(id: number, changes: Change[]): Outcome {
+    if (!this.nodes.has(id)) return refuse(`node ${id} is not in the cluster`);
+    const others = [...this.nodes.keys()].filter((other) => !this.draining.has(other));
+    if (others.length === 1 && others[0] === id) {
+      return refuse(`node ${id} is the last one: there is nowhere to move its data`);
+    }
+    this.draining.add(id);
+    changes.push({ kind: "node", id });
+    return DONE;
+  }
+
+  #removeNode(id: number, changes: Change[]): Outcome {
+    const node = this.nodes.get(id);
+    if (!node) return DONE;
+    if (!this.draining.has(id)) return refuse(`node ${id} was not drained`);
+    for (const topic of this.topics.values()) {
+      const held = topic.segments.find((segment) => segment.replicas.includes(id));
+      if (held) return refuse(`node ${id} still holds segment ${held.number} of ${topic.name}`);
+    }
+    this.removed.add(node.incarnation);
+    this.nodes.delete(id);
+    this.draining.delete(id);
+    changes.push({ kind: "node", id });
+    return DONE;
+  }
+
+  #changeReplica(command: AddReplica | DropReplica, changes: Change[]): Outcome {
+    const { topic, node } = command;
+    const segment = this.topics.get(topic)?.segments[command.segment - 1];
+    if (!segment) return refuse(`${topic} has no segment ${command.segment}`);
+    if (segment.count === null) {
+      return refuse(`segment ${segment.number} of ${topic} is not sealed`);
+    }
+    const isHeld = segment.replicas.includes(node);
+    if (isHeld === (command.kind === "addReplica")) return DONE;
+    if (command.kind === "addReplica") {
+      if (!this.nodes.has(node)) return refuse(`node ${node} is not in the cluster`);
+      segment.replicas = [...segment.replicas, node];
+    } else {
+      if (segment.replicas.length === 1) {
+        return refuse(
+          `node ${node} holds the only replica of segment ${segment.number} of ${topic}`,
+        );
+      }
+      segment.replicas = segment.replicas.filter((id) => id !== node);
+    }
+    changes.push({ kind: "topic", topic });
     return DONE;
   }
 
@@ -160,9 +239,15 @@ export class MetadataState {
       isSealing: false,
       count: null,
       length: null,
+      bytes: null,
       mayHaveLost: false,
     };
   }
+}
+
+/** For the node that was removed, and those that it tries to talk to. */
+export function removedText(id: number): string {
+  return `node ${id} was removed from the cluster: to have it back, start it with an empty data directory and --join`;
 }
 
 /** Why the seal is not for this segment as it is now. */

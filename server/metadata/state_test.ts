@@ -23,6 +23,7 @@ const create: Command = {
   kind: "createTopic",
   topic: "logs",
   replicationFactor: 1,
+  durability: null,
   leader: 2,
   replicas: [2],
 };
@@ -39,6 +40,7 @@ function seal(
     expectedRun: options.by,
     count,
     length: count,
+    bytes: 10 * count,
     mayHaveLost: false,
     cursors: [{ name: "", offset: count }],
     nextLeader: options.next,
@@ -111,6 +113,45 @@ Deno.test("MetadataState.apply() lets a new run resume what nobody else holds, a
   assert.equal(state.apply(seal(1, 10, { by: "run-2", next: 3 }), []).ok, false);
 });
 
+Deno.test("MetadataState.apply() changes who holds a segment only once it is sealed, and never to nobody", () => {
+  const state = new MetadataState();
+  applyAll(state, [...nodes, create]);
+  const add: Command = { kind: "addReplica", topic: "logs", segment: 1, node: 3 };
+  const drop: Command = { kind: "dropReplica", topic: "logs", segment: 1, node: 2 };
+  assert.equal(state.apply(add, []).ok, false);
+  applyAll(state, [seal(1, 10, { by: "run-2", next: 3 })]);
+  assert.equal(state.apply(drop, []).ok, false);
+  assert.deepEqual([state.apply(add, []), state.apply(add, [])], [{ ok: true }, { ok: true }]);
+  assert.deepEqual([state.apply(drop, []), state.apply(drop, [])], [{ ok: true }, { ok: true }]);
+  assert.deepEqual(state.topics.get("logs")!.segments[0]!.replicas, [3]);
+});
+
+Deno.test("MetadataState.apply() removes a node only when it is drained and holds nothing", () => {
+  const state = new MetadataState();
+  applyAll(state, [...nodes, create]);
+  const remove: Command = { kind: "removeNode", id: 2 };
+  assert.equal(state.apply(remove, []).ok, false);
+  assert.deepEqual(state.apply({ kind: "drainNode", id: 2 }, []), { ok: true });
+  assert.equal(state.apply(remove, []).ok, false); // it leads segment 1
+  applyAll(state, [
+    seal(1, 10, { by: "run-2", next: 3 }),
+    { kind: "addReplica", topic: "logs", segment: 1, node: 3 },
+    { kind: "dropReplica", topic: "logs", segment: 1, node: 2 },
+  ]);
+  assert.deepEqual(state.apply(remove, []), { ok: true });
+  assert.deepEqual([...state.nodes.keys()], [1, 3]);
+  assert.equal(state.draining.size, 0);
+  const back = state.apply(nodes[1]!, []);
+  assert.match(back.ok ? "" : back.reason, /node 2 was removed/);
+  assert.deepEqual(state.apply({ ...nodes[1], incarnation: "new" } as Command, []), { ok: true });
+});
+
+Deno.test("MetadataState.apply() does not drain the last node", () => {
+  const state = new MetadataState();
+  applyAll(state, [nodes[0]!]);
+  assert.equal(state.apply({ kind: "drainNode", id: 1 }, []).ok, false);
+});
+
 Deno.test("MetadataState.apply() refuses a leader that holds no replica", () => {
   const state = new MetadataState();
   assert.equal(state.apply({ ...create, replicas: [1] }, []).ok, false);
@@ -172,6 +213,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     kind: fc.constant("createTopic" as const),
     topic: fc.string(),
     replicationFactor: fc.nat(9),
+    durability: fc.constantFrom(null, "each" as const, "none" as const, { ms: 7 }),
     leader: id,
     replicas: fc.array(id),
   }),
@@ -182,10 +224,19 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     expectedRun: fc.option(fc.string(), { nil: null }),
     count: fc.maxSafeNat(),
     length: fc.maxSafeNat(),
+    bytes: fc.maxSafeNat(),
     mayHaveLost: fc.boolean(),
     cursors: fc.array(fc.record({ name: fc.string(), offset: fc.maxSafeNat() })),
     nextLeader: id,
     nextReplicas: fc.array(id),
+  }),
+  fc.record({ kind: fc.constant("beginSeal" as const), topic: fc.string(), segment: id }),
+  fc.record({ kind: fc.constantFrom("drainNode" as const, "removeNode" as const), id }),
+  fc.record({
+    kind: fc.constantFrom("addReplica" as const, "dropReplica" as const),
+    topic: fc.string(),
+    segment: id,
+    node: id,
   }),
 );
 

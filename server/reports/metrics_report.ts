@@ -11,7 +11,11 @@
  * | `replication` | {id: {index}} on the leader, itself included; null elsewhere |
  * | `version`, `cluster_id`, `incarnation` | which program, cluster and disk |
  * | `backend`, `durability`, `replication_factor` | what an acknowledgement means here |
+ * | `leases` | open segments that this node may append to now |
  * | `segments_led`, `topics` | numbers |
+ * | `appends` | entries, bytes, batches since the start, commit latency percentiles (segments/append_meter.ts) |
+ * | `replication_lag` | {node: records that it lacks of a segment led here, the most of any} |
+ * | `repair` | running, copied, dropped, failed; what the Raft leader does for all |
  * | `storage` | counters of the store (storage/types.ts, `StoreStats`) |
  *
  * @module
@@ -23,7 +27,9 @@ import { formatAddress, unreachable } from "../../world/mod.ts";
 import type { NodeConfig } from "../config.ts";
 import type { Identity } from "../identity.ts";
 import type { MetadataState, NodeInfo } from "../metadata/mod.ts";
-import type { Segments } from "../segments/mod.ts";
+import type { RepairProgress } from "../repair/mod.ts";
+import { durabilityText } from "./durability_text.ts";
+import type { AppendMeter, Segments } from "../segments/mod.ts";
 
 /** What the report looks at. */
 export interface MetricsParts {
@@ -34,6 +40,11 @@ export interface MetricsParts {
   metadata: () => MetadataState;
   segments: Segments;
   store: LogStore;
+  meter: AppendMeter;
+  hasLease: () => boolean;
+  repair: () => RepairProgress;
+  isLost: (node: number) => boolean;
+  isLive: (node: number) => boolean;
 }
 
 /** One line of JSON. */
@@ -59,15 +70,14 @@ export function metricsReport(parts: MetricsParts): string {
     backend: parts.backend,
     durability: durabilityText(config.durability),
     replication_factor: config.replicationFactor,
+    leases: parts.hasLease() ? parts.segments.ledCount : 0,
     segments_led: parts.segments.ledCount,
     topics: state.topics.size,
+    appends: parts.meter.report,
+    replication_lag: parts.segments.replicationLag,
+    repair: parts.repair(),
     storage: store.stats,
   });
-}
-
-/** `each`, `none` or `200ms`, as the flag `--fsync` takes it. */
-export function durabilityText(durability: NodeConfig["durability"]): string {
-  return typeof durability === "string" ? durability : `${durability.ms}ms`;
 }
 
 function configsOf(config: RaftNode["status"]["config"]): number[][] {

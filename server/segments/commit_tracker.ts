@@ -56,6 +56,11 @@ export class CommitTracker {
     return this.#offset;
   }
 
+  /** One past the last record that a replica is known to have on its disk. */
+  durableOn(replica: number): number {
+    return this.#durable.get(replica) ?? 0;
+  }
+
   /** The leader accepted a batch that ends at this position, with that many entries before it. */
   appended(position: number, offset: number): void {
     assert(position > (this.#boundaries.at(-1)?.position ?? this.#position), "batches follow");

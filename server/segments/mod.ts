@@ -9,8 +9,10 @@
  * @module
  */
 
+export * from "./append_meter.ts";
 export * from "./commit_tracker.ts";
 export * from "./control_record.ts";
+export * from "./digest.ts";
 export * from "./entry_source.ts";
 export * from "./failover.ts";
 export * from "./fences.ts";

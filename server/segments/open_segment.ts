@@ -10,6 +10,7 @@ import { assert, type Clock, type Logger, sleep } from "../../world/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "../config.ts";
 import { openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
 import type { Metadata } from "../metadata/mod.ts";
+import type { AppendMeter } from "./append_meter.ts";
 import { decodeCursors } from "./control_record.ts";
 import type { EntrySource } from "./entry_source.ts";
 import type { Leases } from "./leases.ts";
@@ -52,6 +53,7 @@ export interface SegmentContext {
   metadata: Metadata;
   clock: Clock;
   logger: Logger;
+  meter: AppendMeter;
   limits: { entries: number; bytes: number };
   link: ReplicaLink;
   /** Who leads and holds the topic's next segment. */
@@ -169,6 +171,7 @@ export class OpenSegment {
       expectedRun: runId,
       count: this.writer.committedOffset,
       length: this.writer.committedPosition,
+      bytes: this.writer.log.payloadBytes,
       mayHaveLost: false,
       cursors: [{ name: "", offset: this.cursor.committed }],
       nextLeader: next.leader,
@@ -202,7 +205,7 @@ export class OpenSegment {
   }
 
   #makeWriter(log: Log): SegmentWriter {
-    const { clock, leases, limits, logger, nodeId, store } = this.#context;
+    const { clock, leases, limits, logger, meter, nodeId, store } = this.#context;
     return new SegmentWriter({
       name: `${this.#topic}/${this.number}`,
       nodeId,
@@ -211,6 +214,7 @@ export class OpenSegment {
       store,
       leases,
       clock,
+      meter,
       limits,
       onAppended: (position, batch) => {
         if (this.#feeds.length === 0) return;

@@ -172,6 +172,7 @@ async function seal(parts: RecoveryParts, target: SegmentTarget, verdict: Verdic
       expectedRun: null,
       count: longest.entries,
       length: longest.length,
+      bytes: longest.bytes,
       cursors: longest.cursors ?? topic.cursors,
       mayHaveLost: verdict.mayHaveLost,
       nextLeader: next.leader,

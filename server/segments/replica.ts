@@ -7,9 +7,15 @@
  * @module
  */
 
-import { type Log, type LogStore, type RecordBatch, RecordReader } from "../../storage/mod.ts";
+import {
+  type Durability,
+  type Log,
+  type LogStore,
+  type RecordBatch,
+  RecordReader,
+} from "../../storage/mod.ts";
 import { assert } from "../../world/mod.ts";
-import { segmentLogName } from "./segment_name.ts";
+import { openSegmentLog, segmentLogName } from "./segment_name.ts";
 
 /** A run of records at its place in a segment's log. */
 export interface PlacedBatch {
@@ -31,6 +37,7 @@ export class Replica {
   readonly topic: string;
   readonly segment: number;
   readonly #store: LogStore;
+  readonly #durability: Durability | null;
   #log: Log | undefined;
   /** What was durable when this object was made, or has been since. */
   #durable = 0;
@@ -39,11 +46,15 @@ export class Replica {
   /** Changes of the log's end other than the writer's appends follow each other. */
   #repairs: Promise<unknown> = Promise.resolve();
 
-  constructor(store: LogStore, topic: string, segment: number) {
+  constructor(
+    store: LogStore,
+    parts: { topic: string; segment: number; durability: Durability | null },
+  ) {
     this.#store = store;
-    this.topic = topic;
-    this.segment = segment;
-    this.#log = store.get(segmentLogName(topic, segment));
+    this.topic = parts.topic;
+    this.segment = parts.segment;
+    this.#durability = parts.durability;
+    this.#log = store.get(segmentLogName(parts.topic, parts.segment));
   }
 
   /** The log, where there is one: a replica that never got an entry has none. */
@@ -84,7 +95,7 @@ export class Replica {
     if (this.#opening === null && this.#log && this.#durable < this.#log.endPosition) {
       this.#opening = this.settle().then(() => {});
     }
-    const log = this.#log ??= this.#store.create(segmentLogName(this.topic, this.segment));
+    const log = this.#log ??= openSegmentLog(this.#store, this, this.#durability);
     const known = log.endPosition - placed.position;
     if (known < 0) return this.extent;
     if (known >= placed.batch.count) {
@@ -107,6 +118,14 @@ export class Replica {
     const result = this.#repairs.then(work);
     this.#repairs = result.catch(() => {});
     return result;
+  }
+
+  /** Deletes the log, to begin anew. Only within `repair`, and only where others hold the segment whole. */
+  async discard(): Promise<void> {
+    await this.#store.delete(segmentLogName(this.topic, this.segment));
+    this.#log = undefined;
+    this.#durable = 0;
+    this.#opening = null;
   }
 
   /** Cuts what was never part of the sealed segment. Only within `repair`. */

@@ -5,15 +5,16 @@
  * @module
  */
 
-import type { LogStore } from "../../storage/mod.ts";
+import type { Crc32c, LogStore } from "../../storage/mod.ts";
 import type { Clock, Logger } from "../../world/mod.ts";
 import { sleep } from "../../world/mod.ts";
 import { type Cursor, openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
 import type { MetadataState } from "../metadata/mod.ts";
 import { decodeCursors } from "./control_record.ts";
+import { type Digest, digestOf } from "./digest.ts";
 import type { Fences } from "./fences.ts";
 import { type PlacedBatch, Replica, type ReplicaExtent } from "./replica.ts";
-import { segmentLogName } from "./segment_name.ts";
+import { parseSegmentLogName, segmentLogName } from "./segment_name.ts";
 
 /** How long to wait before a missing tail is asked for again, milliseconds. */
 const COMPLETE_RETRY_MS = 200;
@@ -27,6 +28,8 @@ export interface FenceAnswer {
   length: number;
   /** Entries among them. */
   entries: number;
+  /** Payload bytes of the records. */
+  bytes: number;
   /** ⛔ False where acknowledged records or a fence may have been forgotten: data, but no vote. */
   isCertain: boolean;
   /** Of the last control record among them, if there is one. */
@@ -46,6 +49,8 @@ export interface ReplicasParts {
   fences: Fences;
   metadata: () => MetadataState;
   fetch: FetchRecords;
+  digestAt: (node: number, target: { topic: string; segment: number }) => Promise<Digest>;
+  crc32c: Crc32c;
   /** ⛔ Told at once, before the fence is durable: this node's own writer of the segment must stop. */
   onFenced: (topic: string, segment: number) => void;
   clock: Clock;
@@ -62,8 +67,8 @@ export class Replicas {
    * and nothing is accepted before.
    */
   #uncertain: Set<string> | null = null;
-  /** Of each topic, the last sealed segment whose replica here was looked at. */
-  readonly #conformed: Map<string, number> = new Map();
+  /** Sealed segments that were looked at, and who held them then. */
+  readonly #seen: WeakMap<SegmentInfo, readonly number[]> = new WeakMap();
   #isStopped = false;
 
   constructor(parts: ReplicasParts) {
@@ -113,6 +118,7 @@ export class Replicas {
       return {
         length: durable,
         entries: replica.entries,
+        bytes: replica.log?.payloadBytes ?? 0,
         isCertain: this.#isCertain(target),
         cursors: record && decodeCursors(record.payload),
       };
@@ -130,13 +136,36 @@ export class Replicas {
 
   /** The topic's segments changed: replicas of those that are sealed now are cut or completed. */
   topicChanged(topic: TopicInfo): void {
-    const { nodeId } = this.#parts;
-    const sealed = openSegmentOf(topic).number - 1;
-    for (let n = (this.#conformed.get(topic.name) ?? 0) + 1; n <= sealed; n++) {
-      const info = topic.segments[n - 1]!;
-      if (info.replicas.includes(nodeId)) this.#conform({ topic: topic.name, segment: n }, info);
+    for (const info of topic.segments) {
+      if (info.count === null || this.#seen.get(info) === info.replicas) continue;
+      this.#seen.set(info, info.replicas);
+      const target = { topic: topic.name, segment: info.number };
+      if (info.replicas.includes(this.#parts.nodeId)) this.#conform(target, info);
+      else this.#live.delete(segmentLogName(target.topic, target.segment));
     }
-    this.#conformed.set(topic.name, sealed);
+  }
+
+  /** What stands in this node's replica of a sealed segment, to be compared with others'. */
+  async digest(target: { topic: string; segment: number }): Promise<Digest> {
+    const log = this.#parts.store.get(segmentLogName(target.topic, target.segment));
+    if (log === undefined) return { length: 0, entries: 0, checksum: 0 };
+    return await digestOf(log, this.#parts.crc32c);
+  }
+
+  /**
+   * Deletes replicas that metadata no longer counts on this node. ⛔ Only right when metadata was brought up
+   * to date a moment ago: an old view may not know yet that this node was given a segment.
+   */
+  async collectGarbage(): Promise<void> {
+    const { store, metadata, nodeId, logger } = this.#parts;
+    for (const { name } of store.list()) {
+      const target = parseSegmentLogName(name);
+      if (target === null || this.#live.has(name)) continue;
+      const info = metadata().topics.get(target.topic)?.segments[target.segment - 1];
+      if (!info || info.count === null || info.replicas.includes(nodeId)) continue;
+      await store.delete(name);
+      logger.log("info", "deleted a replica that others hold now", { ...target });
+    }
   }
 
   /**
@@ -146,15 +175,17 @@ export class Replicas {
   async #conform(target: { topic: string; segment: number }, info: SegmentInfo): Promise<void> {
     const { clock, logger, nodeId, store } = this.#parts;
     const name = segmentLogName(target.topic, target.segment);
-    const isExact = !this.#live.has(name) && (store.get(name)?.endPosition ?? 0) === info.length;
-    if (isExact) return;
+    const held = store.get(name);
+    const isWhole = (held?.endPosition ?? 0) === info.length && !held?.damage.length;
+    if (isWhole && !this.#live.has(name)) return;
     const replica = this.#replicaOf(target);
     const others = info.replicas.filter((id) => id !== nodeId);
     for (let attempt = 0; !this.#isStopped; attempt++) {
       try {
         await replica.repair(async () => {
-          await replica.cut(info.length!);
           const from = others[attempt % others.length];
+          await replica.cut(info.length!);
+          if (from !== undefined) await this.#replaceIfRotten(replica, { from, end: info.length! });
           if (from !== undefined) await this.#fetchUpTo(replica, { from, end: info.length! });
         });
         this.#live.delete(name);
@@ -168,6 +199,19 @@ export class Replicas {
         await sleep(clock, COMPLETE_RETRY_MS);
       }
     }
+  }
+
+  /** A sealed replica with a rotten frame is copied anew, once it is sure that `from` has it whole. */
+  async #replaceIfRotten(replica: Replica, options: { from: number; end: number }): Promise<void> {
+    const { digestAt, logger } = this.#parts;
+    if (!replica.log?.damage.length) return;
+    const { topic, segment } = replica;
+    const theirs = await digestAt(options.from, { topic, segment });
+    if (theirs.length !== options.end) {
+      throw new Error(`node ${options.from} does not hold it whole`);
+    }
+    logger.log("warn", "a corrupt replica is copied anew", { topic, segment, from: options.from });
+    await replica.discard();
   }
 
   async #fetchUpTo(replica: Replica, options: { from: number; end: number }): Promise<void> {
@@ -211,7 +255,8 @@ export class Replicas {
     const name = segmentLogName(target.topic, target.segment);
     const known = this.#live.get(name);
     if (known) return known;
-    const replica = new Replica(this.#parts.store, target.topic, target.segment);
+    const durability = this.#parts.metadata().topics.get(target.topic)?.durability ?? null;
+    const replica = new Replica(this.#parts.store, { ...target, durability });
     this.#live.set(name, replica);
     return replica;
   }

@@ -1,12 +1,31 @@
 /**
- * How a node's segment replicas are named in its store.
+ * How a node's segment replicas are named in its store, and made there.
  *
  * @module
  */
+
+import type { Durability, Log, LogStore } from "../../storage/mod.ts";
 
 const PREFIX = "segment/";
 
 /** The log that holds this node's replica of a segment. Topic names hold no `/`. */
 export function segmentLogName(topic: string, segment: number): string {
   return `${PREFIX}${topic}/${segment}`;
+}
+
+/** The twin of {@link segmentLogName}; `null` for a log that is no segment. */
+export function parseSegmentLogName(name: string): { topic: string; segment: number } | null {
+  if (!name.startsWith(PREFIX)) return null;
+  const slash = name.lastIndexOf("/");
+  return { topic: name.slice(PREFIX.length, slash), segment: Number(name.slice(slash + 1)) };
+}
+
+/** This node's replica of a segment, made if it is not there; `durability` null: as the node was told. */
+export function openSegmentLog(
+  store: LogStore,
+  target: { topic: string; segment: number },
+  durability: Durability | null,
+): Log {
+  const name = segmentLogName(target.topic, target.segment);
+  return store.get(name) ?? store.create(name, durability === null ? {} : { durability });
 }

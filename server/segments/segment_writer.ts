@@ -8,6 +8,7 @@ import { type Log, type LogStore, type RecordBatch, RecordReader } from "../../s
 import { assert, type Clock } from "../../world/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "../config.ts";
 import { NotLeaderError, OutcomeUnknownError, SegmentClosedError } from "../errors.ts";
+import type { AppendMeter } from "./append_meter.ts";
 import { CommitTracker } from "./commit_tracker.ts";
 import type { Leases } from "./leases.ts";
 
@@ -22,6 +23,7 @@ export interface SegmentWriterParts {
   store: LogStore;
   leases: Leases;
   clock: Clock;
+  meter: AppendMeter;
   limits: { entries: number; bytes: number };
   /** A batch was accepted at this position and goes to the other replicas. */
   onAppended: (position: number, batch: RecordBatch) => void;
@@ -89,9 +91,11 @@ export class SegmentWriter {
     }
     const room = Math.max(1, this.#parts.limits.entries - this.log.endOffset);
     const fitting = batch.entryCount <= room ? batch : prefixOf(batch, room);
+    const acceptedMs = this.#parts.clock.nowMs();
     const committed = this.#append(fitting);
     if (this.isFull) this.#closeBecauseFull();
     await committed;
+    this.#parts.meter.add(fitting, this.#parts.clock.nowMs() - acceptedMs);
     return fitting.entryCount;
   }
 
@@ -115,6 +119,11 @@ export class SegmentWriter {
           `it has not heard from a majority lately`,
       );
     }
+  }
+
+  /** How many records each replica lacks. */
+  lagOf(replica: number): number {
+    return this.log.endPosition - this.#tracker.durableOn(replica);
   }
 
   /** Another replica has everything before `position` on its disk. */

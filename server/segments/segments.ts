@@ -10,7 +10,7 @@ import { openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod
 import type { Fences } from "./fences.ts";
 import { OpenSegment, type SegmentContext } from "./open_segment.ts";
 import type { Replicas } from "./replicas.ts";
-import { segmentLogName } from "./segment_name.ts";
+import { openSegmentLog, segmentLogName } from "./segment_name.ts";
 
 /** How often appends that wait for a majority are looked at for their time limit, milliseconds. */
 const EXPIRE_CHECK_MS = 250;
@@ -55,6 +55,17 @@ export class Segments {
     return this.#led.size;
   }
 
+  /** Records that other replicas lack of what this node leads: {node: the most of any segment}. */
+  get replicationLag(): Record<number, number> {
+    const lag: Record<number, number> = {};
+    for (const { replicas, writer } of this.#led.values()) {
+      for (const id of replicas) {
+        if (id !== this.#context.nodeId) lag[id] = Math.max(lag[id] ?? 0, writer.lagOf(id));
+      }
+    }
+    return lag;
+  }
+
   /** This node's replica of a segment, if it holds one. */
   replica(topic: string, segment: number): Log | undefined {
     return this.#context.store.get(segmentLogName(topic, segment));
@@ -81,14 +92,16 @@ export class Segments {
     this.#open(topic);
   }
 
-  /** For the monitor loop: opens what failed to open, begins seals that were not begun. */
-  check(wishedReplicas: (topic: TopicInfo) => number): void {
+  /**
+   * For the monitor loop: opens what failed to open, begins seals that were not begun, and rolls over what
+   * `shouldMove` says is on the wrong nodes: the next segment gets better ones.
+   */
+  check(shouldMove: (topic: TopicInfo, replicas: readonly number[]) => boolean): void {
     this.metadataChanged();
     for (const [name, segment] of this.#led) {
       segment.check();
       const topic = this.#context.metadata.state.topics.get(name)!;
-      // The cluster has grown: the next segment gets the replicas that this one can't have.
-      if (segment.replicas.length < wishedReplicas(topic)) segment.seal();
+      if (shouldMove(topic, segment.replicas)) segment.seal();
     }
   }
 
@@ -113,16 +126,15 @@ export class Segments {
   async #open(topic: TopicInfo): Promise<void> {
     const { store, logger } = this.#context;
     const info = openSegmentOf(topic);
-    const name = segmentLogName(topic.name, info.number);
+    const target = { topic: topic.name, segment: info.number };
     try {
       if (this.#isHandingOver || this.#fences.has(topic.name, info.number)) return;
-      const log = store.get(name) ?? store.create(name);
+      const log = openSegmentLog(store, target, topic.durability);
       const segment = await OpenSegment.open(this.#context, topic, log);
       this.#led.set(topic.name, segment);
     } catch (error) {
       logger.log("error", "can't open a segment that this node leads", {
-        topic: topic.name,
-        segment: info.number,
+        ...target,
         reason: (error as Error).message,
       });
     } finally {
