@@ -11,6 +11,8 @@ import { openDisk } from "../../storage/disk/mod.ts";
 
 /** How long a node may take to be ready again after a restart. */
 export const READY_TIMEOUT_MS = 60_000;
+/** Set to 1, the data of a test that fails is kept; the logs name its folder. */
+const KEEP_VARIABLE = "WALRUS_TEST_KEEP";
 /** Log lines of each node that are shown when a test fails. */
 const LOG_LINES_SHOWN_MAX = 40;
 
@@ -51,6 +53,7 @@ export async function withCluster(
       logs.set(nodeId, lines);
     },
   });
+  let isFailed = false;
   try {
     await cluster.start();
     await test({
@@ -61,12 +64,14 @@ export async function withCluster(
       restart: () => restartAll(cluster),
     });
   } catch (error) {
+    isFailed = true;
     showLogs(logs);
     throw error;
   } finally {
     for (const node of cluster.nodes) node.signal("SIGCONT");
     await killAll(cluster.nodes);
-    await Deno.remove(folder, { recursive: true });
+    const isKept = isFailed && Deno.env.get(KEEP_VARIABLE) === "1";
+    if (!isKept) await Deno.remove(folder, { recursive: true });
   }
 }
 
