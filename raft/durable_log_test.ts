@@ -160,7 +160,6 @@ Deno.test("DurableRaftLog: a large snapshot goes in pieces, and none counts with
   const { log } = await DurableRaftLog.open(store.asLogStore(), world);
   const writer = new Writer();
   await log.persist(writer.next({ kind: "append", count: 3, size: 10 }));
-  const before = writer.state;
   await log.persist(writer.next({ kind: "install", ahead: 5, size: 3_000_000 }));
   assert.ok(store.logs.get(RAFT_LOG_NAME)!.appends > 5);
   assert.deepEqual(await reopen(store), writer.state);

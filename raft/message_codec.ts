@@ -81,7 +81,9 @@ export function decodeMessage(bytes: Uint8Array): Message {
       `message of ${bytes.length} bytes, at most ${MAX_MESSAGE_BYTES} may come`,
     );
   }
-  const reader = new ByteReader(bytes);
+  const hasData = bytes[1] === TYPES.AppendRequest || bytes[1] === TYPES.SnapshotChunk;
+  // One copy for all entries: the network may use its buffer again, and one for each costs ten times more.
+  const reader = new ByteReader(hasData ? bytes.slice() : bytes);
   const format = reader.u8();
   if (format !== FORMAT) throw new MalformedError(`message format ${format}, ${FORMAT} is known`);
   const type = reader.u8();
@@ -209,8 +211,7 @@ function readBody(
       const totalBytes = reader.u64();
       const offset = reader.u64();
       const config = readConfiguration(reader);
-      // A copy: the network may use its buffer again, and a view would keep all of it alive.
-      const data = reader.raw(reader.u32()).slice();
+      const data = reader.raw(reader.u32());
       if (totalBytes > MAX_SNAPSHOT_BYTES || offset + data.length > totalBytes) {
         throw new MalformedError(`snapshot piece at ${offset} of ${totalBytes} bytes`);
       }
@@ -265,7 +266,7 @@ function readEntries(
     term = entryTerm;
     const length = reader.u32();
     if (length > MAX_COMMAND_BYTES) throw new MalformedError(`entry of ${length} bytes`);
-    const data = reader.raw(length).slice();
+    const data = reader.raw(length);
     if (kind === "config") checkConfiguration(data);
     entries.push({ index: place.prevIndex + 1 + i, term, kind, data });
   }

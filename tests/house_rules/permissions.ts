@@ -32,6 +32,7 @@ const GRANTS: readonly Grant[] = [
   { place: "cli/", may: EVERYTHING, because: "the process: arguments, terminal, signals, files" },
   { place: "main.ts", may: EVERYTHING, because: "the executable's entry" },
   { place: "mod.ts", may: EVERYTHING, because: "the library's entry" },
+  { place: "raft/bench/", may: EVERYTHING, because: "measures on this machine" },
   { place: "tools/", may: EVERYTHING, because: "scripts of the repository" },
 ];
 
