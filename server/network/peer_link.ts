@@ -17,13 +17,7 @@ import {
 } from "../../world/mod.ts";
 import { OverloadedError, PeerUnavailableError } from "./errors.ts";
 import { type FrameReader, MAX_BODY_BYTES } from "./frame.ts";
-import {
-  type Admission,
-  type Admit,
-  HandshakeRefusedError,
-  type Hello,
-  type NodeIdentity,
-} from "./handshake.ts";
+import { type Admission, type Admit, type Hello, type NodeIdentity } from "./handshake.ts";
 import { outgoingBytesMax } from "./frame_queue.ts";
 import { RpcConnection } from "./rpc_connection.ts";
 import { beginSession } from "./session.ts";
@@ -200,8 +194,7 @@ export class PeerLink {
     if (this.#isStopped || this.#lastError === this.#lastLoggedError) return;
     // The same reason again and again is one line.
     this.#lastLoggedError = this.#lastError;
-    const level = error instanceof HandshakeRefusedError ? "error" : "warn";
-    this.#logger.log(level, "Can't reach peer, will try again", { reason: this.#lastError });
+    this.#logger.log("warn", "Can't reach peer, will try again", { reason: this.#lastError });
   }
 
   async #pause(): Promise<void> {
