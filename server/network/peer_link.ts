@@ -17,7 +17,7 @@ import {
 } from "../../world/mod.ts";
 import { OverloadedError, PeerUnavailableError } from "./errors.ts";
 import { type FrameReader, MAX_BODY_BYTES } from "./frame.ts";
-import { type Admission, type Admit, type Hello, type NodeIdentity } from "./handshake.ts";
+import type { Admission, Admit, Hello, NodeIdentity } from "./handshake.ts";
 import { outgoingBytesMax } from "./frame_queue.ts";
 import { RpcConnection } from "./rpc_connection.ts";
 import { beginSession } from "./session.ts";
