@@ -13,7 +13,7 @@ import { openDisk } from "../../storage/disk/mod.ts";
 import { silentLogger } from "../../world/mod.ts";
 import { RealClock, RealRandom } from "../../world/real/mod.ts";
 import { RaftNode } from "../mod.ts";
-import { CoreGroup } from "./core_group.ts";
+import { CoreGroup } from "./mod.ts";
 
 const BATCH = 64;
 const COMMAND_BYTES = 100;

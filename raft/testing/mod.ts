@@ -9,3 +9,4 @@ export { ListMachine } from "./list_machine.ts";
 export { MemoryLog, MemoryLogStore } from "./memory_log_store.ts";
 export { type Member, NodeGroup } from "./node_group.ts";
 export { Scenario } from "./scenario.ts";
+export { PoweredGroup, type PoweredMember } from "./powered_group.ts";
