@@ -46,12 +46,32 @@ function makeProgram(output: Output, onExitCode: (code: number) => void): Comman
   );
   program.addCommand(makeShellCommand(output, onExitCode));
   program.addCommand(makeBenchCommand(output));
+  program.addCommand(makeVerifyCommand(output, onExitCode));
   program.command("version").description("Print the version.").action(() => {
     output.out(`walrus ${VERSION} (deno ${Deno.version.deno}, ${Deno.build.target})\n`);
   });
   for (const command of withSubcommands(program)) prepare(command, output);
   return program;
 }
+
+function makeVerifyCommand(output: Output, onExitCode: (code: number) => void): Command {
+  return new Command("verify")
+    .description("Read all of a stopped node's data and say what is damaged.")
+    .option("--data-dir <path>", "the node's data", "./data")
+    .option("--json", "print the report as JSON")
+    .addHelpText("after", VERIFY_HELP)
+    .action(async (flags: { dataDir: string; json?: boolean }) => {
+      const { runVerify } = await import("./verify.ts");
+      onExitCode(await runVerify({ dataDir: flags.dataDir, json: flags.json ?? false }, output));
+    });
+}
+
+const VERIFY_HELP = `
+Exit codes: 0 all of it is good, 1 something is not, or it could not be looked at.
+
+Examples:
+  walrus verify --data-dir ./data/1
+  walrus verify --data-dir ./data/1 --json`;
 
 const HELP_EXAMPLES = `
 Examples:

@@ -31,6 +31,24 @@ Deno.test("walrus cli does the one-shot commands, with exit codes for scripts", 
   match(unknown.error, /^walrus: unknown topic nobody.*\n$/);
 });
 
+Deno.test("walrus cli asks about the cluster, and registers with settings", async () => {
+  await using standIn = await startStandIn();
+  const cli = (...args: string[]) => run("cli", "--addr", standIn.address, ...args);
+  strictEqual((await cli("register", "t", "--replication-factor", "1", "--fsync", "5ms")).code, 0);
+  strictEqual(JSON.parse((await cli("topics")).out).topics[0].topic, "t");
+  strictEqual(JSON.parse((await cli("nodes")).out).nodes[0].id, 1);
+  deepStrictEqual(await cli("remove-node", "3"), { code: 0, out: "OK\n", error: "" });
+  deepStrictEqual(standIn.node.requests[0], "REGISTER t rf=1 fsync=5ms");
+  strictEqual((await cli("register", "t", "--fsync", "often")).code, 2);
+  strictEqual((await cli("remove-node", "x")).code, 2);
+});
+
+Deno.test("walrus verify looks at nothing that is no data directory", async () => {
+  const { code, out, error } = await run("verify", "--data-dir", "/nonexistent/walrus");
+  deepStrictEqual([code, out], [1, ""]);
+  match(error, /^walrus: \/nonexistent\/walrus is no Walrus data directory.*\n$/);
+});
+
 Deno.test("walrus cli get takes many and keeps their bytes", async () => {
   await using standIn = await startStandIn();
   const cli = (...args: string[]) => run("cli", "--addr", standIn.address, ...args);
@@ -69,7 +87,12 @@ Deno.test("walrus ends with 1 and one line when nobody listens", async () => {
 Deno.test("walrus prints its version and help to stdout, and ends with 0", async () => {
   match((await run("version")).out, /^walrus \d+\.\d+\.\d+ /);
   match((await run("--version")).out, /^\d+\.\d+\.\d+\n$/);
-  for (const args of [["--help"], ["serve", "--help"], ["cli", "--help"], ["bench", "--help"]]) {
+  for (
+    const args of [["--help"], ["serve", "--help"], ["cli", "--help"], ["bench", "--help"], [
+      "verify",
+      "--help",
+    ]]
+  ) {
     const { code, out, error } = await run(...args);
     deepStrictEqual([code, error], [0, ""]);
     match(out, /Examples:/);

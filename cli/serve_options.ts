@@ -16,13 +16,19 @@ import type { Durability } from "../storage/types.ts";
 import { type LogThreshold, parseLogThreshold } from "../world/real/mod.ts";
 import type { Address } from "../world/mod.ts";
 import { UsageError } from "./exit.ts";
-import { address, durability, host, integerBetween, port } from "./flag_values.ts";
+import {
+  address,
+  durability,
+  host,
+  integerBetween,
+  port,
+  REPLICATION_FACTOR_MAX,
+} from "./flag_values.ts";
 import { VERSION } from "./version.ts";
 
 const RAFT_PORT_DEFAULT = 6000;
 const CLIENT_PORT_DEFAULT = 8080;
 const REPLICATION_FACTOR_DEFAULT = 3;
-const REPLICATION_FACTOR_MAX = 7;
 const MAX_SEGMENT_ENTRIES_DEFAULT = 1_000_000;
 const MAX_SEGMENT_BYTES_DEFAULT = 1024 * 1024 * 1024;
 const MONITOR_CHECK_MS_DEFAULT = 10_000;

@@ -71,6 +71,21 @@ Deno.test("WalrusClient does what the protocol offers", async () => {
   await bench.run(client.close());
 });
 
+Deno.test("WalrusClient lists topics and nodes, removes nodes and asks for settings", async () => {
+  const bench = await Bench.make();
+  const client = await bench.connect();
+  await bench.run(client.register("t", { replicationFactor: 1, fsync: "20ms" }));
+  deepStrictEqual((await bench.run(client.topics())).topics.map(({ topic }) => topic), ["t"]);
+  strictEqual((await bench.run(client.nodes())).nodes[0]!.id, 1);
+  await bench.run(client.removeNode(7));
+  deepStrictEqual(bench.a.requests, [
+    "REGISTER t rf=1 fsync=20ms",
+    "TOPICS",
+    "NODES",
+    "REMOVE-NODE 7",
+  ]);
+});
+
 Deno.test("WalrusClient keeps the order of calls and sends them together", async () => {
   const bench = await Bench.make();
   const client = await bench.connect();

@@ -24,6 +24,8 @@ function parse(content: string | Uint8Array) {
   };
 }
 
+const KINDS_WITHOUT_TOPIC = ["METRICS", "TOPICS", "NODES", "REMOVE-NODE"];
+
 const topicNames = fc.string({
   unit: fc.constantFrom(..."abzABZ019._-"),
   minLength: 1,
@@ -48,6 +50,28 @@ Deno.test("parseRequest() ignores white space behind commands without payload", 
     }
     strictEqual(parse(`METRICS${tail}`).kind, "METRICS");
   }
+});
+
+Deno.test("parseRequest() reads the commands about the cluster, and a topic's settings", () => {
+  strictEqual(parse("TOPICS").kind, "TOPICS");
+  strictEqual(parse("NODES\r\n").kind, "NODES");
+  const argumentOf = (text: string) => {
+    const got = parse(text);
+    return [got.kind, got.topic, decoder.decode(got.payload)];
+  };
+  deepStrictEqual(argumentOf("REMOVE-NODE 42\n"), ["REMOVE-NODE", "", "42"]);
+  deepStrictEqual(argumentOf("REGISTER t rf=1 fsync=none \n"), [
+    "REGISTER",
+    "t",
+    "rf=1 fsync=none",
+  ]);
+  deepStrictEqual(argumentOf("REGISTER t "), ["REGISTER", "t", ""]);
+  for (
+    const wrong of ["REMOVE-NODE", "REMOVE-NODE x", "REMOVE-NODE 1 2", "REMOVE-NODE 12345678901"]
+  ) {
+    match(parse(wrong).error, /REMOVE-NODE takes the id of a node/);
+  }
+  match(parse("TOPICS all").error, /TOPICS takes no argument/);
 });
 
 Deno.test("parseRequest() takes every byte behind the topic's space as payload", () => {
@@ -104,7 +128,7 @@ Deno.test("parseRequest() survives any bytes and stays within them", () => {
   fc.assert(fc.property(fc.oneof(fc.uint8Array({ maxLength: 300 }), commandThenBytes), (bytes) => {
     const got = parse(bytes);
     if (got.kind === "error") ok(got.error.length > 0);
-    else if (got.kind !== "METRICS") ok(isTopicName(got.topic), got.topic);
+    else if (!KINDS_WITHOUT_TOPIC.includes(got.kind)) ok(isTopicName(got.topic), got.topic);
   }));
 });
 

@@ -3,7 +3,7 @@ import { complete, findReplCommand } from "./commands.ts";
 
 Deno.test("complete() offers commands, then topics, and nothing behind them", () => {
   const topics = ["web", "logs", "lost"];
-  deepStrictEqual(complete("", topics)[0].length, 8);
+  deepStrictEqual(complete("", topics)[0].length, 10);
   deepStrictEqual(complete("re", topics), [["register "], "re"]);
   deepStrictEqual(complete("GE", topics), [["get "], "GE"]);
   deepStrictEqual(complete("get lo", topics), [["logs ", "lost "], "lo"]);

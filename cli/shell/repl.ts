@@ -48,6 +48,7 @@ export async function runRepl(options: ReplOptions): Promise<number> {
     editor.write(null, { ctrl: true, name: "u" });
     editor.prompt();
   });
+  if (isInteractive) await session.learnTopics();
   if (isInteractive) output.out(`Connected to ${client.address}. Try help.\n`);
   const isLeft = await session.run(editor);
   if (!isLeft && isInteractive) output.out("\n");
@@ -85,6 +86,12 @@ class ReplSession {
     this.#client = client;
     this.#output = output;
     this.topics = topics;
+  }
+
+  /** Learns the topics that there are, for completion; a node that can't say them does no harm. */
+  async learnTopics(): Promise<void> {
+    const { topics } = await this.#client.topics().catch(() => ({ topics: [] }));
+    for (const { topic } of topics.slice(0, TOPICS_MAX)) this.topics.add(topic);
   }
 
   /** True when a line said to leave, false at the end of input. */
@@ -137,6 +144,10 @@ class ReplSession {
         return this.#print(showJson(await this.#client.state(topic), paint));
       case "metrics":
         return this.#print(showJson(await this.#client.metrics(), paint));
+      case "topics":
+        return this.#print(showJson(await this.#client.topics(), paint));
+      case "nodes":
+        return this.#print(showJson(await this.#client.nodes(), paint));
       case "help":
         return this.#print(helpText(words[0], this.#output));
     }

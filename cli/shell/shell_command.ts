@@ -5,10 +5,20 @@
  */
 
 import { Command } from "commander";
-import { isTopicName, TOPIC_NAME_RULE, WalrusClient } from "../../client/mod.ts";
+import {
+  isTopicName,
+  TOPIC_NAME_RULE,
+  type TopicSettings,
+  WalrusClient,
+} from "../../client/mod.ts";
 import type { Address } from "../../world/mod.ts";
 import { EXIT, UsageError } from "../exit.ts";
-import { addressOption, integerBetween } from "../flag_values.ts";
+import {
+  addressOption,
+  durability,
+  integerBetween,
+  REPLICATION_FACTOR_MAX,
+} from "../flag_values.ts";
 import { nearest } from "../nearest.ts";
 import type { Output } from "../terminal.ts";
 import { readLines } from "../lines.ts";
@@ -83,9 +93,11 @@ interface OneShotParts {
 function addOneShots(shell: Command, { output, withClient }: OneShotParts): void {
   shell.command("register").argument("<topic>", "", topicName)
     .description("create the topic unless it is there")
-    .action((topic: string) =>
+    .option("--replication-factor <n>", "replicas of each segment", replicationFactor)
+    .option("--fsync <when>", "each, none or <n>ms, for this topic", topicDurability)
+    .action((topic: string, settings: TopicSettings) =>
       withClient(async (client) => {
-        await client.register(topic);
+        await client.register(topic, settings);
         output.out("OK\n");
         return EXIT.ok;
       })
@@ -111,12 +123,38 @@ function addOneShots(shell: Command, { output, withClient }: OneShotParts): void
         return EXIT.ok;
       })
     );
-  shell.command("metrics").description("the node's view of the cluster, as JSON").action(() =>
+  addClusterCommands(shell, { output, withClient });
+}
+
+function addClusterCommands(shell: Command, { output, withClient }: OneShotParts): void {
+  const showing = (ask: (client: WalrusClient) => Promise<unknown>) => () =>
     withClient(async (client) => {
-      output.out(`${showJson(await client.metrics(), output.paint)}\n`);
+      output.out(`${showJson(await ask(client), output.paint)}\n`);
       return EXIT.ok;
-    })
-  );
+    });
+  shell.command("metrics").description("the node's view of the cluster, as JSON")
+    .action(showing((client) => client.metrics()));
+  shell.command("topics").description("all topics, as JSON")
+    .action(showing((client) => client.topics()));
+  shell.command("nodes").description("all nodes, and what each leads and holds, as JSON")
+    .action(showing((client) => client.nodes()));
+  shell.command("remove-node").argument("<id>", "", integerBetween(1, Number.MAX_SAFE_INTEGER))
+    .description("move everything off a node, which then leaves; nodes shows how far it is")
+    .action((id: number) =>
+      withClient(async (client) => {
+        await client.removeNode(id);
+        output.out("OK\n");
+        return EXIT.ok;
+      })
+    );
+}
+
+const replicationFactor = integerBetween(1, REPLICATION_FACTOR_MAX);
+
+/** Checked here as `serve --fsync` is, sent as it was typed. */
+function topicDurability(text: string): string {
+  durability(text);
+  return text;
 }
 
 async function put(

@@ -31,7 +31,7 @@ interface FakeTopic {
 export class FakeNode {
   behaviour: FakeBehaviour = "answer";
   readonly topics = new Map<string, FakeTopic>();
-  /** Requests as they came, as `COMMAND topic`. */
+  /** Requests as they came, as `COMMAND topic argument`, without the payload of a `PUT`. */
   readonly requests: string[] = [];
   /** The most requests that one read brought. */
   requestsInOneRead = 0;
@@ -88,8 +88,10 @@ export class FakeNode {
         requests++;
         parseRequest(reader.bytes, reader.start, reader.end, request);
         const topic = text(reader.bytes.subarray(request.topicStart, request.topicEnd));
-        this.requests.push(`${request.kind} ${topic}`.trimEnd());
         const payload = reader.bytes.slice(request.payloadStart, request.payloadEnd);
+        const argument = request.kind === "PUT" ? "" : text(payload);
+        const words = [request.kind, topic, argument].filter((word) => word !== "");
+        this.requests.push(words.join(" "));
         this.#handle(request, { topic, payload, writer });
         if (this.behaviour === "close") return;
       }
@@ -123,6 +125,12 @@ export class FakeNode {
       if (!this.topics.has(name)) this.topics.set(name, { messages: [], cursor: 0 });
       return writer.ok();
     }
+    if (request.kind === "TOPICS") {
+      const topics = [...this.topics.keys()].map((topic) => ({ topic }));
+      return writer.json(JSON.stringify({ topics }));
+    }
+    if (request.kind === "NODES") return writer.json(`{"nodes":[{"id":1,"live":true}]}`);
+    if (request.kind === "REMOVE-NODE") return writer.ok();
     const topic = this.topics.get(name);
     if (topic === undefined) return writer.error(`unknown topic ${name}: register it first`);
     if (request.kind === "STATE") return writer.json(`{"current_segment":1,"leader_node":1}`);
