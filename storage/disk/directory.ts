@@ -102,6 +102,8 @@ export abstract class DirectoryDisk
   readonly #lock: Deno.FsFile;
   readonly #files = new Set<OpenFile>();
   #closed = false;
+  /** Without a listener, the write that reaches `ulimit -f` would end the process instead of failing. */
+  readonly #onSizeLimit = () => {};
 
   constructor(options: DirectoryDiskOptions) {
     this.directory = options.directory;
@@ -109,6 +111,7 @@ export abstract class DirectoryDisk
     this.#shim = options.shim;
     this.crc32c = options.shim?.crc32c ?? crc32cByTables;
     this.#lock = options.lock;
+    Deno.addSignalListener("SIGXFSZ", this.#onSizeLimit);
   }
 
   async list(): Promise<{ name: string; sizeBytes: number }[]> {
@@ -228,6 +231,7 @@ export abstract class DirectoryDisk
     for (const file of [...this.#files]) await this.closeFile(file);
     this.letGo();
     this.#shim?.close();
+    Deno.removeSignalListener("SIGXFSZ", this.#onSizeLimit);
     this.#lock.close();
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { errnoName } from "../../ffi/mod.ts";
 import { DiskError } from "../../world/mod.ts";
 
 /** What each system error means to a store; what is not listed is `Other`. */
@@ -11,6 +12,7 @@ const CODES: Record<string, DiskError["code"]> = {
   ENOENT: "NotFound",
   ENOSPC: "NoSpace",
   EDQUOT: "NoSpace",
+  EFBIG: "NoSpace",
   EACCES: "Denied",
   EPERM: "Denied",
   EROFS: "Denied",
@@ -19,7 +21,7 @@ const CODES: Record<string, DiskError["code"]> = {
 
 const SENTENCES: Record<DiskError["code"], string> = {
   NotFound: "it is not there",
-  NoSpace: "the disk is full; make room",
+  NoSpace: "no room: the disk is full, or a quota or limit is reached",
   Denied: "permission denied; check who owns the directory and whether it is mounted read-only",
   Io: "the device failed; check the disk and the kernel's log",
   Locked: "another process uses it",
@@ -47,11 +49,14 @@ export function diskError(
 /** A {@link DiskError} for whatever was thrown; one that is one already goes through. */
 export function diskErrorFrom(error: unknown, op: DiskError["op"], file: string): DiskError {
   if (error instanceof DiskError) return error;
+  return diskError(systemErrorOf(error), op, file, { cause: error });
+}
+
+function systemErrorOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
-  const name = typeof code === "string"
-    ? code
-    : error instanceof Error
-    ? error.message
-    : `${error}`;
-  return diskError(name, op, file, { cause: error });
+  if (typeof code === "string") return code;
+  const message = error instanceof Error ? error.message : String(error);
+  // Deno gives a code to the commoner errors only.
+  const errno = /\(os error (\d+)\)/.exec(message)?.[1];
+  return errno === undefined ? message : errnoName(Number(errno));
 }

@@ -1,6 +1,6 @@
 /**
  * Run by `disk_faults_test.ts` under strace: commits to the files f0, f1 … of a directory, one after another,
- * and prints what came of each. Arguments: directory, backend, how many writes each commit has.
+ * and prints what came of each. Arguments: directory, backend, how many writes each commit has, and at which offset they begin.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { DIRECT_BLOCK_BYTES, DiskError } from "../../world/mod.ts";
 import { openDisk } from "./mod.ts";
 
-const [directory, backend, writesPerCommit] = Deno.args;
+const [directory, backend, writesPerCommit, start = "0"] = Deno.args;
 const disk = await openDisk({ directory: directory!, disableUring: backend === "file" });
 async function commitAll(): Promise<string[]> {
   const outcomes: string[] = [];
@@ -17,7 +17,7 @@ async function commitAll(): Promise<string[]> {
     const buffer = disk.newBuffer(DIRECT_BLOCK_BYTES).fill(i + 1);
     const writes = Array.from({ length: Number(writesPerCommit) }, (_, at) => ({
       file,
-      fileOffset: at * DIRECT_BLOCK_BYTES,
+      fileOffset: Number(start) + at * DIRECT_BLOCK_BYTES,
       buffer,
       bufferOffset: 0,
       length: DIRECT_BLOCK_BYTES,

@@ -293,6 +293,35 @@ for (const [error, reason] of Object.entries(REFUSALS)) {
   });
 }
 
+const prlimit = await run("prlimit", "--version");
+const whyNoLimit = prlimit.ok ? null : "there is no prlimit here";
+/** More than any file that Deno itself writes at its start. */
+const LIMIT_BYTES = 200 << 20;
+
+testBackends(
+  "says NoSpace at a file size limit, and lives on",
+  whyNoLimit,
+  (backend) =>
+    inTemporaryDirectory(async (directory) => {
+      const { ok, text } = await run(
+        "prlimit",
+        `--fsize=${LIMIT_BYTES}`,
+        ...[
+          Deno.execPath(),
+          "run",
+          "-A",
+          CHILD,
+          directory,
+          backend,
+          "1",
+          String(LIMIT_BYTES - 100),
+        ],
+      );
+      assert(ok, text);
+      assert.deepEqual(JSON.parse(text).outcomes, [0, 1, 2, 3].map((i) => `write NoSpace f${i}`));
+    }),
+);
+
 // File systems that are really full.
 
 async function withMount(
