@@ -6,17 +6,22 @@
  */
 
 import type { RaftNode } from "../raft/mod.ts";
-import type { LogStore } from "../storage/mod.ts";
-import type { Logger, Timer, World } from "../world/mod.ts";
+import { crc32cByTables, type LogStore } from "../storage/mod.ts";
+import { type Logger, sleep, type Timer, type World } from "../world/mod.ts";
 import type { NodeConfig } from "./config.ts";
 import { Controller } from "./controller.ts";
 import type { Identity } from "./identity.ts";
 import { Membership } from "./membership/mod.ts";
-import { Metadata, type MetadataMachine, type NodeInfo, type TopicInfo } from "./metadata/mod.ts";
+import {
+  Metadata,
+  type MetadataMachine,
+  type NodeInfo,
+  openSegmentOf,
+  type TopicInfo,
+} from "./metadata/mod.ts";
 import type { Peers } from "./network/mod.ts";
 import { firstLeader, nextLeader, placeReplicas, Routes, TopicReader } from "./routing/mod.ts";
 import type { HandlerParts } from "./rpc_handlers.ts";
-import { crc32cByTables } from "../storage/mod.ts";
 import { Repair, wantedReplicas } from "./repair/mod.ts";
 import { digestAt, fetchRecords, recoveryLink, replicaLink } from "./segment_links.ts";
 import {
@@ -27,10 +32,11 @@ import {
   type Placement,
   Replicas,
   Segments,
+  type SegmentTarget,
 } from "./segments/mod.ts";
-import { openSegmentOf } from "./metadata/mod.ts";
-import { segmentLogName } from "./segments/mod.ts";
 
+/** Between two of them, milliseconds. */
+const UNCERTAIN_RETRY_MS = 500;
 /** How long one look at the cluster's metadata may take while a node finds out what it may have forgotten. */
 const REFRESH_TIMEOUT_MS = 5000;
 
@@ -53,6 +59,7 @@ export class Services {
   readonly handlers: HandlerParts;
   readonly membership: Membership;
   readonly #parts: ServicesParts;
+  readonly #fences: Fences;
   readonly #leases: Leases;
   readonly #segments: Segments;
   readonly #failover: Failover;
@@ -69,6 +76,7 @@ export class Services {
 
   private constructor(parts: ServicesParts, fences: Fences) {
     this.#parts = parts;
+    this.#fences = fences;
     const { config, identity, logger, machine, peers, raft, self, store, world } = parts;
     const { clock } = world;
     this.#startedMs = clock.nowMs();
@@ -261,30 +269,50 @@ export class Services {
    * became uncertain (DESIGN.md §6, "Certain"): which those are, the cluster must tell. Until then it is silent.
    */
   async #findUncertain(): Promise<void> {
-    const { logger, machine, self, store, world } = this.#parts;
+    const { logger, store, world } = this.#parts;
     const { replicas } = this.#segments;
-    if (store.list().every((log) => log.certain)) return replicas.start(new Set());
-    while (!this.#isStopped) {
+    const isCertain = this.#fences.isCertain && !store.recovery.powerMayHaveFailed;
+    while (!isCertain && !this.#isStopped) {
       try {
         await this.handlers.metadata.refresh({ timeoutMs: REFRESH_TIMEOUT_MS });
-        const uncertain = new Set<string>();
-        for (const topic of machine.state.topics.values()) {
-          const open = openSegmentOf(topic);
-          if (open.replicas.includes(self.id)) {
-            uncertain.add(segmentLogName(topic.name, open.number));
-          }
+        const uncertain = this.#uncertainSegments();
+        await this.#fences.renew(uncertain, (target) => this.#isSealed(target));
+        if (uncertain.length > 0) {
+          logger.log("warn", "this node may have forgotten what it acknowledged in open segments", {
+            segments: uncertain.length,
+          });
         }
-        logger.log(
-          "warn",
-          "this node may have forgotten what it acknowledged: it takes no part in open segments",
-          {
-            segments: uncertain.size,
-          },
-        );
-        return replicas.start(uncertain);
-      } catch {
-        await new Promise<void>((resolve) => world.clock.after(REFRESH_TIMEOUT_MS / 10, resolve));
+        break;
+      } catch (error) {
+        logger.log("info", "waiting for the cluster to tell which segments are open", {
+          reason: (error as Error).message,
+        });
+        await sleep(world.clock, UNCERTAIN_RETRY_MS);
       }
     }
+    replicas.start();
+  }
+
+  /**
+   * Open segments that this node should hold: all of them where a fence may have been forgotten, else those
+   * whose records are acknowledged before they are synced. (What is seen to be missing, storage tells.)
+   */
+  #uncertainSegments(): SegmentTarget[] {
+    const { config, machine, self } = this.#parts;
+    const mayMissFences = !this.#fences.isCertain;
+    const uncertain: SegmentTarget[] = [];
+    for (const topic of machine.state.topics.values()) {
+      const open = openSegmentOf(topic);
+      const isSynced = (topic.durability ?? config.durability) === "each";
+      if (open.replicas.includes(self.id) && (mayMissFences || !isSynced)) {
+        uncertain.push({ topic: topic.name, segment: open.number });
+      }
+    }
+    return uncertain;
+  }
+
+  #isSealed(target: SegmentTarget): boolean {
+    const topic = this.#parts.machine.state.topics.get(target.topic);
+    return topic?.segments[target.segment - 1]?.count !== null;
   }
 }

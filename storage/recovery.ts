@@ -92,8 +92,10 @@ export async function recover(
 ): Promise<Recovered> {
   const startMs = world.clock.nowMs();
   const { isFallback } = checkpoint;
+  const clean = checkpoint.image.isClean && !isFallback;
   const report: RecoveryReport = {
-    clean: checkpoint.image.isClean && !isFallback,
+    clean,
+    powerMayHaveFailed: !clean && !onlyTheProcessDied(checkpoint.image, world.bootId),
     logs: 0,
     bytes: 0,
     bytesScanned: 0,
@@ -222,14 +224,18 @@ class Recovery {
 
   /** DESIGN.md §6, "Certain". It stays so: what may be missing does not come back with a restart. */
   #judgeCertainty(logs: readonly LogImage[]): void {
-    const { bootId, durability } = this.#image;
-    const onlyTheProcessDied = bootId !== "" && bootId === this.#world.bootId;
+    const isAllWritten = onlyTheProcessDied(this.#image, this.#world.bootId);
     for (const log of logs) {
-      const mayMiss = (log.durability ?? durability) !== "each" && !onlyTheProcessDied;
+      const mayMiss = (log.durability ?? this.#image.durability) !== "each" && !isAllWritten;
       // With the catalog's tail, a record of any log's newest extent may have gone.
       if (mayMiss || log.damage.length > 0 || this.#catalogIsTorn) log.isUncertain = true;
     }
   }
+}
+
+/** The machine is the same start that wrote the image: what was written and not synced is all there. */
+function onlyTheProcessDied(image: StoreImage, bootId: string): boolean {
+  return image.bootId !== "" && image.bootId === bootId;
 }
 
 function applyRecords(replay: CatalogReplay, body: Uint8Array, run: number): void {

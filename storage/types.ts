@@ -100,6 +100,8 @@ export interface DamagedRange {
 export interface RecoveryReport {
   /** The last process marked the directory clean. */
   clean: boolean;
+  /** It did not, and the machine may have stopped with it: what was written and not synced may be gone. */
+  powerMayHaveFailed: boolean;
   logs: number;
   bytes: number;
   bytesScanned: number;

@@ -1,71 +1,125 @@
 /**
- * The fences of a node: segments whose writer it will never again acknowledge anything to.
+ * What a node must not forget of segments that it does not write: which it has fenced, and of which it
+ * may have forgotten something itself (DESIGN.md §6, "Certain").
  *
- * They stand in a log of their own, which is synced before an append to it resolves whatever durability
- * the node's topics have: a fence that is forgotten loses acknowledged entries (DESIGN.md §6).
+ * They stand in a log of their own, `fences/N`, which is synced before an append to it resolves whatever
+ * durability the node's topics have: a fence that is forgotten loses acknowledged entries. Several logs
+ * count together: a new one is written whole before the old one goes.
  *
  * | bytes | field of one record |
  * | ----- | ----- |
  * | 4, n | topic, length and UTF-8 |
  * | 4 | segment number |
+ * | 1 | 0 fenced; 1 uncertain: what this node holds of it may be less than it acknowledged |
  *
  * @module
  */
 
-import { batchOf, type Log, type LogStore, RecordReader } from "../../storage/mod.ts";
+import {
+  batchOf,
+  type Log,
+  type LogStore,
+  RecordBatchBuilder,
+  RecordReader,
+} from "../../storage/mod.ts";
 import { BodyReader, BodyWriter } from "../network/codec.ts";
+import type { SegmentTarget } from "./open_segment.ts";
 import { segmentLogName } from "./segment_name.ts";
 
-const LOG_NAME = "fences";
+const LOG_PREFIX = "fences/";
 /** Bytes of fences that one read brings. */
 const READ_BYTES = 256 * 1024;
 
 /** One per node. */
 export class Fences {
-  readonly #log: Log;
+  readonly #store: LogStore;
+  #log: Log;
   /** Fenced segments, by the name of their log, from the moment at which the fence was asked for. */
-  readonly #fenced: Set<string>;
+  readonly #fenced: Map<string, SegmentTarget>;
   /** Of these, the ones whose fence is on disk. */
   readonly #durable: Set<string>;
+  readonly #uncertain: Map<string, SegmentTarget>;
   readonly #writing: Map<string, Promise<void>> = new Map();
 
-  private constructor(log: Log, fenced: Set<string>) {
+  private constructor(store: LogStore, log: Log, found: FoundFences) {
+    this.#store = store;
     this.#log = log;
-    this.#fenced = fenced;
-    this.#durable = new Set(fenced);
+    this.#fenced = found.fenced;
+    this.#durable = new Set(found.fenced.keys());
+    this.#uncertain = found.uncertain;
   }
 
   /** Reads all fences. */
   static async open(store: LogStore): Promise<Fences> {
-    const log = store.get(LOG_NAME) ?? store.create(LOG_NAME, { durability: "each" });
-    const fenced = new Set<string>();
-    for (let position = log.startPosition; position < log.endPosition;) {
-      const run = await log.read(position, { maxBytes: READ_BYTES });
-      const reader = new RecordReader(run.bytes);
-      while (reader.next()) fenced.add(decode(reader.payload()));
-      position = run.firstPosition + run.count;
-    }
+    const found: FoundFences = { fenced: new Map(), uncertain: new Map() };
+    const logs = store.list().filter(({ name }) => name.startsWith(LOG_PREFIX));
+    for (const log of logs) await readFences(log, found);
+    const log = logs.at(-1) ?? store.create(`${LOG_PREFIX}1`, { durability: "each" });
     // What recovery found may stand in the page cache only, and must not be told before it is on disk.
-    await log.sync();
-    return new Fences(log, fenced);
+    for (const each of logs) await each.sync();
+    return new Fences(store, log, found);
+  }
+
+  /** False where a fence may have been forgotten; `renew` ends it. */
+  get isCertain(): boolean {
+    return this.#logs().every((log) => log.certain);
   }
 
   /** Whether the segment is fenced. */
-  has(topic: string, segment: number): boolean {
-    return this.#fenced.has(segmentLogName(topic, segment));
+  has(target: SegmentTarget): boolean {
+    return this.#fenced.has(segmentLogName(target.topic, target.segment));
+  }
+
+  /** Whether this node may have forgotten something of the segment. */
+  isUncertain(target: SegmentTarget): boolean {
+    return this.#uncertain.has(segmentLogName(target.topic, target.segment));
   }
 
   /**
    * Fences the segment. From the call on `has` says so; ⛔ it resolves when the fence is durable, and only
    * then may it be told. Where it can't be made durable it holds all the same, and rejects.
    */
-  add(topic: string, segment: number): Promise<void> {
-    const name = segmentLogName(topic, segment);
-    this.#fenced.add(name);
+  add(target: SegmentTarget): Promise<void> {
+    const name = segmentLogName(target.topic, target.segment);
+    this.#fenced.set(name, target);
     if (this.#durable.has(name)) return Promise.resolve();
-    const writing = this.#writing.get(name) ?? this.#write(name, encode(topic, segment));
+    const writing = this.#writing.get(name) ?? this.#write(name, encode(target, KIND_FENCED));
     this.#writing.set(name, writing);
     return writing;
+  }
+
+  /**
+   * Notes durably of which segments something may have been forgotten, besides those that are known, and
+   * begins a new log: what happened to the old one counts no more. Fences of sealed segments are let go.
+   */
+  async renew(
+    uncertain: readonly SegmentTarget[],
+    isSealed: (target: SegmentTarget) => boolean,
+  ): Promise<void> {
+    for (const target of uncertain) {
+      this.#uncertain.set(segmentLogName(target.topic, target.segment), target);
+    }
+    const old = this.#logs();
+    const number = Number(this.#log.name.slice(LOG_PREFIX.length)) + 1;
+    const log = this.#store.create(`${LOG_PREFIX}${number}`, { durability: "each" });
+    const batch = new RecordBatchBuilder();
+    const kinds = [[this.#fenced, KIND_FENCED], [this.#uncertain, KIND_UNCERTAIN]] as const;
+    for (const [targets, kind] of kinds) {
+      for (const [name, target] of targets) {
+        if (isSealed(target)) targets.delete(name);
+        else batch.add(encode(target, kind));
+      }
+    }
+    // From here on new fences go to the new log; whichever log has one, it counts.
+    this.#log = log;
+    if (batch.count > 0) await log.append(batch);
+    else await log.sync();
+    for (const name of this.#fenced.keys()) this.#durable.add(name);
+    for (const each of old) await this.#store.delete(each.name);
+  }
+
+  #logs(): Log[] {
+    return this.#store.list().filter(({ name }) => name.startsWith(LOG_PREFIX));
   }
 
   async #write(name: string, fence: Uint8Array): Promise<void> {
@@ -78,11 +132,28 @@ export class Fences {
   }
 }
 
-function encode(topic: string, segment: number): Uint8Array {
-  return new BodyWriter().string(topic).u32(segment).view;
+interface FoundFences {
+  fenced: Map<string, SegmentTarget>;
+  uncertain: Map<string, SegmentTarget>;
 }
 
-function decode(payload: Uint8Array): string {
-  const reader = new BodyReader(payload);
-  return segmentLogName(reader.string(), reader.u32());
+const KIND_FENCED = 0;
+const KIND_UNCERTAIN = 1;
+
+async function readFences(log: Log, found: FoundFences): Promise<void> {
+  for (let position = log.startPosition; position < log.endPosition;) {
+    const run = await log.read(position, { maxBytes: READ_BYTES });
+    const records = new RecordReader(run.bytes);
+    while (records.next()) {
+      const reader = new BodyReader(records.payload());
+      const target = { topic: reader.string(), segment: reader.u32() };
+      const targets = reader.u8() === KIND_UNCERTAIN ? found.uncertain : found.fenced;
+      targets.set(segmentLogName(target.topic, target.segment), target);
+    }
+    position = run.firstPosition + run.count;
+  }
+}
+
+function encode(target: SegmentTarget, kind: number): Uint8Array {
+  return new BodyWriter().string(target.topic).u32(target.segment).u8(kind).view;
 }

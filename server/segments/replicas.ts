@@ -62,11 +62,8 @@ export class Replicas {
   readonly #parts: ReplicasParts;
   /** Replicas of segments that are not sealed, and of sealed ones that are being cut or completed. */
   readonly #live: Map<string, Replica> = new Map();
-  /**
-   * ⛔ Segments that were open when this node became uncertain; `null` until it is known which those are,
-   * and nothing is accepted before.
-   */
-  #uncertain: Set<string> | null = null;
+  /** ⛔ Nothing is accepted, and no answer is certain, before it is known what may have been forgotten. */
+  #isReady = false;
   /** Sealed segments that were looked at, and who held them then. */
   readonly #seen: WeakMap<SegmentInfo, readonly number[]> = new WeakMap();
   #isStopped = false;
@@ -75,9 +72,9 @@ export class Replicas {
     this.#parts = parts;
   }
 
-  /** From here on appends are accepted, except in these segments (names of their logs). */
-  start(uncertain: Set<string>): void {
-    this.#uncertain = uncertain;
+  /** What may have been forgotten stands in the fences: from here on all else is accepted. */
+  start(): void {
+    this.#isReady = true;
   }
 
   /** Completions give up. */
@@ -108,7 +105,7 @@ export class Replicas {
 
   /** ⛔ Fences the segment for ever, durably, and then says how far the replica is. */
   async fence(target: { topic: string; segment: number }): Promise<FenceAnswer> {
-    const durable = this.#parts.fences.add(target.topic, target.segment);
+    const durable = this.#parts.fences.add(target);
     this.#parts.onFenced(target.topic, target.segment);
     await durable;
     const replica = this.#replicaOf(target);
@@ -240,15 +237,12 @@ export class Replicas {
     const info = topic && openSegmentOf(topic);
     return info !== undefined && info.number === target.segment && !info.isSealing &&
       info.leader === from && info.replicas.includes(nodeId) &&
-      this.#uncertain !== null &&
-      !this.#uncertain.has(segmentLogName(target.topic, target.segment)) &&
-      !fences.has(target.topic, target.segment);
+      this.#isCertain(target) && !fences.has(target);
   }
 
   #isCertain(target: { topic: string; segment: number }): boolean {
-    const name = segmentLogName(target.topic, target.segment);
-    const isCertain = this.#parts.store.get(name)?.certain ?? true;
-    return isCertain && this.#uncertain !== null && !this.#uncertain.has(name);
+    const log = this.#parts.store.get(segmentLogName(target.topic, target.segment));
+    return this.#isReady && !this.#parts.fences.isUncertain(target) && (log?.certain ?? true);
   }
 
   #replicaOf(target: { topic: string; segment: number }): Replica {

@@ -128,7 +128,7 @@ export class Segments {
     const info = openSegmentOf(topic);
     const target = { topic: topic.name, segment: info.number };
     try {
-      if (this.#isHandingOver || this.#fences.has(topic.name, info.number)) return;
+      if (this.#isHandingOver || this.#fences.has(target)) return;
       const log = openSegmentLog(store, target, topic.durability);
       const segment = await OpenSegment.open(this.#context, topic, log);
       this.#led.set(topic.name, segment);
@@ -141,7 +141,7 @@ export class Segments {
       this.#opening.delete(topic.name);
     }
     // Metadata, or a fence, may have overtaken the opening.
-    if (this.#fences.has(topic.name, info.number)) this.fenced(topic.name, info.number);
+    if (this.#fences.has(target)) this.fenced(topic.name, info.number);
     if (openSegmentOf(topic) !== info || !this.#isMine(info)) this.topicChanged(topic.name);
   }
 

@@ -1,0 +1,9 @@
+/**
+ * Repair of sealed segments and removal of nodes: a pure plan, and what carries it out on the Raft
+ * leader's node. Uses metadata, raft and segments.
+ *
+ * @module
+ */
+
+export * from "./repair.ts";
+export * from "./repair_plan.ts";

@@ -1,0 +1,199 @@
+/**
+ * Keeps every sealed segment on as many nodes as it should be, and empties nodes that are to go, from the
+ * Raft leader's node (DESIGN.md §6, "Repair"; §7, "remove").
+ *
+ * @module
+ */
+
+import type { RaftNode } from "../../raft/mod.ts";
+import { assert, type Clock, type Logger, type Timer } from "../../world/mod.ts";
+import { REQUEST_TIMEOUT_MS } from "../config.ts";
+import type { Metadata } from "../metadata/mod.ts";
+import { type Digest, majorityOf, type SegmentTarget } from "../segments/mod.ts";
+import { repairPlan, type RepairStep, type RepairView } from "./repair_plan.ts";
+
+/** How often the plan is made anew, milliseconds. */
+const CHECK_MS = 1000;
+/** Segments that are repaired at the same time: repair must not starve the clients. */
+export const REPAIRS_MAX = 2;
+
+/** What repair asks of other nodes, and of this one. */
+export interface RepairLink {
+  complete: (
+    node: number,
+    target: SegmentTarget,
+    options: { from: number; end: number },
+  ) => Promise<void>;
+  digest: (node: number, target: SegmentTarget) => Promise<Digest>;
+}
+
+/** What a repair is made from. */
+export interface RepairParts extends RepairView {
+  nodeId: number;
+  raft: RaftNode;
+  metadata: Metadata;
+  link: RepairLink;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** For `METRICS`. */
+export interface RepairProgress {
+  running: number;
+  copied: number;
+  dropped: number;
+  failed: number;
+}
+
+/** One per node; does something only where the Raft leader is. */
+export class Repair {
+  readonly #parts: RepairParts;
+  readonly #running: Set<string> = new Set();
+  readonly #progress: RepairProgress = { running: 0, copied: 0, dropped: 0, failed: 0 };
+  #isRemoving = false;
+  #timer: Timer | null = null;
+
+  constructor(parts: RepairParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#timer = this.#parts.clock.after(CHECK_MS, () => {
+      if (this.#parts.raft.status.role === "leader") this.#check();
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+  }
+
+  get progress(): RepairProgress {
+    return { ...this.#progress, running: this.#running.size };
+  }
+
+  #check(): void {
+    const { metadata } = this.#parts;
+    for (const step of repairPlan(metadata.state, this.#parts, REPAIRS_MAX)) {
+      if (this.#running.size < REPAIRS_MAX) this.#run(step);
+    }
+    if (!this.#isRemoving) this.#removeDrained();
+  }
+
+  async #run(step: RepairStep): Promise<void> {
+    const name = `${step.topic}/${step.segment}`;
+    if (this.#running.has(name)) return;
+    this.#running.add(name);
+    try {
+      if (step.kind === "copy") await this.#copy(step);
+      else await this.#drop(step);
+    } catch (error) {
+      this.#progress.failed++;
+      this.#parts.logger.log("warn", "a repair failed, it will be tried again", {
+        ...step,
+        keepers: undefined,
+        reason: (error as Error).message,
+      });
+    } finally {
+      this.#running.delete(name);
+    }
+  }
+
+  /** Copies, compares counts and checksums, and only then has the copy counted. */
+  async #copy(step: RepairStep & { kind: "copy" }): Promise<void> {
+    const { link, logger, metadata } = this.#parts;
+    const target = { topic: step.topic, segment: step.segment };
+    const end = this.#sealedLength(target);
+    await link.complete(step.node, target, { from: step.from, end });
+    const [original, copy] = await Promise.all([
+      link.digest(step.from, target),
+      link.digest(step.node, target),
+    ]);
+    if (original.length !== end || !isSame(original, copy)) {
+      throw new Error(
+        `the copy on node ${step.node} (${describe(copy)}) is not what node ${step.from} holds (${
+          describe(original)
+        }) of ${end} records`,
+      );
+    }
+    const command = { kind: "addReplica" as const, ...target, node: step.node };
+    await metadata.propose(command, { timeoutMs: REQUEST_TIMEOUT_MS });
+    this.#progress.copied++;
+    logger.log("info", "segment copied", { ...target, from: step.from, to: step.node });
+  }
+
+  /** ⛔ A replica goes only when a majority of those that stay, and at least one, hold the segment whole. */
+  async #drop(step: RepairStep & { kind: "drop" }): Promise<void> {
+    const { link, metadata } = this.#parts;
+    const target = { topic: step.topic, segment: step.segment };
+    const end = this.#sealedLength(target);
+    const digests = await Promise.allSettled(step.keepers.map((node) => link.digest(node, target)));
+    const whole = digests.flatMap((digest) => digest.status === "fulfilled" ? [digest.value] : [])
+      .filter((digest) => digest.length === end);
+    if (
+      whole.length < majorityOf(step.keepers.length) || !whole.every((d) => isSame(d, whole[0]!))
+    ) {
+      throw new Error(`only ${whole.length} of nodes ${step.keepers.join(", ")} hold it whole`);
+    }
+    const command = { kind: "dropReplica" as const, ...target, node: step.node };
+    await metadata.propose(command, { timeoutMs: REQUEST_TIMEOUT_MS });
+    this.#progress.dropped++;
+  }
+
+  /** A node that is drained and holds nothing leaves metadata first, then Raft. */
+  async #removeDrained(): Promise<void> {
+    const { logger, metadata, nodeId, raft } = this.#parts;
+    const timeoutMs = REQUEST_TIMEOUT_MS;
+    this.#isRemoving = true;
+    try {
+      for (const id of metadata.state.draining) {
+        if (holdsAnything(metadata, id)) continue;
+        if (id === nodeId) await this.#transferAway(id);
+        else await metadata.propose({ kind: "removeNode", id }, { timeoutMs });
+      }
+      // Whoever joins is registered before Raft hears of it: a member that is not registered was removed.
+      const { voters, learners } = raft.status.config;
+      for (const id of [...voters, ...learners]) {
+        if (metadata.state.nodes.has(id)) continue;
+        await raft.removeNode(id, { timeoutMs });
+        logger.log("info", "node removed", { removed: id });
+      }
+    } catch (error) {
+      logger.log("debug", "a node can't be removed yet", { reason: (error as Error).message });
+    } finally {
+      this.#isRemoving = false;
+    }
+  }
+
+  /** The Raft leader has another one remove it. */
+  async #transferAway(id: number): Promise<void> {
+    const { raft, isLive } = this.#parts;
+    const heir = raft.status.config.voters.find((voter) => voter !== id && isLive(voter));
+    if (heir !== undefined) await raft.transferLeadership(heir, { timeoutMs: REQUEST_TIMEOUT_MS });
+  }
+
+  #sealedLength(target: SegmentTarget): number {
+    const segment =
+      this.#parts.metadata.state.topics.get(target.topic)!.segments[target.segment - 1];
+    const length = segment?.length ?? null;
+    assert(length !== null, "only sealed segments are repaired");
+    return length;
+  }
+}
+
+function holdsAnything(metadata: Metadata, id: number): boolean {
+  for (const topic of metadata.state.topics.values()) {
+    if (topic.segments.some((segment) => segment.replicas.includes(id))) return true;
+  }
+  return false;
+}
+
+function isSame(a: Digest, b: Digest): boolean {
+  return a.length === b.length && a.entries === b.entries && a.checksum === b.checksum;
+}
+
+function describe(digest: Digest): string {
+  return `${digest.length} records, ${digest.entries} entries, checksum ${
+    digest.checksum.toString(16)
+  }`;
+}

@@ -1,0 +1,100 @@
+/**
+ * What is missing for every sealed segment to be held as it should be, and what is too much. Pure.
+ *
+ * @module
+ */
+
+import type { MetadataState, SegmentInfo, TopicInfo } from "../metadata/mod.ts";
+
+/** What the plan looks at besides metadata. */
+export interface RepairView {
+  /** Heard lately, and connected. */
+  isLive: (node: number) => boolean;
+  /** Not heard for so long that it is not waited for any more. */
+  isLost: (node: number) => boolean;
+}
+
+/** One thing to do for one segment. */
+export type RepairStep =
+  | { kind: "copy"; topic: string; segment: number; node: number; from: number }
+  /** Only when `keepers` are found to hold it whole. */
+  | { kind: "drop"; topic: string; segment: number; node: number; keepers: number[] };
+
+/** Replicas that a segment of the topic should have, with the nodes that there are. */
+export function wantedReplicas(
+  state: MetadataState,
+  topic: TopicInfo,
+  view: Pick<RepairView, "isLost">,
+): number {
+  const eligible = [...state.nodes.keys()].filter((id) =>
+    !state.draining.has(id) && !view.isLost(id)
+  );
+  return Math.min(topic.replicationFactor, eligible.length);
+}
+
+/** Whether fewer nodes hold the segment than should, counting only those that are there to stay. */
+export function isUnderReplicated(
+  state: MetadataState,
+  topic: TopicInfo,
+  segment: SegmentInfo,
+  view: Pick<RepairView, "isLost">,
+): boolean {
+  return keepersOf(state, segment, view).length < wantedReplicas(state, topic, view);
+}
+
+/** The next steps, at most `limit`. Steps that are done change metadata, and so the next plan. */
+export function repairPlan(state: MetadataState, view: RepairView, limit: number): RepairStep[] {
+  const steps: RepairStep[] = [];
+  for (const topic of state.topics.values()) {
+    for (const segment of topic.segments) {
+      if (steps.length >= limit) return steps;
+      if (segment.count === null) continue;
+      const step = stepFor(state, topic, segment, view);
+      if (step !== null) steps.push(step);
+    }
+  }
+  return steps;
+}
+
+function stepFor(
+  state: MetadataState,
+  topic: TopicInfo,
+  segment: SegmentInfo,
+  view: RepairView,
+): RepairStep | null {
+  const target = { topic: topic.name, segment: segment.number };
+  const keepers = keepersOf(state, segment, view);
+  if (keepers.length < wantedReplicas(state, topic, view)) {
+    const node = candidateFor(state, segment, view);
+    const from = segment.replicas.find(view.isLive);
+    return node === undefined || from === undefined
+      ? null
+      : { kind: "copy", ...target, node, from };
+  }
+  const leaving = segment.replicas.find((id) => !keepers.includes(id));
+  if (leaving !== undefined) return { kind: "drop", ...target, node: leaving, keepers };
+  if (keepers.length <= topic.replicationFactor) return null;
+  // Somebody came back after others had taken its place.
+  const node = keepers.at(-1)!;
+  return { kind: "drop", ...target, node, keepers: keepers.slice(0, -1) };
+}
+
+function keepersOf(
+  state: MetadataState,
+  segment: SegmentInfo,
+  view: Pick<RepairView, "isLost">,
+): number[] {
+  return segment.replicas.filter((id) => !state.draining.has(id) && !view.isLost(id));
+}
+
+/** A live node that doesn't hold it; which one depends on the segment, so that copies spread. */
+function candidateFor(
+  state: MetadataState,
+  segment: SegmentInfo,
+  view: RepairView,
+): number | undefined {
+  const candidates = [...state.nodes.keys()].filter((id) =>
+    view.isLive(id) && !state.draining.has(id) && !segment.replicas.includes(id)
+  );
+  return candidates[segment.number % Math.max(1, candidates.length)];
+}
