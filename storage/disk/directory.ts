@@ -6,17 +6,11 @@
  */
 
 import * as fs from "node:fs";
-import {
-  assert,
-  type Disk,
-  type DiskError,
-  type DiskFile,
-  type DiskRead,
-  type DiskWrite,
-} from "../../world/mod.ts";
+import { assert, type Disk, type DiskError, type DiskFile } from "../../world/mod.ts";
 import type { Shim } from "../../ffi/mod.ts";
 import { type Crc32c, crc32cByTables } from "../crc32c.ts";
 import { diskErrorFrom } from "./disk_errors.ts";
+import { acquire, OpenFile, release } from "./open_file.ts";
 
 /** Held with an exclusive lock by the process that owns the directory; the kernel lets go of it at exit. */
 export const LOCK_FILE = "LOCK";
@@ -24,62 +18,6 @@ const TEMPORARY_SUFFIX = ".tmp";
 const NAME_PATTERN = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}$/;
 /** Written at once where zeroes must be written. */
 const ZEROES_BYTES = 1 << 20;
-
-/** An open file of a real disk: `handle` is its descriptor. */
-export class OpenFile implements DiskFile {
-  readonly name: string;
-  readonly handle: number;
-  /** A second descriptor, for writes around the page cache; `null` where the file system has no such thing. */
-  readonly directFd: number | null;
-  sizeBytes: number;
-  /** Operations under way. A descriptor is not closed under them: its number would be given away again. */
-  users = 0;
-  closed = false;
-  onIdle: (() => void) | null = null;
-  /** Whether the directory entry was synced since this process opened the file. */
-  entrySynced = false;
-
-  constructor(name: string, fds: { buffered: number; direct: number | null; sizeBytes: number }) {
-    this.name = name;
-    this.handle = fds.buffered;
-    this.directFd = fds.direct;
-    this.sizeBytes = fds.sizeBytes;
-  }
-}
-
-/** Counts an operation on each file. Checks all of them before it counts any. */
-export function acquire(
-  transfers: readonly (DiskWrite | DiskRead)[],
-  files: readonly DiskFile[],
-): void {
-  for (const { file, fileOffset, buffer, bufferOffset, length } of transfers) {
-    checkOpen(file);
-    assert(
-      fileOffset >= 0 && bufferOffset >= 0 && length >= 0 && bufferOffset + length <= buffer.length,
-      "a transfer lies inside of its buffer",
-    );
-  }
-  for (const file of files) checkOpen(file);
-  for (const { file } of transfers) (file as OpenFile).users++;
-  for (const file of files) (file as OpenFile).users++;
-}
-
-/** Takes back what `acquire` counted; a file that is waited for may be closed then. */
-export function release(
-  transfers: readonly (DiskWrite | DiskRead)[],
-  files: readonly DiskFile[],
-): void {
-  for (const { file } of transfers) releaseOne(file as OpenFile);
-  for (const file of files) releaseOne(file as OpenFile);
-}
-
-function checkOpen(file: DiskFile): void {
-  assert(!(file as OpenFile).closed, `file ${file.name} is open while it is used`);
-}
-
-function releaseOne(file: OpenFile): void {
-  if (--file.users === 0 && file.onIdle !== null) file.onIdle();
-}
 
 /** What both real disks are made from. */
 export interface DirectoryDiskOptions {
@@ -161,7 +99,7 @@ export abstract class DirectoryDisk
         }
       }
       await settle((done) => fs.fdatasync(fd, done));
-      if (!file.entrySynced) await this.#syncDirectory();
+      if (!file.entrySynced) await syncDirectory(this.directory);
       file.entrySynced = true;
       file.sizeBytes = sizeBytes;
     } catch (error) {
@@ -185,7 +123,7 @@ export abstract class DirectoryDisk
     checkName(name);
     try {
       await fs.promises.rm(this.#path(name), { force: true });
-      await this.#syncDirectory();
+      await syncDirectory(this.directory);
     } catch (error) {
       throw diskErrorFrom(error, "remove", name);
     }
@@ -216,7 +154,7 @@ export abstract class DirectoryDisk
       op = "write";
       await fs.promises.rename(temporary, this.#path(name));
       op = "sync";
-      await this.#syncDirectory();
+      await syncDirectory(this.directory);
     } catch (error) {
       if (op === "write") await fs.promises.rm(temporary, { force: true }).catch(() => {});
       throw diskErrorFrom(error, op, name);
@@ -256,15 +194,6 @@ export abstract class DirectoryDisk
   #path(name: string): string {
     return `${this.directory}/${name}`;
   }
-
-  async #syncDirectory(): Promise<void> {
-    const fd = await openDescriptor(this.directory, fs.constants.O_RDONLY);
-    try {
-      await settle((done) => fs.fsync(fd, done));
-    } finally {
-      fs.closeSync(fd);
-    }
-  }
 }
 
 /** Writes `bytes[start, end)` at `fileOffset`, going on after a short write, and throws what the system says. */
@@ -299,6 +228,16 @@ export function openDescriptor(path: string, flags: number): Promise<number> {
   return new Promise((resolve, reject) =>
     fs.open(path, flags, 0o644, (error, fd) => error ? reject(error) : resolve(fd))
   );
+}
+
+/** Makes the names in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  const fd = await openDescriptor(path, fs.constants.O_RDONLY);
+  try {
+    await settle((done) => fs.fsync(fd, done));
+  } finally {
+    fs.closeSync(fd);
+  }
 }
 
 /** Removes what a `writeSmall` that was cut short left behind. */

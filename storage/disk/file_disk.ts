@@ -12,8 +12,9 @@ import {
   type DiskRead,
   type DiskWrite,
 } from "../../world/mod.ts";
-import { acquire, DirectoryDisk, release, settle, writeWhole } from "./directory.ts";
+import { DirectoryDisk, settle, writeWhole } from "./directory.ts";
 import { diskErrorFrom } from "./disk_errors.ts";
+import { acquire, release } from "./open_file.ts";
 
 /** Reads of one call that the thread pool works on at once. */
 const READS_AT_ONCE = 8;

@@ -4,11 +4,13 @@
  * @module
  */
 
+import * as fs from "node:fs";
+import { dirname, resolve } from "node:path";
 import { openShim } from "../../ffi/mod.ts";
 import type { Ring, Shim } from "../../ffi/mod.ts";
 import { type Disk, DiskError } from "../../world/mod.ts";
 import type { Crc32c } from "../crc32c.ts";
-import { LOCK_FILE, removeLeftovers } from "./directory.ts";
+import { LOCK_FILE, removeLeftovers, syncDirectory } from "./directory.ts";
 import { diskErrorFrom } from "./disk_errors.ts";
 import { FileDisk } from "./file_disk.ts";
 import { COMMIT_RING_ENTRIES, READ_RING_ENTRIES, UringDisk } from "./uring_disk.ts";
@@ -59,7 +61,7 @@ export async function openDisk(options: OpenDiskOptions): Promise<RealDisk> {
 async function takeDirectory(directory: string): Promise<Deno.FsFile> {
   let lock: Deno.FsFile;
   try {
-    await Deno.mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     lock = await Deno.open(`${directory}/${LOCK_FILE}`, { create: true, write: true });
   } catch (error) {
     const { code } = diskErrorFrom(error, "open", "");
@@ -81,6 +83,16 @@ async function takeDirectory(directory: string): Promise<Deno.FsFile> {
     `The data directory ${directory} is in use by another process. ` +
       `Stop that process or choose another directory.`,
   );
+}
+
+/** With its parents, and durably: what is synced inside of it must not vanish with its name. */
+async function makeDirectory(directory: string): Promise<void> {
+  const first = await fs.promises.mkdir(directory, { recursive: true });
+  if (first === undefined) return;
+  const top = dirname(resolve(first));
+  for (let path = resolve(directory); path !== top; path = dirname(path)) {
+    await syncDirectory(dirname(path));
+  }
 }
 
 function openRings(

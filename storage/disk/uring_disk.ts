@@ -14,15 +14,9 @@ import {
   type DiskRead,
   type DiskWrite,
 } from "../../world/mod.ts";
-import {
-  acquire,
-  DirectoryDisk,
-  type DirectoryDiskOptions,
-  openDescriptor,
-  type OpenFile,
-  release,
-} from "./directory.ts";
+import { DirectoryDisk, type DirectoryDiskOptions, openDescriptor } from "./directory.ts";
 import { diskError } from "./disk_errors.ts";
+import { acquire, type OpenFile, release } from "./open_file.ts";
 
 /** Requests that the commit ring takes at once; a larger commit goes in several rounds of one call. */
 export const COMMIT_RING_ENTRIES = 256;
