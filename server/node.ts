@@ -20,7 +20,13 @@ import { checkConfig, DRAIN_TIMEOUT_MS, HANDOVER_TIMEOUT_MS, type NodeConfig } f
 import { type Identity, type IdentityFile, openIdentity } from "./identity.ts";
 import { admit, askToJoin } from "./membership/mod.ts";
 import { METHOD } from "./messages.ts";
-import { MetadataMachine, type MetadataState, type NodeInfo } from "./metadata/mod.ts";
+import {
+  type Change,
+  MetadataMachine,
+  type MetadataState,
+  type NodeInfo,
+  removedText,
+} from "./metadata/mod.ts";
 import {
   NO_CLUSTER,
   type NodeIdentity,
@@ -291,7 +297,7 @@ class RunningNode implements Node {
       this.#peers!.setAddress(id, { host, port });
     }
     this.#machine.subscribe((change) => {
-      if (change === null || change.kind === "node") this.#nodesChanged();
+      if (change === null || change.kind === "node") this.#nodesChanged(change);
     });
     this.#raft = await RaftNode.open({
       id: this.nodeId,
@@ -323,9 +329,23 @@ class RunningNode implements Node {
     }
   }
 
-  #nodesChanged(): void {
-    const peers = peersOf([...this.#machine.state.nodes.values()], this.nodeId);
-    for (const { id, host, port } of peers) this.#peers?.setAddress(id, { host, port });
+  /** Follows where the other nodes are, here and in `node.json`; stops when this one was removed. */
+  #nodesChanged(change: Change | null): void {
+    const { nodes, removed } = this.#machine.state;
+    if (removed.has(this.#identity.incarnation)) {
+      this.#logger.log("warn", removedText(this.nodeId));
+      this.stop();
+      return;
+    }
+    // Nodes that are not known yet, while metadata catches up, stay in the book; removed ones don't.
+    const book = new Map(this.#identity.peers.map((peer) => [peer.id, peer]));
+    for (const peer of peersOf([...nodes.values()], this.nodeId)) book.set(peer.id, peer);
+    if (change?.kind === "node" && !nodes.has(change.id)) {
+      book.delete(change.id);
+      this.#peers?.remove(change.id);
+    }
+    for (const { id, host, port } of book.values()) this.#peers?.setAddress(id, { host, port });
+    const peers = [...book.values()];
     if (JSON.stringify(peers) === JSON.stringify(this.#identity.peers)) return;
     this.#identity.peers = peers;
     this.#identityFile.save().catch((error) => {

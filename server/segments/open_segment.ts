@@ -128,7 +128,8 @@ export class OpenSegment {
   /** For the monitor loop: what should have been begun before, and was not. */
   check(): void {
     if (this.writer.isAbandoned && !this.#isTaken()) this.#askForRecovery();
-    else if (this.writer.isFull) this.seal();
+    // A replica that has become uncertain takes part again in the next segment.
+    else if (this.writer.isFull || this.#feeds.some((feed) => feed.isSilent)) this.seal();
   }
 
   /** ⛔ Not this node's to write any more: nothing is acknowledged from here on. */

@@ -43,6 +43,7 @@ export interface FeedParts {
 export class ReplicaFeed {
   readonly #parts: FeedParts;
   #isStopped = false;
+  #isSilent = false;
   /** Position of the next record to send; everything before it is there or on its way. */
   #next = 0;
   #messages = 0;
@@ -61,6 +62,11 @@ export class ReplicaFeed {
     this.#run();
   }
 
+  /** The replica's last word was that it takes no part in this segment. */
+  get isSilent(): boolean {
+    return this.#isSilent;
+  }
+
   /** The log has grown or can be read further, or the window has room. */
   notify(): void {
     this.#wake?.();
@@ -77,6 +83,7 @@ export class ReplicaFeed {
     while (!this.#isStopped) {
       try {
         const extent = await this.#parts.probe();
+        this.#isSilent = extent === "silent";
         if (extent !== "silent") {
           this.#begin(extent.end);
           this.#parts.onDurable(extent.durable);
@@ -149,8 +156,10 @@ export class ReplicaFeed {
     let failure: Error | null = null;
     try {
       const extent = await answer;
-      if (extent === "silent") failure = new Error("the replica is silent");
-      else {
+      if (extent === "silent") {
+        this.#isSilent = true;
+        failure = new Error("the replica is silent");
+      } else {
         this.#parts.onDurable(extent.durable);
         if (extent.end < message.end) failure = new Error("the replica lacks what came before");
       }
