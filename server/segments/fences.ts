@@ -112,9 +112,11 @@ export class Fences {
     }
     // From here on new fences go to the new log; whichever log has one, it counts.
     this.#log = log;
+    // Not those that are added while this is on its way: their own write makes them durable.
+    const written = [...this.#fenced.keys()];
     if (batch.count > 0) await log.append(batch);
     else await log.sync();
-    for (const name of this.#fenced.keys()) this.#durable.add(name);
+    for (const name of written) this.#durable.add(name);
     for (const each of old) await this.#store.delete(each.name);
   }
 

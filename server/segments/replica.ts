@@ -94,7 +94,10 @@ export class Replica {
     // Synchronously up to the append, so that batches which arrive in order are appended in order.
     if (this.#opening === null && this.#log && this.#durable < this.#log.endPosition) {
       this.#opening = this.settle().then(() => {});
+      // Nobody may be waiting for it yet, and the next append tries again: a full disk gets room.
+      this.#opening.catch(() => this.#opening = null);
     }
+    const opening = this.#opening;
     const log = this.#log ??= openSegmentLog(this.#store, this, this.#durability);
     const known = log.endPosition - placed.position;
     if (known < 0) return this.extent;
@@ -105,7 +108,7 @@ export class Replica {
     const fresh = known === 0 ? placed.batch : behind(placed.batch, known);
     const end = log.endPosition + fresh.count;
     await log.append(fresh);
-    await this.#opening;
+    await opening;
     this.#durable = Math.max(this.#durable, end);
     return { end: log.endPosition, durable: this.#durable };
   }

@@ -12,6 +12,15 @@ import type { AppendMeter } from "./append_meter.ts";
 import { CommitTracker } from "./commit_tracker.ts";
 import type { Leases } from "./leases.ts";
 
+/**
+ * How long accepted records may go without any of them being committed before the segment is given up,
+ * milliseconds. A replica that became uncertain is silent for as long as the segment is open: with too few
+ * others only a recovery, and the next segment, take appends again.
+ */
+export const STALLED_MS = 3000;
+
+assert(STALLED_MS < REQUEST_TIMEOUT_MS, "a stall is noticed while its first request waits");
+
 /** What a writer is made from. */
 export interface SegmentWriterParts {
   /** For messages: `topic/number`. */
@@ -44,6 +53,8 @@ export class SegmentWriter {
   #abandoned: Error | null = null;
   /** Appends to this node's log that are on their way to its disk. */
   #inFlight = 0;
+  /** What was committed when records were first seen to wait behind it, and when that was. */
+  #stalled: { position: number; sinceMs: number } | null = null;
   #closing: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
   constructor(parts: SegmentWriterParts) {
@@ -132,8 +143,9 @@ export class SegmentWriter {
     this.#maybeClosed();
   }
 
-  /** Who waits too long for a majority is told that the outcome is unknown. */
+  /** Who waits too long for a majority is told so. Where nothing is committed for long, it is given up. */
   expire(nowMs: number): void {
+    this.#maybeGiveUp(nowMs);
     this.#tracker.expire(nowMs, () =>
       new OutcomeUnknownError(
         `too few replicas of ${this.#parts.name} confirmed it within ${REQUEST_TIMEOUT_MS} ms ` +
@@ -170,12 +182,25 @@ export class SegmentWriter {
     this.#parts.onAbandoned(this.#abandoned);
   }
 
+  #maybeGiveUp(nowMs: number): void {
+    const { position } = this.#tracker;
+    if (position === this.log.endPosition || this.#parts.replicas.length === 1) {
+      this.#stalled = null;
+    } else if (this.#stalled?.position !== position) {
+      this.#stalled = { position, sinceMs: nowMs };
+    } else if (nowMs - this.#stalled.sinceMs >= STALLED_MS) {
+      this.abandon(`no majority confirmed anything for ${STALLED_MS} ms`);
+    }
+  }
+
   async #append(batch: RecordBatch): Promise<void> {
     // After a failed append the log has taken back all that was not durable, and starts there again.
     this.#tracker.retract(this.log.endPosition);
     const position = this.log.endPosition;
     const durable = this.log.append(batch);
     const end = this.log.endPosition;
+    // Refused at once (a store that failed, a batch that is too large): nothing is on its way.
+    if (end === position) return void await durable;
     this.#tracker.appended(end, this.log.endOffset);
     this.#parts.onAppended(position, batch);
     await this.#locally(durable, end);

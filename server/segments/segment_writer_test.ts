@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { batchOf, openLogStore, StoreFailedError, TINY_LIMITS } from "../../storage/mod.ts";
+import { SeededRandom, SimClock, SimDrive } from "../../world/sim/mod.ts";
+import { OutcomeUnknownError } from "../errors.ts";
+import type { AppendMeter } from "./append_meter.ts";
+import type { Leases } from "./leases.ts";
+import { SegmentWriter, STALLED_MS } from "./segment_writer.ts";
+
+async function setUp(replicas: number[]) {
+  const clock = new SimClock();
+  const random = new SeededRandom(1);
+  const drive = new SimDrive({ clock, random });
+  const store = await openLogStore({ disk: drive.mount(), clock, random }, { limits: TINY_LIMITS });
+  const abandoned: Error[] = [];
+  const writer = new SegmentWriter({
+    name: "t/1",
+    nodeId: 1,
+    replicas,
+    log: store.create("segment/t/1"),
+    store,
+    leases: { isValid: true } as Leases,
+    clock,
+    limits: { entries: 100, bytes: 100_000 },
+    meter: { add: () => {} } as unknown as AppendMeter,
+    onAppended: () => {},
+    onDurable: () => {},
+    onFull: () => {},
+    onAbandoned: (reason) => abandoned.push(reason),
+  });
+  return { clock, drive, writer, abandoned };
+}
+
+const entry = batchOf(new Uint8Array(10));
+
+Deno.test("SegmentWriter.expire() gives up a segment in which nothing is committed any more", async () => {
+  const { clock, writer, abandoned } = await setUp([1, 2, 3]);
+  const first = writer.append(entry);
+  await clock.runFor(1);
+  writer.expire(0);
+  writer.acknowledge(2, 1);
+  await clock.settle(first);
+  writer.expire(STALLED_MS); // nothing waits
+  const second = assert.rejects(writer.append(entry), OutcomeUnknownError);
+  await clock.runFor(1);
+  writer.expire(2 * STALLED_MS);
+  writer.expire(3 * STALLED_MS - 1);
+  assert.equal(abandoned.length, 0);
+  writer.expire(3 * STALLED_MS);
+  assert.equal(abandoned.length, 1);
+  await second;
+});
+
+Deno.test("SegmentWriter.append() hands on what its log refuses at once, again and again", async () => {
+  const { clock, drive, writer } = await setUp([1]);
+  drive.fail({ op: "sync", code: "Io", times: 1 });
+  const mustFail = () => assert.rejects(writer.append(entry), StoreFailedError);
+  await clock.settle(mustFail());
+  await clock.settle(Promise.all([mustFail(), mustFail()]));
+});
