@@ -5,7 +5,7 @@
  */
 
 import { type Node, type NodeConfig, startNode } from "../../server/mod.ts";
-import type { Address } from "../../world/mod.ts";
+import { type Address, DiskError } from "../../world/mod.ts";
 import { SeededRandom, type SimClock, SimDrive, type SimNetwork } from "../../world/sim/mod.ts";
 import { Gate, ProcessClock, ProcessDisk, ProcessNetwork } from "./process_world.ts";
 import type { Shape } from "./shape.ts";
@@ -14,6 +14,9 @@ import { type Transcript, TranscriptLogger } from "./transcript.ts";
 /** Where every node's Raft and clients' ports are. */
 export const RAFT_PORT = 6000;
 export const CLIENT_PORT = 8080;
+
+/** Between two attempts to start a node on a disk that fails, milliseconds. */
+const RESTART_MS = 500;
 
 /** What all machines of a simulation share. */
 export interface Surroundings {
@@ -162,6 +165,7 @@ export class Machine {
       maxSegmentBytes: shape.maxSegmentBytes,
       monitorCheckMs: shape.monitorCheckMs,
       failoverMs: 1000,
+      repairAfterMs: 2000,
       maxFrameBytes: 1024 * 1024,
       version: "simulated",
       bounds: { storage: shape.storage, raftSnapshotEntries: shape.raftSnapshotEntries },
@@ -182,7 +186,11 @@ export class Machine {
     this.#in.transcript.add(this.host, `would not start: ${error.message}`);
     this.#end("ended");
     this.drive.kill();
-    if (error.name === "DiskError" && this.isDiskFaulty) return;
+    if (error instanceof DiskError && (this.isDiskFaulty || error.code === "NoSpace")) {
+      // Started again and again, as a service manager would.
+      this.#in.clock.after(RESTART_MS, () => this.start());
+      return;
+    }
     this.refusal = `${error.name}: ${error.message}`;
     this.state = "refused";
   }
@@ -191,7 +199,7 @@ export class Machine {
     const text = `${message} ${JSON.stringify(fields)}`;
     if (/Invariant broken/.test(text)) return this.#in.onFailure(`${this.host}: ${text}`);
     if (this.isDiskFaulty) return;
-    if (/stopped by an error|storage failed|is corrupt|may be lost/.test(message)) {
+    if (/stopped by an error|storage failed|is corrupt/.test(message)) {
       this.#in.onFailure(`${this.host}: ${text}`);
     }
   }

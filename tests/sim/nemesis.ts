@@ -107,7 +107,7 @@ export class Nemesis {
       machine.drive.capacityBytes = Infinity;
       machine.resume();
       if (machine.isDiskFaulty) {
-        machine.kill();
+        machine.crash();
         machine.isDiskFaulty = false;
       }
       machine.start();
@@ -297,7 +297,8 @@ export class Nemesis {
     this.#parts.clock.after(this.#random.between(500, 5000), () => {
       machine.drive.clearFaults();
       if (!this.#isRunning) return;
-      if (machine.state !== "off") this.#kill(machine);
+      // After a failed sync the page cache is not to be trusted: the machine is restarted, not the process.
+      if (machine.state !== "off") this.#crash(machine);
       machine.isDiskFaulty = false;
     });
   }

@@ -51,6 +51,8 @@ export interface SimResult {
   acknowledged: number;
   taken: number;
   sealed: number;
+  /** Segments whose seal says that acknowledged entries may be missing. */
+  alarms: number;
   faults: Record<string, number>;
   /** The last lines of the transcript. */
   lines: readonly string[];
@@ -126,7 +128,7 @@ class Simulation {
       transcript,
       hosts,
     });
-    this.#metadata = new MetadataChecker((message) => this.fail(message), { mayLose: false });
+    this.#metadata = new MetadataChecker((message) => this.fail(message));
     this.#nemesis = new Nemesis({
       clock,
       network,
@@ -165,6 +167,7 @@ class Simulation {
       acknowledged: history.count("ok"),
       taken: takes.filter((take) => take.outcome === "ok").length,
       sealed: this.#metadata.sealed,
+      alarms: this.#metadata.alarms,
       faults: Object.fromEntries(this.#nemesis.counts),
       lines: this.#transcript.lines,
     };
