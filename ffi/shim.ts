@@ -204,7 +204,8 @@ export async function openShim(options: { path?: string } = {}): Promise<OpenShi
     library = Deno.dlopen(path, SYMBOLS);
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    return { ok: false, reason: `the shim can't be loaded: ${detail}` };
+    const reason = detail.replace(/^(Could not open library: )+/, "");
+    return { ok: false, reason: `the shim can't be loaded: ${reason}` };
   }
   const abi = library.symbols.walrus_abi();
   if (abi !== SHIM_ABI) {

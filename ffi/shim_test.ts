@@ -5,7 +5,8 @@ const built = await buildShim();
 const skipped = built.ok ? "" : ` (skipped: ${built.reason})`;
 
 async function loadShim(): Promise<Shim> {
-  const opened = await openShim();
+  assert(built.ok);
+  const opened = await openShim({ path: built.path });
   if (!opened.ok) throw new Error(opened.reason);
   return opened.shim;
 }
