@@ -146,17 +146,18 @@ export class Repair {
     const timeoutMs = REQUEST_TIMEOUT_MS;
     this.#isRemoving = true;
     try {
-      for (const id of metadata.state.draining) {
-        if (holdsAnything(metadata, id)) continue;
-        if (id === nodeId) await this.#transferAway(id);
-        else await metadata.propose({ kind: "removeNode", id }, { timeoutMs });
-      }
-      // Whoever joins is registered before Raft hears of it: a member that is not registered was removed.
+      // Whoever joins is registered before Raft hears of it: a member that is not registered was removed. A
+      // check ago at least, so that it has had the time to learn of it as a member.
       const { voters, learners } = raft.status.config;
       for (const id of [...voters, ...learners]) {
         if (metadata.state.nodes.has(id)) continue;
         await raft.removeNode(id, { timeoutMs });
         logger.log("info", "node removed", { removed: id });
+      }
+      for (const id of metadata.state.draining) {
+        if (holdsAnything(metadata, id)) continue;
+        if (id === nodeId) await this.#transferAway(id);
+        else await metadata.propose({ kind: "removeNode", id }, { timeoutMs });
       }
     } catch (error) {
       logger.log("debug", "a node can't be removed yet", { reason: (error as Error).message });
