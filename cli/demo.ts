@@ -40,7 +40,11 @@ interface Demo {
 }
 
 /** The whole story; throws unless every message came back once and in order. */
-async function runDemo(files: InputFile[], folder: string, output: Output): Promise<void> {
+async function runDemo(
+  files: InputFile[],
+  folder: string,
+  { output, signal }: { output: Output; signal: AbortSignal },
+): Promise<void> {
   const topics = dealFiles(files);
   const segmentEntries = chooseSegmentEntries(topics);
   const ports = findFreePorts(2 * LOCAL_NODES);
@@ -52,6 +56,9 @@ async function runDemo(files: InputFile[], folder: string, output: Output): Prom
     clientPorts: ports.slice(LOCAL_NODES),
     environment: { WALRUS_MAX_SEGMENT_ENTRIES: `${segmentEntries}`, NO_COLOR: "1" },
     onLine: (nodeId, line) => void logs.writeSync(encoder.encode(`node ${nodeId} ${line}\n`)),
+  });
+  signal.addEventListener("abort", () => {
+    for (const node of cluster.nodes) node.signal("SIGKILL");
   });
   const demo = {
     output,
@@ -208,15 +215,19 @@ function say(output: Output, text: string): void {
 async function main(args: readonly string[], output: Output): Promise<number> {
   const folder = await Deno.makeTempDir({ prefix: "walrus-demo-" });
   const remove = () => Deno.removeSync(folder, { recursive: true });
-  Deno.addSignalListener("SIGINT", () => {
-    remove(); // the nodes got the same Ctrl-C
+  const interrupt = new AbortController();
+  const stop = () => {
+    interrupt.abort();
+    remove();
     Deno.exit(EXIT.failure);
-  });
+  };
+  Deno.addSignalListener("SIGINT", stop);
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", stop);
   try {
     const files = args.length > 0
       ? await readNamedFiles(args)
       : await readOwnChoice(fileURLToPath(new URL("..", import.meta.url)));
-    await runDemo(files, folder, output);
+    await runDemo(files, folder, { output, signal: interrupt.signal });
     remove();
     return EXIT.ok;
   } catch (error) {

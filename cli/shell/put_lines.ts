@@ -22,7 +22,8 @@ export async function putLines(
   topic: string,
   lines: AsyncIterable<Uint8Array>,
 ): Promise<number> {
-  const inFlight = new Set<Promise<void>>();
+  /** Oldest first; answers come in this order. */
+  const inFlight: Promise<void>[] = [];
   let bytesInFlight = 0;
   let sent = 0;
   let acknowledged = 0;
@@ -35,15 +36,12 @@ export async function putLines(
   for await (const line of lines) {
     const number = ++sent;
     bytesInFlight += line.length;
-    const put: Promise<void> = client.put(topic, line)
+    const put = client.put(topic, line)
       .then(() => void acknowledged++, (error) => handleFailure(number, error))
-      .finally(() => {
-        bytesInFlight -= line.length;
-        inFlight.delete(put);
-      });
-    inFlight.add(put);
-    while (inFlight.size >= LINES_IN_FLIGHT_MAX || bytesInFlight >= BYTES_IN_FLIGHT_MAX) {
-      await Promise.race(inFlight);
+      .finally(() => bytesInFlight -= line.length);
+    inFlight.push(put);
+    while (inFlight.length >= LINES_IN_FLIGHT_MAX || bytesInFlight >= BYTES_IN_FLIGHT_MAX) {
+      await inFlight.shift();
     }
     if (failure !== null) break;
   }
