@@ -91,6 +91,8 @@ class RunningNode implements Node {
   readonly #logger: Logger;
   readonly #machine = new MetadataMachine();
   readonly #runId: string;
+  /** Nodes that were removed from metadata, and are Raft members still. */
+  readonly #leaving: Set<number> = new Set();
   #resolveStopped!: (reason: Error | null) => void;
   #stopping: Promise<void> | null = null;
 
@@ -309,7 +311,7 @@ class RunningNode implements Node {
       send: (to, message) => void this.#peers!.send(to, METHOD.raft, message),
       // Only the node that made the cluster may call itself its sole voter, and only with an empty log.
       bootstrap: this.#identity.isFounder,
-      onStatus: () => this.#services?.raftChanged(),
+      onStatus: () => this.#raftChanged(),
       ...(snapshotEntries !== undefined && { snapshotEntries }),
     });
   }
@@ -329,6 +331,18 @@ class RunningNode implements Node {
     }
   }
 
+  #raftChanged(): void {
+    this.#services?.raftChanged();
+    if (this.#leaving.size === 0 || !this.#raft) return;
+    const { voters, votersOutgoing, learners } = this.#raft.status.config;
+    for (const id of this.#leaving) {
+      // Until then it is spoken to, so that it learns of its removal.
+      if ([...voters, ...votersOutgoing, ...learners].includes(id)) continue;
+      this.#leaving.delete(id);
+      this.#peers?.remove(id);
+    }
+  }
+
   /** Follows where the other nodes are, here and in `node.json`; stops when this one was removed. */
   #nodesChanged(change: Change | null): void {
     const { nodes, removed } = this.#machine.state;
@@ -342,7 +356,7 @@ class RunningNode implements Node {
     for (const peer of peersOf([...nodes.values()], this.nodeId)) book.set(peer.id, peer);
     if (change?.kind === "node" && !nodes.has(change.id)) {
       book.delete(change.id);
-      this.#peers?.remove(change.id);
+      this.#leaving.add(change.id);
     }
     for (const { id, host, port } of book.values()) this.#peers?.setAddress(id, { host, port });
     const peers = [...book.values()];
