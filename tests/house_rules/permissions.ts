@@ -29,6 +29,7 @@ const GRANTS: readonly Grant[] = [
   { place: "ffi/", may: ["deno", "node"], because: "opens and builds the shim" },
   { place: "client/node_network.ts", may: ["clock", "node"], because: "TCP on Deno and Node" },
   { place: "client/client.ts", may: ["real"], because: "gives programs a default clock" },
+  { place: "storage/library/real_world.ts", may: EVERYTHING, because: "the library's own world" },
   { place: "cli/", may: EVERYTHING, because: "the process: arguments, terminal, signals, files" },
   { place: "main.ts", may: EVERYTHING, because: "the executable's entry" },
   { place: "mod.ts", may: EVERYTHING, because: "the library's entry" },
