@@ -172,6 +172,11 @@ Deno.test("House rules find tasks that name a file which is not there", () => {
   assert.deepEqual(rulesBroken(plant("deno.json", text)), ["task-file-exists deno.json"]);
 });
 
+Deno.test("House rules find tasks that are spoken of and are not there", () => {
+  const text = "Type `deno task x` or `npx -y deno@2.9.6 task y`.\n";
+  assert.deepEqual(rulesBroken(plant("README.md", text)), ["task-exists README.md"]);
+});
+
 Deno.test("House rules find paths of one machine and hosts of registries, in any text file", () => {
   const planted = [
     `See ${"/"}root/notes.`,

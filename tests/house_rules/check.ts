@@ -27,6 +27,7 @@ export function checkTree(files: readonly SourceFile[]): Violation[] {
     ...checkFaces(sources),
     ...checkReaders(files),
     ...checkTasks(files),
+    ...checkTaskNames(files),
     ...files.flatMap(checkForeignText),
   ];
 }
@@ -114,6 +115,23 @@ function checkTasks(files: readonly SourceFile[]): Violation[] {
       line: 0,
       message: `A task runs ${path}, which is not there.`,
     }));
+}
+
+/** Whoever says `deno task x` must mean a task that is there. */
+function checkTaskNames(files: readonly SourceFile[]): Violation[] {
+  const denoJson = files.find(({ path }) => path === "deno.json")?.text;
+  if (denoJson === undefined) return [];
+  const names = Object.keys(JSON.parse(denoJson).tasks ?? {});
+  return files.filter(({ path }) => !path.startsWith("tests/house_rules")).flatMap((file) =>
+    [...file.text.matchAll(/(?:\bdeno(?:@[\d.]+)?|\[@\]\}") task ([a-z]+(?:[:_-][a-z]+)*)/g)]
+      .filter((match) => !names.includes(match[1]!))
+      .map((match) => ({
+        rule: "task-exists",
+        path: file.path,
+        line: file.text.slice(0, match.index).split("\n").length,
+        message: `deno.json has no task ${match[1]}.`,
+      }))
+  );
 }
 
 /** Text that belongs to the machine where it was written, not to the repository. */
