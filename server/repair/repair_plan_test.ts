@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { type Command, MetadataState } from "../metadata/mod.ts";
+import { isUnderReplicated, repairPlan, type RepairView, wantedReplicas } from "./repair_plan.ts";
+
+/** Nodes 1 … count, and one topic whose segment 1 is sealed on `replicas`. */
+function stateWith(
+  options: { nodes: number; replicas: number[]; factor: number; draining?: number[] },
+): MetadataState {
+  const state = new MetadataState();
+  const commands: Command[] = [];
+  for (let id = 1; id <= options.nodes; id++) {
+    const host = "h";
+    const ports = { raftPort: id, clientPort: id };
+    const info = {
+      id,
+      incarnation: `d${id}`,
+      raftHost: host,
+      clientHost: host,
+      run: `r${id}`,
+      ...ports,
+    };
+    commands.push({ kind: "registerNode", ...info });
+  }
+  const leader = options.replicas[0]!;
+  commands.push({
+    kind: "createTopic",
+    topic: "t",
+    replicationFactor: options.factor,
+    durability: null,
+    leader,
+    replicas: options.replicas,
+  }, {
+    kind: "sealSegment",
+    topic: "t",
+    segment: 1,
+    expectedRun: `r${leader}`,
+    count: 5,
+    length: 5,
+    bytes: 50,
+    mayHaveLost: false,
+    cursors: [],
+    nextLeader: leader,
+    nextReplicas: [leader],
+  });
+  for (const id of options.draining ?? []) commands.push({ kind: "drainNode", id });
+  for (const command of commands) assert.deepEqual(state.apply(command, []), { ok: true });
+  return state;
+}
+
+function viewOf(options: { dead?: number[]; lost?: number[] }): RepairView {
+  const { dead = [], lost = [] } = options;
+  return {
+    isLive: (id) => !dead.includes(id) && !lost.includes(id),
+    isLost: (id) => lost.includes(id),
+  };
+}
+
+Deno.test("repairPlan() copies to a live node when a replica is lost, from a live one", () => {
+  const state = stateWith({ nodes: 4, replicas: [1, 2, 3], factor: 3 });
+  assert.deepEqual(repairPlan(state, viewOf({}), 9), []);
+  assert.deepEqual(
+    repairPlan(state, viewOf({ dead: [1] }), 9),
+    [],
+    "a short absence is waited for",
+  );
+  assert.deepEqual(repairPlan(state, viewOf({ lost: [1] }), 9), [
+    { kind: "copy", topic: "t", segment: 1, node: 4, from: 2 },
+  ]);
+});
+
+Deno.test("repairPlan() does nothing while there is nobody to copy from or to", () => {
+  const state = stateWith({ nodes: 4, replicas: [1, 2, 3], factor: 3 });
+  assert.deepEqual(repairPlan(state, viewOf({ lost: [1], dead: [4] }), 9), []);
+  const alone = stateWith({ nodes: 2, replicas: [1], factor: 2 });
+  assert.deepEqual(repairPlan(alone, viewOf({ dead: [1] }), 9), []);
+});
+
+Deno.test("repairPlan() moves a segment off a draining node: first the copy, then the drop", () => {
+  const state = stateWith({ nodes: 4, replicas: [1, 2, 3], factor: 3, draining: [2] });
+  assert.deepEqual(repairPlan(state, viewOf({}), 9), [
+    { kind: "copy", topic: "t", segment: 1, node: 4, from: 1 },
+  ]);
+  state.apply({ kind: "addReplica", topic: "t", segment: 1, node: 4 }, []);
+  assert.deepEqual(repairPlan(state, viewOf({}), 9), [
+    { kind: "drop", topic: "t", segment: 1, node: 2, keepers: [1, 3, 4] },
+  ]);
+});
+
+Deno.test("repairPlan() drops what is too much when a lost node comes back", () => {
+  const state = stateWith({ nodes: 4, replicas: [1, 2, 3], factor: 3 });
+  state.apply({ kind: "addReplica", topic: "t", segment: 1, node: 4 }, []);
+  const [step] = repairPlan(state, viewOf({}), 9);
+  assert.equal(step?.kind, "drop");
+});
+
+Deno.test("repairPlan() ends: each step, when done, leads to a state that wants nothing", () => {
+  const ids = [1, 2, 3, 4, 5];
+  const subset = fc.subarray(ids, { minLength: 1, maxLength: 4 });
+  fc.assert(fc.property(
+    subset,
+    fc.subarray(ids, { maxLength: 2 }),
+    fc.integer({ min: 1, max: 4 }),
+    (replicas, lost, factor) => {
+      const state = stateWith({ nodes: 5, replicas, factor, draining: lost.slice(1) });
+      const view = viewOf({ lost: lost.slice(0, 1) });
+      for (let round = 0; round < 20; round++) {
+        const [step] = repairPlan(state, view, 1);
+        if (step === undefined) break;
+        assert.ok(round < 12, "repair goes round in circles");
+        const kind = step.kind === "copy" ? "addReplica" as const : "dropReplica" as const;
+        const { topic, segment, node } = step;
+        assert.deepEqual(state.apply({ kind, topic, segment, node }, []), { ok: true });
+      }
+      const topic = state.topics.get("t")!;
+      const sealed = topic.segments[0]!;
+      if (sealed.replicas.some(view.isLive)) {
+        assert.equal(isUnderReplicated(state, topic, sealed, view), false);
+        assert.ok(sealed.replicas.length <= Math.max(factor, wantedReplicas(state, topic, view)));
+      }
+    },
+  ));
+});
