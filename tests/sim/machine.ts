@@ -27,8 +27,8 @@ export interface Surroundings {
   readonly transcript: Transcript;
   /** Told what no node may ever do. */
   readonly onFailure: (message: string) => void;
-  /** Shown all bytes that a node writes to the network, before they leave. */
-  readonly onBytes: (machine: Machine, remote: string, bytes: Uint8Array) => void;
+  /** Shown all bytes that a node writes to the network; gives those that leave. */
+  readonly onBytes: (machine: Machine, remote: string, bytes: Uint8Array) => Uint8Array;
 }
 
 /** `off`: no process. `refused`: the node would not start, and won't ever with this disk. */
@@ -49,6 +49,7 @@ export class Machine {
   readonly #in: Surroundings;
   readonly #join: Address | null;
   #gate: Gate;
+  #clock: ProcessClock | null = null;
   #starts = 0;
   #boots = 1;
   #drives = 0;
@@ -76,10 +77,11 @@ export class Machine {
     transcript.add(this.host, `start ${start}`);
     const tap = (remote: string, bytes: Uint8Array) => {
       transcript.addBytes(this.host, bytes);
-      this.#in.onBytes(this, remote, bytes);
+      return this.#in.onBytes(this, remote, bytes);
     };
+    this.#clock = new ProcessClock(clock, gate, this.#usualRate);
     const world = {
-      clock: new ProcessClock(clock, gate, shape.clockRates[this.nodeId - 1] ?? 1),
+      clock: this.#clock,
       random: random.fork(`node ${this.nodeId} start ${start}`),
       network: new ProcessNetwork(network.host(this.host), gate, tap),
       disk: new ProcessDisk(this.drive.mount(), gate),
@@ -96,16 +98,22 @@ export class Machine {
     }, (error) => this.#onStartFailed(gate, error));
   }
 
+  /** The node's clock runs so much faster than it usually does. */
+  setClockRate(factor: number): void {
+    this.#in.transcript.add(this.host, `clock × ${factor}`);
+    this.#clock?.setRate(this.#usualRate * factor);
+  }
+
   /** kill −9: the page cache lives on. */
   kill(): void {
     this.#end("killed");
     this.drive.kill();
   }
 
-  /** The machine loses power, and what was not synced with it. */
-  crash(): void {
+  /** The machine loses power, and what was not synced with it: any part of it, or all. */
+  crash(mode?: "lost"): void {
     this.#end("lost power");
-    this.drive.crash();
+    this.drive.crash(mode);
     this.#boots++;
   }
 
@@ -140,6 +148,10 @@ export class Machine {
     this.drive = this.#newDrive();
     this.#boots++;
     this.#in.transcript.add(this.host, "wiped");
+  }
+
+  get #usualRate(): number {
+    return this.#in.shape.clockRates[this.nodeId - 1] ?? 1;
   }
 
   #newDrive(): SimDrive {

@@ -8,7 +8,7 @@ import { sleep } from "../../world/mod.ts";
 import type { SeededRandom, SimClock, SimNetwork } from "../../world/sim/mod.ts";
 import type { Machine } from "./machine.ts";
 import type { MethodName } from "./rpc_tap.ts";
-import type { Shape } from "./shape.ts";
+import type { FaultName, Shape } from "./shape.ts";
 import type { Transcript } from "./transcript.ts";
 
 /** What the faults are done to. */
@@ -45,34 +45,14 @@ const AMBUSH_METHODS: readonly MethodName[] = [
   "take",
 ];
 
-/** Faults by their weight. */
-const FAULTS = {
-  killOne: 4,
-  crashOne: 6,
-  killSome: 2,
-  crashAll: 1,
-  pause: 4,
-  partition: 4,
-  isolate: 3,
-  oneWay: 3,
-  partial: 3,
-  stall: 3,
-  ambush: 8,
-  failSync: 1,
-  failWrite: 1,
-  fillDisk: 1,
-  stopGracefully: 2,
-  jumpWall: 1,
-  resetLinks: 1,
-} as const;
-type Fault = keyof typeof FAULTS;
-
 /** One per simulation. */
 export class Nemesis {
   readonly #parts: NemesisParts;
   readonly #random: SeededRandom;
   readonly #counts = new Map<string, number>();
   #ambushes: Ambush[] = [];
+  /** Hosts that messages of Raft don't reach: they learn metadata late. */
+  readonly #deaf = new Set<string>();
   #isRunning = false;
   /** In modes other than `each`, a power loss that isn't repaired yet. */
   #hasLost = false;
@@ -101,8 +81,10 @@ export class Nemesis {
   end(): void {
     this.#isRunning = false;
     this.#ambushes = [];
+    this.#deaf.clear();
     this.#parts.network.healAll();
     for (const machine of this.#parts.machines) {
+      machine.setClockRate(1);
       machine.drive.clearFaults();
       machine.drive.capacityBytes = Infinity;
       machine.resume();
@@ -114,23 +96,25 @@ export class Nemesis {
     }
   }
 
-  /** A node is about to send a message to another one. */
-  onMessage(method: MethodName, sender: Machine, receiver: Machine): void {
+  /** A node is about to send a message to another one: whether it arrives. */
+  onMessage(method: MethodName, sender: Machine, receiver: Machine): boolean {
     for (const ambush of this.#ambushes) {
       if (ambush.method !== method || ambush.countdown-- > 0) continue;
       this.#ambushes = this.#ambushes.filter((other) => other !== ambush);
       const victim = ambush.victim === "sender" ? sender : receiver;
       if (ambush.delayMs === 0) ambush.act(victim);
       else this.#parts.clock.after(ambush.delayMs, () => this.#isRunning && ambush.act(victim));
-      return;
+      break;
     }
+    return method !== "raft" || !(this.#deaf.has(receiver.host) || this.#deaf.has(sender.host));
   }
 
-  #draw(): Fault {
-    let left = this.#random.below(Object.values(FAULTS).reduce((sum, weight) => sum + weight, 0));
-    for (const [fault, weight] of Object.entries(FAULTS)) {
+  #draw(): FaultName {
+    const weights = Object.entries(this.#parts.shape.faults) as [FaultName, number][];
+    let left = this.#random.below(weights.reduce((sum, [, weight]) => sum + weight, 0));
+    for (const [fault, weight] of weights) {
       left -= weight;
-      if (left < 0) return fault as Fault;
+      if (left < 0) return fault;
     }
     throw new Error("weights are positive");
   }
@@ -140,7 +124,7 @@ export class Nemesis {
     this.#parts.transcript.add("nemesis", `${fault} ${details}`);
   }
 
-  #strike(fault: Fault): void {
+  #strike(fault: FaultName): void {
     const random = this.#random;
     const { machines, network, clock } = this.#parts;
     const one = random.pick(machines);
@@ -211,18 +195,28 @@ export class Nemesis {
       case "resetLinks":
         this.#note(fault, one.host);
         return network.resetBetween(one.host, host());
+      case "raftDeaf":
+        this.#note(fault, one.host);
+        return this.#deafen([one], random.between(200, 4000));
+      case "slowClock":
+        this.#note(fault, one.host);
+        return this.#slowDown(one, random.between(500, 5000));
+      case "usurp":
+        return this.#usurp();
+      case "forget":
+        return this.#forget();
     }
   }
 
-  #kill(machine: Machine): void {
+  #kill(machine: Machine, downMs?: number): void {
     if (machine.state === "off" || machine.state === "refused") return;
     this.#note("kill", machine.host);
     machine.kill();
-    this.#startLater(machine);
+    this.#startLater(machine, downMs);
   }
 
   /** Power loss where it is survivable: what `each` acknowledged is synced, other modes bear one at a time. */
-  #crash(machine: Machine): void {
+  #crash(machine: Machine, mode?: "lost"): void {
     if (machine.state === "off" || machine.state === "refused") return;
     const { shape, isWhole } = this.#parts;
     if (shape.durability !== "each") {
@@ -230,11 +224,14 @@ export class Nemesis {
       this.#hasLost = true;
     }
     this.#note("crash", machine.host);
-    machine.crash();
+    machine.crash(mode);
     this.#startLater(machine);
   }
 
-  #startLater(machine: Machine, delayMs = this.#random.between(0, 3000)): void {
+  #startLater(
+    machine: Machine,
+    delayMs = this.#random.between(0, this.#parts.shape.restartMsMax),
+  ): void {
     this.#parts.clock.after(delayMs, () => machine.start());
   }
 
@@ -246,14 +243,18 @@ export class Nemesis {
     this.#parts.clock.after(forMs, () => machine.resume());
   }
 
-  #cutFor(left: string[], right: string[], options: { bothWays: boolean }): void {
+  #cutFor(
+    left: string[],
+    right: string[],
+    options: { bothWays: boolean; forMs?: number },
+  ): void {
     const { network, clock } = this.#parts;
     const pairs = left.flatMap((from) => right.map((to) => [from, to] as const));
     for (const [from, to] of pairs) {
       network.cut(from, to);
       if (options.bothWays) network.cut(to, from);
     }
-    clock.after(this.#random.between(50, 5000), () => {
+    clock.after(options.forMs ?? this.#random.between(50, 5000), () => {
       for (const [from, to] of pairs) {
         network.heal(from, to);
         if (options.bothWays) network.heal(to, from);
@@ -288,9 +289,90 @@ export class Nemesis {
     });
   }
 
+  /**
+   * The writer of an open segment is cut off from all nodes but one of its replicas, and neither of the
+   * two learns metadata any more; the writer's clock, and its lease with it, nearly stand still. Others
+   * seal the segment meanwhile. At times the replica loses power just after its fence.
+   */
+  #usurp(): void {
+    const random = this.#random;
+    const { machines, clock } = this.#parts;
+    const open = this.#openSegment();
+    if (open === null || open.replicas.length < 2) return;
+    const [writer, ...followers] = open.replicas;
+    const follower = random.pick(followers);
+    const pair = [machines[writer! - 1]!, machines[follower - 1]!];
+    const others = machines.filter((machine) => !pair.includes(machine)).map(({ host }) => host);
+    this.#note("usurp", `${pair[0]!.host} with ${pair[1]!.host}`);
+    const forMs = random.between(1500, 5000);
+    this.#deafen(pair, forMs);
+    this.#slowDown(pair[0]!, forMs);
+    this.#cutFor([pair[0]!.host], others, { bothWays: random.chance(0.8), forMs });
+    if (random.chance(0.5)) return;
+    const act = (victim: Machine) => victim === pair[1] && this.#crash(victim, "lost");
+    for (let n = 0; n < 3; n++) {
+      const delayMs = random.between(0.5, 15);
+      this.#ambushes.push({ method: "fence", countdown: n, victim: "receiver", delayMs, act });
+    }
+    clock.after(
+      forMs,
+      () => this.#ambushes = this.#ambushes.filter((ambush) => ambush.act !== act),
+    );
+  }
+
+  /**
+   * One replica lags behind for a while; then the other one, which the writer's majority rested on, loses
+   * power, and the writer dies.
+   */
+  #forget(): void {
+    const random = this.#random;
+    const { machines, network, clock } = this.#parts;
+    const open = this.#openSegment();
+    if (open === null || open.replicas.length < 3) return;
+    const [writer, forgetful, ...laggards] = random.chance(0.5)
+      ? open.replicas
+      : [open.replicas[0]!, ...open.replicas.slice(1).reverse()];
+    const at = (id: number | undefined) => machines[id! - 1]!;
+    this.#note("forget", `${at(writer).host} and ${at(forgetful).host}`);
+    const lagMs = random.between(20, 400);
+    for (const laggard of laggards) network.cut(at(writer).host, at(laggard).host);
+    clock.after(lagMs, () => {
+      if (this.#isRunning) {
+        this.#crash(at(forgetful), "lost");
+        this.#kill(at(writer), random.between(1000, 6000));
+      }
+      for (const laggard of laggards) network.heal(at(writer).host, at(laggard).host);
+    });
+  }
+
+  /** Where the open segment of a topic is, as a node that runs knows it: the writer first. */
+  #openSegment(): { replicas: readonly number[] } | null {
+    const { machines, shape } = this.#parts;
+    const name = this.#random.pick(shape.topics);
+    const states = machines.map(({ node }) => node?.inspect().metadata.topics.get(name));
+    const newest = states.filter((topic) => topic !== undefined)
+      .sort((a, b) => b.segments.length - a.segments.length)[0];
+    const open = newest?.segments.at(-1);
+    if (!open) return null;
+    return { replicas: [open.leader, ...open.replicas.filter((id) => id !== open.leader)] };
+  }
+
+  #deafen(hearers: readonly Machine[], forMs: number): void {
+    for (const { host } of hearers) this.#deaf.add(host);
+    this.#parts.clock.after(forMs, () => {
+      for (const { host } of hearers) this.#deaf.delete(host);
+    });
+  }
+
+  #slowDown(machine: Machine, forMs: number): void {
+    machine.setClockRate(0.05);
+    this.#parts.clock.after(forMs, () => machine.setClockRate(1));
+  }
+
   /** One failure of the disk; the node is started again later, as an operator would. */
   #failDisk(machine: Machine, op: "sync" | "write"): void {
     if (machine.state !== "up" || this.#parts.machines.some((other) => other.isDiskFaulty)) return;
+    if (this.#parts.shape.durability !== "each") return;
     this.#note(`fail ${op}`, machine.host);
     machine.isDiskFaulty = true;
     machine.drive.fail({ op, code: "Io", after: this.#random.below(20) });

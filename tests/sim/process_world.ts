@@ -22,8 +22,8 @@ import type {
 } from "../../world/mod.ts";
 import type { SimClock } from "../../world/sim/mod.ts";
 
-/** What a process's bytes on the network are shown to; `remote` is `host:port`. */
-export type Tap = (remote: string, bytes: Uint8Array) => void;
+/** Shown a process's bytes before they leave; gives what does leave. `remote` is `host:port`. */
+export type Tap = (remote: string, bytes: Uint8Array) => Uint8Array;
 
 /** Lets a process's events through, holds them back, or drops them. */
 export class Gate {
@@ -81,16 +81,26 @@ export class Gate {
 export class ProcessClock implements Clock {
   readonly #base: SimClock;
   readonly #gate: Gate;
-  readonly #rate: number;
+  #rate: number;
+  /** When the rate last changed, by this clock and in simulated time. */
+  #changed: { ownMs: number; baseMs: number };
 
   constructor(base: SimClock, gate: Gate, rate: number) {
     this.#base = base;
     this.#gate = gate;
     this.#rate = rate;
+    this.#changed = { ownMs: 0, baseMs: base.nowMs() };
+  }
+
+  /** From now on it runs so much faster than simulated time. Timers that wait keep their moment. */
+  setRate(rate: number): void {
+    this.#changed = { ownMs: this.nowMs(), baseMs: this.#base.nowMs() };
+    this.#rate = rate;
   }
 
   nowMs(): number {
-    return this.#base.nowMs() * this.#rate;
+    const { ownMs, baseMs } = this.#changed;
+    return ownMs + (this.#base.nowMs() - baseMs) * this.#rate;
   }
 
   wallMs(): number {
@@ -157,9 +167,9 @@ export class ProcessNetwork implements Network {
       read: (into) => gate.isDead ? new Promise(() => {}) : gate.answer(connection.read(into)),
       write: (bytes) => {
         if (gate.isDead) return new Promise(() => {});
-        this.#tap(connection.remote, bytes);
+        const leaving = this.#tap(connection.remote, bytes);
         // The tap may have had the process killed.
-        return gate.isDead ? new Promise(() => {}) : gate.answer(connection.write(bytes));
+        return gate.isDead ? new Promise(() => {}) : gate.answer(connection.write(leaving));
       },
       close: () => gate.isDead || connection.close(),
     };

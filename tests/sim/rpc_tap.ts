@@ -17,21 +17,39 @@ const NAMES: ReadonlyMap<number, MethodName> = new Map(
 /** What the length field counts besides the body. */
 const LENGTH_OVERHEAD_BYTES = FRAME_HEADER_BYTES - 4;
 
-/** The methods of the requests and messages in one write, in order; answers and clients' frames are none. */
-export function methodsIn(bytes: Uint8Array): MethodName[] {
+/** One frame that a node sends: a request or a message, by its method, or anything else. */
+export interface TappedFrame {
+  method: MethodName | null;
+  bytes: Uint8Array;
+}
+
+/** The frames of one write between nodes, which holds whole ones; `null` where it is no such write. */
+export function framesIn(bytes: Uint8Array): TappedFrame[] | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const methods: MethodName[] = [];
-  for (let at = 0; at + FRAME_HEADER_BYTES <= bytes.length;) {
+  const frames: TappedFrame[] = [];
+  for (let at = 0; at < bytes.length;) {
+    if (at + FRAME_HEADER_BYTES > bytes.length) return null;
     const length = view.getUint32(at, true);
     const kind = view.getUint8(at + 4);
-    if (
-      length < LENGTH_OVERHEAD_BYTES || kind > FrameKind.refused || view.getUint16(at + 6) !== 0
-    ) {
-      break; // not a node's frame
+    const end = at + 4 + length;
+    if (length < LENGTH_OVERHEAD_BYTES || kind > FrameKind.refused || end > bytes.length) {
+      return null;
     }
-    const name = NAMES.get(view.getUint8(at + 5));
-    if (name && (kind === FrameKind.request || kind === FrameKind.oneway)) methods.push(name);
-    at += 4 + length;
+    const isAsked = kind === FrameKind.request || kind === FrameKind.oneway;
+    const method = isAsked ? NAMES.get(view.getUint8(at + 5)) ?? null : null;
+    frames.push({ method, bytes: bytes.subarray(at, end) });
+    at = end;
   }
-  return methods;
+  return frames;
+}
+
+/** Frames as the bytes of one write. */
+export function joinFrames(frames: readonly TappedFrame[]): Uint8Array {
+  const joined = new Uint8Array(frames.reduce((sum, frame) => sum + frame.bytes.length, 0));
+  let at = 0;
+  for (const { bytes } of frames) {
+    joined.set(bytes, at);
+    at += bytes.length;
+  }
+  return joined;
 }

@@ -7,6 +7,89 @@
 import { type Durability, type StorageLimits, TINY_LIMITS } from "../../storage/mod.ts";
 import type { SeededRandom } from "../../world/sim/mod.ts";
 
+/** What the nemesis can do (nemesis.ts). */
+export type FaultName =
+  | "killOne"
+  | "crashOne"
+  | "killSome"
+  | "crashAll"
+  | "pause"
+  | "partition"
+  | "isolate"
+  | "oneWay"
+  | "partial"
+  | "stall"
+  | "ambush"
+  | "failSync"
+  | "failWrite"
+  | "fillDisk"
+  | "stopGracefully"
+  | "jumpWall"
+  | "resetLinks"
+  | "raftDeaf"
+  | "slowClock"
+  | "usurp"
+  | "forget";
+
+const USUAL_FAULTS: Readonly<Partial<Record<FaultName, number>>> = {
+  killOne: 4,
+  crashOne: 6,
+  killSome: 2,
+  crashAll: 1,
+  pause: 4,
+  partition: 4,
+  isolate: 3,
+  oneWay: 3,
+  partial: 3,
+  stall: 3,
+  ambush: 8,
+  failSync: 1,
+  failWrite: 1,
+  fillDisk: 1,
+  stopGracefully: 2,
+  jumpWall: 1,
+  resetLinks: 1,
+  raftDeaf: 2,
+  slowClock: 2,
+  usurp: 2,
+  forget: 1,
+};
+
+/** Worlds in which one kind of trouble comes again and again: rules that are rarely needed are needed there. */
+export const STORIES: Readonly<Record<string, Readonly<Partial<Shape>>>> = {
+  /** A writer that is thought dead lives on beside one replica, and its lease doesn't end. */
+  usurper: {
+    nodes: 5,
+    replicationFactor: 3,
+    durability: "each",
+    clockRates: [1, 1, 1, 1, 1],
+    producers: 4,
+    thinkMsMax: 5,
+    latencyMs: { min: 0.05, max: 0.6 },
+    diskLatencyMs: { min: 0.05, max: 0.4 },
+    faults: { usurp: 1 },
+    faultEveryMs: 1500,
+    restartMsMax: 50,
+  },
+  /** Disks that forget what was acknowledged, one at a time, while the writer dies. */
+  forgetful: {
+    replicationFactor: 3,
+    durability: "none",
+    producers: 3,
+    thinkMsMax: 5,
+    faults: { forget: 6, killOne: 1, usurp: 1 },
+    faultEveryMs: 1500,
+  },
+  /** Nodes that die in the middle of seals and recoveries. */
+  ambushes: {
+    replicationFactor: 3,
+    durability: "each",
+    faults: { ambush: 12, killOne: 2, isolate: 1, raftDeaf: 1 },
+    faultEveryMs: 300,
+    restartMsMax: 800,
+  },
+};
+
 /** One simulation's parameters. */
 export interface Shape {
   nodes: number;
@@ -29,6 +112,10 @@ export interface Shape {
   diskLatencyMs: { min: number; max: number };
   /** How much faster or slower than simulated time the nodes' clocks run. */
   clockRates: number[];
+  /** The faults' weights: how often each is drawn. */
+  faults: Partial<Record<FaultName, number>>;
+  /** How long a node that was killed stays down, at most, milliseconds. */
+  restartMsMax: number;
   faultPhaseMs: number;
   /** Mean time between two faults, milliseconds. */
   faultEveryMs: number;
@@ -38,6 +125,7 @@ export interface Shape {
 export function drawShape(random: SeededRandom): Shape {
   const nodes = random.pick([3, 3, 3, 4, 5]);
   const slow = random.chance(0.25);
+  const story = random.chance(0.4) ? STORIES[random.pick(Object.keys(STORIES))] : {};
   return {
     nodes,
     replicationFactor: random.pick([1, 2, 3, 3, 3, 3, 3]),
@@ -60,7 +148,10 @@ export function drawShape(random: SeededRandom): Shape {
       max: 6,
     }]),
     clockRates: Array.from({ length: nodes }, () => random.between(0.95, 1.05)),
+    faults: USUAL_FAULTS,
+    restartMsMax: random.pick([100, 3000, 3000]),
     faultPhaseMs: 6_000 + random.below(12_000),
     faultEveryMs: random.pick([150, 500, 1500]),
+    ...story,
   };
 }

@@ -13,7 +13,7 @@ import { SimClient } from "./client.ts";
 import { Machine, RAFT_PORT } from "./machine.ts";
 import { Nemesis } from "./nemesis.ts";
 import { areSealedReplicasWhole, MetadataChecker, readTopic } from "./replicas_checker.ts";
-import { methodsIn } from "./rpc_tap.ts";
+import { framesIn, joinFrames } from "./rpc_tap.ts";
 import { drawShape, type Shape } from "./shape.ts";
 import { Transcript } from "./transcript.ts";
 import { Workload } from "./workload.ts";
@@ -295,10 +295,14 @@ class Simulation {
     return SimClient.connect({ clock: this.#clock, network: this.#network }, from, machine.host);
   }
 
-  #onBytes(machine: Machine, remote: string, bytes: Uint8Array): void {
+  #onBytes(machine: Machine, remote: string, bytes: Uint8Array): Uint8Array {
     const to = this.#machines.find(({ host }) => remote.startsWith(`${host}:`));
-    if (!to) return;
-    for (const method of methodsIn(bytes)) this.#nemesis.onMessage(method, machine, to);
+    const frames = to ? framesIn(bytes) : null;
+    if (!to || frames === null) return bytes;
+    const passing = frames.filter(({ method }) =>
+      method === null || this.#nemesis.onMessage(method, machine, to)
+    );
+    return passing.length === frames.length ? bytes : joinFrames(passing);
   }
 
   async #until(what: string, condition: () => boolean, maxMs: number): Promise<void> {
