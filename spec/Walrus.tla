@@ -1,0 +1,581 @@
+------------------------------- MODULE Walrus -------------------------------
+(***************************************************************************)
+(* A topic of Walrus: its segments, their replicas, seals and the shared   *)
+(* cursor, with everything that may go wrong in it (DESIGN.md, 5, 6, 10).  *)
+(*                                                                         *)
+(* How to read it. A state is a value for each VARIABLE below. An action   *)
+(* is a formula that says when a step may happen (its guards) and what it  *)
+(* changes (x' is the value of x after the step). TLC starts from Init and *)
+(* tries every order of all steps that Next allows. What must hold is in   *)
+(* WalrusProperties.tla; README.md tells the actions beside the code.      *)
+(*                                                                         *)
+(* How faults get in. Nothing has a duration: any step may come as late as *)
+(* it likes, or never, so a slow node, a stopped one, a lost message and a *)
+(* cut network all look the same to the others. What was sent once stays   *)
+(* in the network for ever (streamed, acks, proposals), so a message can   *)
+(* arrive late, twice, after its sender's death, or not at all.            *)
+(***************************************************************************)
+EXTENDS Integers, Sequences, FiniteSets, TLC
+
+CONSTANTS
+  Nodes,              \* the cluster
+  ReplicationFactor,  \* nodes that hold a segment
+  \* Bounds of the model, not of the product.
+  MaxSegments,        \* the last one stays open
+  MaxEntries,         \* appends in the whole run
+  SegmentLimit,       \* entries that make a segment full
+  MaxTakes,           \* GETs that move the shared cursor
+  MaxCrashes,         \* kill -9, power cuts
+  MaxWipes,           \* disks lost with all that was on them
+  MaxRecoverers,      \* nodes that fail a segment over at the same time
+  \* What the cluster is like.
+  FalseSuspicion,     \* may a living leader be failed over?
+  LeasesLag,          \* are leases checked (and late)? FALSE: never in anybody's way
+  AckBeforeSync,      \* --fsync none: a replica acknowledges what is only written
+  Broken              \* the rules that are knocked out: {} in a true model
+
+Rule(name) == name \notin Broken
+
+VARIABLES
+  \* Metadata: one ordered log (Raft's promise, taken for granted here), which nodes learn late.
+  meta,       \* the sequence of commands that had an effect
+  known,      \* known[n]: how many of them node n has applied
+  proposals,  \* commands on their way; each may arrive any number of times
+  \* A node's disk. log[n][s] is n's replica of segment s; only its first durable[n][s] records
+  \* survive a crash for sure.
+  log,
+  durable,
+  fence,      \* fence[n][s]: "none", "durable" ("written" only where a rule is broken)
+  forgot,     \* forgot[n]: n is uncertain of every segment up to this one (0: of none)
+  \* A process.
+  up,         \* up[n]: it runs
+  barrier,    \* barrier[n]: the newest segment when this process started; it leads later ones only
+  lease,      \* lease[n]: the segments that n believes it may append to
+  writer,     \* writer[n]: the segment that n writes, and how far it is on the way to its seal
+  recovery,   \* recovery[n]: the segment that n fails over, and the fence answers it has
+  \* The network between a segment's writer and its replicas.
+  streamed,   \* streamed[s]: all <<position, record>> that were ever sent
+  acks,       \* acks[s][n]: the largest length that replica n ever acknowledged
+  \* What clients saw, and other history that only the properties look at.
+  committed,  \* committed[s]: how many positions the writer of s knew to be committed
+  acked,      \* entries that were acknowledged: <<segment, position, entry>>
+  delivered,  \* offsets that GETs were answered with, in that order
+  appended,   \* appends so far; also the identity of the last entry
+  opened,     \* opened[s]: writers that were ever made for s
+  crashes,
+  wipes
+
+metadataVars == <<meta, known, proposals>>
+diskVars     == <<log, durable, fence, forgot>>
+processVars  == <<up, barrier, lease, writer, recovery>>
+networkVars  == <<streamed, acks>>
+historyVars  == <<committed, acked, delivered, appended, opened, crashes, wipes>>
+vars == <<metadataVars, diskVars, processVars, networkVars, historyVars>>
+
+Segments == 1..MaxSegments
+
+-----------------------------------------------------------------------------
+(* Records. An entry is its identity, 1, 2, 3 ...; the control record "the *)
+(* cursor stands at k" is the number -k. Positions count both kinds,       *)
+(* offsets and sealed counts count entries.                                *)
+
+IsEntry(record) == record > 0
+IsMove(record)  == record < 0
+MoveTo(offset)  == -offset
+
+EntriesOf(records) == SelectSeq(records, IsEntry)
+EntryCount(records) == Len(EntriesOf(records))
+First(records, n) == SubSeq(records, 1, n)
+Max(numbers) == CHOOSE x \in numbers : \A y \in numbers : y <= x
+Min(numbers) == CHOOSE x \in numbers : \A y \in numbers : y >= x
+
+\* What is left of a replica when its segment is sealed at that many entries.
+CutBehind(records, count) ==
+  IF EntryCount(records) < count THEN records
+  ELSE First(records, Min({p \in 0..Len(records) : EntryCount(First(records, p)) = count}))
+
+-----------------------------------------------------------------------------
+(* Metadata. A segment is opened by the command before it: "open" for the  *)
+(* first, "seal" of segment s for segment s + 1. k is always the number of *)
+(* commands that somebody knows.                                           *)
+
+OpenAt(k) == 1 + Cardinality({i \in 1..k : meta[i].op = "seal"})
+IsSealedAt(s, k) == s < OpenAt(k)
+\* BeginSeal can only be followed by the seal, so it is the last command while it is in force.
+IsSealingAt(s, k) == s = OpenAt(k) /\ meta[k].op = "begin"
+
+Now == Len(meta)
+Exists(s) == s <= OpenAt(Now)
+Opening(s) == meta[CHOOSE i \in 1..Now :
+                     IF s = 1 THEN meta[i].op = "open"
+                     ELSE meta[i].op = "seal" /\ meta[i].seg = s - 1]
+Seal(s) == Opening(s + 1)  \* of a sealed segment
+
+Replicas(s) == Opening(s).replicas
+Leader(s) == Opening(s).leader
+KnowsSealed(n, s) == IsSealedAt(s, known[n])
+
+R(s) == Cardinality(Replicas(s))
+W(s) == (R(s) \div 2) + 1
+\* Any that many replicas include one of any W: what a failover must hear from.
+AnswersNeeded(s) == R(s) - W(s) + 1
+
+ReplicaSets == {set \in SUBSET Nodes : Cardinality(set) = ReplicationFactor}
+
+\* Where the cursor stands after these records of segment s: the last move, or what was carried in.
+CursorAfter(s, records) ==
+  LET moves == SelectSeq(records, IsMove)
+  IN IF moves # <<>> THEN -moves[Len(moves)]
+     ELSE IF Rule("CursorIsCarriedOver") THEN Opening(s).cursor ELSE 0
+
+-----------------------------------------------------------------------------
+Idle == [seg |-> 0, phase |-> "idle"]
+NoAnswer == [heard |-> FALSE, records |-> <<>>, certain |-> FALSE]
+NotRecovering == [seg |-> 0, answers |-> [r \in Nodes |-> NoAnswer]]
+
+Init ==
+  /\ \E set \in ReplicaSets : \E leader \in set :
+       meta = <<[op |-> "open", seg |-> 0, leader |-> leader, replicas |-> set, base |-> 0,
+                 cursor |-> 0]>>
+  /\ known = [n \in Nodes |-> 1]
+  /\ proposals = {}
+  /\ log = [n \in Nodes |-> [s \in Segments |-> <<>>]]
+  /\ durable = [n \in Nodes |-> [s \in Segments |-> 0]]
+  /\ fence = [n \in Nodes |-> [s \in Segments |-> "none"]]
+  /\ forgot = [n \in Nodes |-> 0]
+  /\ up = [n \in Nodes |-> TRUE]
+  /\ barrier = [n \in Nodes |-> 0]
+  /\ lease = [n \in Nodes |-> {}]
+  /\ writer = [n \in Nodes |-> Idle]
+  /\ recovery = [n \in Nodes |-> NotRecovering]
+  /\ streamed = [s \in Segments |-> {}]
+  /\ acks = [s \in Segments |-> [n \in Nodes |-> 0]]
+  /\ committed = [s \in Segments |-> 0]
+  /\ acked = {}
+  /\ delivered = <<>>
+  /\ appended = 0
+  /\ opened = [s \in Segments |-> 0]
+  /\ crashes = 0
+  /\ wipes = 0
+
+
+-----------------------------------------------------------------------------
+(* Metadata: committing a command, and learning of it.                     *)
+
+BeginSealCommand(s) == [op |-> "begin", seg |-> s]
+
+SealCommand(s, by, sealedLog, next) ==
+  [op |-> "seal", seg |-> s, by |-> by,
+   count |-> EntryCount(sealedLog),
+   cursor |-> CursorAfter(s, sealedLog),
+   leader |-> next.leader, replicas |-> next.replicas,
+   mayHaveLost |-> next.mayHaveLost]
+
+\* BeginSeal: does nothing unless its segment is open.
+CommitBeginSeal(command) ==
+  /\ command.op = "begin"
+  /\ command.seg = OpenAt(Now) /\ ~IsSealingAt(command.seg, Now)
+  /\ meta' = Append(meta, command)
+
+\* SealSegment: names the segment that it seals and the state that it expects: the leader's own seal
+\* finds the segment open, a failover's finds it sealing. The same command twice has one effect.
+CommitSealSegment(command) ==
+  LET s == OpenAt(Now) IN
+  /\ command.op = "seal"
+  /\ s < MaxSegments
+  /\ Rule("SealNamesItsSegment") =>
+       /\ command.seg = s
+       /\ IsSealingAt(s, Now) <=> command.by = "failover"
+  /\ meta' = Append(meta,
+       [op |-> "seal", seg |-> s, count |-> command.count, cursor |-> command.cursor,
+        leader |-> command.leader, replicas |-> command.replicas,
+        base |-> Opening(s).base + command.count, mayHaveLost |-> command.mayHaveLost])
+
+\* A proposal arrives at Raft, for the first time or again, and is committed.
+CommitCommand ==
+  /\ \E command \in proposals : CommitBeginSeal(command) \/ CommitSealSegment(command)
+  /\ UNCHANGED <<known, proposals, diskVars, processVars, networkVars, historyVars>>
+
+\* Tail beyond the count: cut by whoever learns the seal.
+CutSealed(n, s, count) ==
+  IF Rule("TailIsCut") THEN CutBehind(log[n][s], count) ELSE log[n][s]
+
+\* A node applies the next command. A writer whose segment begins to be sealed, or is sealed, stops; a
+\* failover of a sealed segment is over.
+Learn(n) ==
+  LET command == meta[known[n] + 1]
+      s == command.seg
+  IN
+  /\ up[n] /\ known[n] < Now
+  /\ known' = [known EXCEPT ![n] = @ + 1]
+  /\ writer' = [writer EXCEPT ![n] = IF @.seg = s THEN Idle ELSE @]
+  /\ IF command.op = "seal"
+     THEN LET cut == CutSealed(n, s, command.count) IN
+          /\ log' = [log EXCEPT ![n][s] = cut]
+          /\ durable' = [durable EXCEPT ![n][s] = Min({@, Len(cut)})]
+          /\ recovery' = [recovery EXCEPT ![n] = IF @.seg = s THEN NotRecovering ELSE @]
+     ELSE UNCHANGED <<log, durable, recovery>>
+  /\ UNCHANGED <<meta, proposals, fence, forgot, up, barrier, lease, networkVars, historyVars>>
+
+\* Every 100 ms, and when metadata changes, but never exactly when it should: leases lag. A node that
+\* hears no Raft majority finds that it holds none.
+RefreshLease(n) ==
+  /\ LeasesLag /\ up[n]
+  /\ LET s == OpenAt(known[n])
+         led == IF Leader(s) = n /\ ~IsSealingAt(s, known[n]) THEN {s} ELSE {}
+     IN \E held \in {led, {}} : lease[n] # held /\ lease' = [lease EXCEPT ![n] = held]
+  /\ UNCHANGED <<metadataVars, diskVars, up, barrier, writer, recovery, networkVars, historyVars>>
+
+-----------------------------------------------------------------------------
+(* Append: the writer, its replicas, and the majority.                     *)
+
+\* A writer never resumes: a segment that was there when this process started is not for it to write.
+\* Only a replica set of one may: nobody else can hold another record at a position.
+MayLead(n, s) ==
+  \/ s > barrier[n]
+  \/ Replicas(s) = {n}
+  \/ ~Rule("WriterNeverResumes")
+
+OpenWriter(n) ==
+  LET s == OpenAt(known[n]) IN
+  /\ up[n] /\ writer[n] = Idle
+  /\ Leader(s) = n /\ ~IsSealingAt(s, known[n])
+  /\ MayLead(n, s)
+  /\ writer' = [writer EXCEPT ![n] = [seg |-> s, phase |-> "open"]]
+  /\ opened' = [opened EXCEPT ![s] = @ + 1]
+  /\ UNCHANGED <<metadataVars, diskVars, up, barrier, lease, recovery, networkVars,
+                 committed, acked, delivered, appended, crashes, wipes>>
+
+\* An uncertain replica accepts nothing in a segment whose fence it may have forgotten.
+IsCertain(n, s) == s > forgot[n]
+MayAppend(n, s) ==
+  /\ Rule("FenceRefusesAppends") => fence[n][s] = "none"
+  /\ Rule("UncertainAcceptsNothing") => IsCertain(n, s)
+
+\* The writer appends one record to its own log and streams it, before either is durable anywhere.
+Write(n, record) ==
+  LET s == writer[n].seg
+      position == Len(log[n][s]) + 1
+  IN
+  /\ up[n] /\ writer[n].phase = "open"
+  /\ LeasesLag => s \in lease[n]
+  /\ MayAppend(n, s)
+  /\ log' = [log EXCEPT ![n][s] = Append(@, record)]
+  /\ streamed' = [streamed EXCEPT ![s] = @ \union {<<position, record>>}]
+  /\ acks' = IF AckBeforeSync THEN [acks EXCEPT ![s][n] = Max({@, position})] ELSE acks
+  /\ UNCHANGED <<metadataVars, durable, fence, forgot, up, barrier, lease, recovery,
+                 committed, acked, delivered, opened, crashes, wipes>>
+
+\* PUT. The append that fills the segment closes it (but for the model's last one).
+AppendEntry(n) ==
+  LET s == writer[n].seg IN
+  /\ appended < MaxEntries
+  /\ Write(n, appended + 1)
+  /\ appended' = appended + 1
+  /\ writer' = [writer EXCEPT ![n].phase =
+                  IF s < MaxSegments /\ EntryCount(log[n][s]) + 1 >= SegmentLimit THEN "closed"
+                  ELSE "open"]
+
+\* Committed entries of the topic, as the writer of s knows them.
+CommittedEnd(n, s) == Opening(s).base + EntryCount(First(log[n][s], Min({committed[s], Len(log[n][s])})))
+
+\* A replica that a committed entry can be read from: of a sealed segment any that has it, of the open
+\* one a replica that knows it to be committed.
+CanRead(offset) ==
+  \E s \in Segments : \E n \in Nodes :
+    /\ Exists(s) /\ up[n] /\ n \in Replicas(s)
+    /\ offset >= Opening(s).base
+    /\ IF s < OpenAt(Now) THEN offset < Opening(s).base + Seal(s).count ELSE TRUE
+    /\ offset < Opening(s).base + EntryCount(log[n][s])
+
+\* GET. The entry under the cursor is read, from any replica; then the cursor's move is appended, a
+\* control record like any other. One move is in flight at a time; the answer waits for its commit.
+Take(n) ==
+  LET s == writer[n].seg
+      cursor == CursorAfter(s, log[n][s])
+  IN
+  /\ writer[n].phase = "open"
+  /\ cursor < MaxTakes
+  /\ \A p \in (committed[s] + 1)..Len(log[n][s]) : IsEntry(log[n][s][p])
+  /\ cursor < CommittedEnd(n, s) /\ CanRead(cursor)
+  /\ Write(n, MoveTo(cursor + 1))
+  /\ UNCHANGED <<writer, appended>>
+
+\* A streamed record arrives. A replica appends only at exactly its own end, so records that come twice
+\* or out of order change nothing.
+ReplicaAppend(n, s) ==
+  /\ up[n] /\ Exists(s) /\ n \in Replicas(s) /\ n # Leader(s)
+  /\ ~KnowsSealed(n, s)
+  /\ MayAppend(n, s)
+  /\ \E <<position, record>> \in streamed[s] :
+       /\ Rule("AppendsAtItsOwnEnd") => position = Len(log[n][s]) + 1
+       /\ Len(log[n][s]) < MaxEntries + MaxTakes
+       /\ log' = [log EXCEPT ![n][s] = Append(@, record)]
+       /\ acks' = IF AckBeforeSync THEN [acks EXCEPT ![s][n] = Max({@, Len(log'[n][s])})] ELSE acks
+  /\ UNCHANGED <<metadataVars, durable, fence, forgot, processVars, streamed, historyVars>>
+
+\* A fenced replica is silent towards the writer, the writer's own replica too: it doesn't count itself.
+MayAcknowledge(n, s) ==
+  /\ \/ fence[n][s] = "none"
+     \/ ~Rule("FencedIsSilent")
+     \/ ~Rule("FencedWriterDoesNotCountItself") /\ writer[n].seg = s
+  /\ Rule("UncertainAcceptsNothing") => IsCertain(n, s)
+
+\* One commit cycle of n's store: everything written becomes durable, and the lengths are acknowledged.
+Sync(n) ==
+  /\ up[n]
+  /\ durable' = [durable EXCEPT ![n] = [s \in Segments |-> Len(log[n][s])]]
+  /\ fence' = [fence EXCEPT ![n] =
+                 [s \in Segments |-> IF @[s] = "written" THEN "durable" ELSE @[s]]]
+  /\ acks' = [s \in Segments |->
+               IF MayAcknowledge(n, s) THEN [acks[s] EXCEPT ![n] = Max({@, Len(log[n][s])})]
+               ELSE acks[s]]
+  /\ <<durable, fence, acks>>' # <<durable, fence, acks>>
+  /\ UNCHANGED <<metadataVars, log, forgot, processVars, streamed, historyVars>>
+
+AcksNeeded(s) == IF Rule("MajorityBeforeAck") THEN W(s) ELSE W(s) - 1
+
+\* The writer hears enough acknowledgements for its next position, and answers the client.
+Commit(n) ==
+  LET s == writer[n].seg
+      p == committed[s] + 1
+  IN
+  /\ up[n]
+  /\ writer[n].phase \in (IF Rule("CountIsFinal") THEN {"open", "closed"}
+                          ELSE {"open", "closed", "counted"})
+  /\ p <= Len(log[n][s])
+  /\ Cardinality({r \in Replicas(s) : acks[s][r] >= p}) >= AcksNeeded(s)
+  /\ committed' = [committed EXCEPT ![s] = p]
+  /\ LET record == log[n][s][p] IN
+     IF IsEntry(record)
+     THEN acked' = acked \union {<<s, p, record>>} /\ UNCHANGED delivered
+     ELSE delivered' = Append(delivered, -record - 1) /\ UNCHANGED acked
+  /\ UNCHANGED <<metadataVars, diskVars, processVars, networkVars, appended, opened, crashes, wipes>>
+
+-----------------------------------------------------------------------------
+(* Rollover, planned. The segment was closed by the append that filled it. *)
+
+NextLeaders(n, set) == IF set = {n} THEN set ELSE set \ {n}
+
+\* The writer has waited for what it accepted, or refused it (its deadline passed): now it takes the
+\* count, proposes the seal, and acknowledges nothing more.
+TakeCount(n) ==
+  LET s == writer[n].seg IN
+  /\ up[n] /\ writer[n].phase = "closed" /\ s < MaxSegments
+  /\ writer' = [writer EXCEPT ![n].phase = "counted"]
+  /\ \E set \in ReplicaSets : \E leader \in NextLeaders(n, set) :
+       proposals' = proposals \union
+         {SealCommand(s, "leader", First(log[n][s], committed[s]),
+                      [leader |-> leader, replicas |-> set, mayHaveLost |-> FALSE])}
+  /\ UNCHANGED <<meta, known, diskVars, up, barrier, lease, recovery, networkVars, historyVars>>
+
+-----------------------------------------------------------------------------
+(* Failover, unplanned. Any node may try, several at the same time.        *)
+
+\* The leader is gone: its process is down, or it is another one, which may not resume.
+LeaderIsGone(s) == ~up[Leader(s)] \/ ~MayLead(Leader(s), s) \/ ~IsCertain(Leader(s), s)
+
+\* Step 1: somebody believes so, and proposes BeginSeal.
+StartRecovery(n) ==
+  LET s == OpenAt(known[n]) IN
+  /\ up[n] /\ recovery[n].seg = 0 /\ s < MaxSegments
+  /\ Cardinality({m \in Nodes : recovery[m].seg # 0}) < MaxRecoverers
+  /\ FalseSuspicion \/ LeaderIsGone(s)
+  /\ recovery' = [recovery EXCEPT ![n].seg = s]
+  /\ proposals' = proposals \union {BeginSealCommand(s)}
+  /\ UNCHANGED <<meta, known, diskVars, up, barrier, lease, writer, networkVars, historyVars>>
+
+\* Step 2: a replica is asked to fence (BeginSeal is committed, so somebody may have asked). It makes the
+\* fence durable, and refuses appends from here on. One step: a crash before the fence is durable is a
+\* request that never came. (Broken: the fence is written, answered, and not durable before a Sync.)
+\* Records that were written before it and not synced may become durable later, behind its answer.
+Fence(n, s) ==
+  /\ up[n] /\ Exists(s) /\ n \in Replicas(s)
+  /\ IsSealingAt(s, Now) /\ fence[n][s] = "none"
+  /\ fence' = [fence EXCEPT ![n][s] = IF Rule("FenceIsDurable") THEN "durable" ELSE "written"]
+  /\ UNCHANGED <<metadataVars, log, durable, forgot, processVars, networkVars, historyVars>>
+
+Answered(n) == {r \in Nodes : recovery[n].answers[r].heard}
+CertainlyAnswered(n) == {r \in Answered(n) : recovery[n].answers[r].certain}
+
+\* Step 3: the node goes on as soon as it has R - W + 1 certain answers.
+HasQuorum(n) ==
+  Cardinality(CertainlyAnswered(n)) >=
+    AnswersNeeded(recovery[n].seg) - (IF Rule("EnoughAnswers") THEN 0 ELSE 1)
+
+\* The last resort: so many replicas are uncertain that R - W + 1 certain answers can never come. Then
+\* all must answer, and the seal says that something may be lost.
+IsLastResort(n) ==
+  LET s == recovery[n].seg
+      uncertain == Answered(n) \ CertainlyAnswered(n)
+  IN
+  /\ Answered(n) = Replicas(s)
+  /\ IF Rule("LastResortWhenNoQuorumCanCome") THEN R(s) - Cardinality(uncertain) < AnswersNeeded(s)
+     ELSE uncertain = Replicas(s)  \* as DESIGN.md has it: stuck for ever when one is certain
+
+IsDecided(n) == recovery[n].seg # 0 /\ Answered(n) # {} /\ (HasQuorum(n) \/ IsLastResort(n))
+
+\* Step 2, answered: the replica's durable log, and whether it is certain of it. The answer may reach
+\* the recovering node much later: nothing happens there until it goes on.
+AnswerFence(n, r) ==
+  LET s == recovery[n].seg IN
+  /\ up[n] /\ s # 0 /\ IsSealingAt(s, known[n]) /\ ~IsDecided(n)
+  /\ up[r] /\ r \in Replicas(s) /\ ~KnowsSealed(r, s)
+  /\ fence[r][s] # "none"
+  /\ ~recovery[n].answers[r].heard
+  /\ recovery' = [recovery EXCEPT ![n].answers[r] =
+       [heard |-> TRUE, records |-> First(log[r][s], durable[r][s]),
+        certain |-> Rule("OnlyCertainVote") => IsCertain(r, s)]]
+  /\ UNCHANGED <<metadataVars, diskVars, up, barrier, lease, writer, networkVars, historyVars>>
+
+\* The longest of two logs, in positions: a control record behind the last entry counts.
+IsLonger(a, b) ==
+  IF Rule("LengthCountsControlRecords") THEN Len(a) > Len(b) ELSE EntryCount(a) > EntryCount(b)
+
+\* The log to seal: the longest answer's, whoever gave it (an uncertain replica gives data, not a vote).
+Longest(n) ==
+  LET answers == {recovery[n].answers[r].records : r \in Answered(n)} IN
+  IF Rule("LongestWins") THEN {a \in answers : \A b \in answers : ~IsLonger(b, a)}
+  ELSE {a \in answers : \A b \in answers : ~IsLonger(a, b)}
+
+\* Step 4: one record of the missing tail goes to a fenced replica, at its end.
+CopyTail(n, r) ==
+  LET s == recovery[n].seg IN
+  /\ up[n] /\ IsDecided(n) /\ Rule("TailIsCopied")
+  /\ up[r] /\ r \in Replicas(s) /\ fence[r][s] # "none" /\ ~KnowsSealed(r, s)
+  /\ \E target \in Longest(n) :
+       /\ Len(log[r][s]) < Len(target)
+       /\ log' = [log EXCEPT ![r][s] = Append(@, target[Len(@) + 1])]
+  /\ UNCHANGED <<metadataVars, durable, fence, forgot, processVars, networkVars, historyVars>>
+
+\* Until so many replicas have it all, durably, that no failure which appends survive can take it away.
+\* DESIGN.md asks for a majority of those alive; DECISIONS.md tells why that is not enough.
+IsCopied(s, target) ==
+  LET holders == {r \in Replicas(s) : up[r] /\ durable[r][s] >= Len(target)}
+      alive == {r \in Replicas(s) : up[r]}
+  IN
+  IF ~Rule("TailIsCopied") THEN TRUE
+  ELSE IF Rule("CopiesSurviveAFailure") THEN Cardinality(holders) >= AnswersNeeded(s)
+  ELSE 2 * Cardinality(holders) > Cardinality(alive)
+
+\* A count that doesn't come from the fenced logs: a committed length that somebody once heard.
+CountedBy(n, s) ==
+  IF Rule("CountComesFromTheLogs") THEN Longest(n)
+  ELSE {First(log[n][s], p) : p \in 0..Min({committed[s], Len(log[n][s])})}
+
+\* Step 5: propose the seal; the next segment's leader is a live node, the recovering one itself.
+ProposeSeal(n) ==
+  LET s == recovery[n].seg IN
+  /\ up[n] /\ IsDecided(n)
+  /\ \E target \in CountedBy(n, s) : \E set \in {x \in ReplicaSets : n \in x} :
+       /\ IsCopied(s, target)
+       /\ proposals' = proposals \union
+            {SealCommand(s, "failover", target,
+               [leader |-> n, replicas |-> set,
+                mayHaveLost |-> Rule("LossIsNeverSilent") /\ ~HasQuorum(n)])}
+       /\ proposals' # proposals
+  /\ UNCHANGED <<meta, known, diskVars, processVars, networkVars, historyVars>>
+
+-----------------------------------------------------------------------------
+(* Repair of a sealed segment: a replica that has less fetches the rest.   *)
+
+CatchUp(n, s) ==
+  /\ up[n] /\ Exists(s) /\ n \in Replicas(s) /\ KnowsSealed(n, s)
+  /\ EntryCount(log[n][s]) < Seal(s).count
+  /\ \E source \in Replicas(s) \ {n} :
+       /\ up[source] /\ durable[source][s] > Len(log[n][s])
+       /\ log' = [log EXCEPT ![n][s] = Append(@, log[source][s][Len(@) + 1])]
+  /\ UNCHANGED <<metadataVars, durable, fence, forgot, processVars, networkVars, historyVars>>
+
+-----------------------------------------------------------------------------
+(* Crashes, wiped disks, restarts.                                         *)
+
+Everything == MaxSegments + 1  \* a disk that was wiped and has not been back yet
+
+StopProcess(n) ==
+  /\ up' = [up EXCEPT ![n] = FALSE]
+  /\ writer' = [writer EXCEPT ![n] = Idle]
+  /\ recovery' = [recovery EXCEPT ![n] = NotRecovering]
+  /\ lease' = [lease EXCEPT ![n] = {}]
+  /\ UNCHANGED barrier
+
+\* The process ends at any point. Of what was not durable, any prefix survives; a fence that is
+\* only written (broken) does not. What survives is made durable by the recovery at the next start.
+Crash(n) ==
+  /\ up[n] /\ crashes < MaxCrashes
+  /\ crashes' = crashes + 1
+  /\ StopProcess(n)
+  /\ \E kept \in [Segments -> 0..(MaxEntries + MaxTakes)] :
+       /\ \A s \in Segments : kept[s] \in durable[n][s]..Len(log[n][s])
+       /\ log' = [log EXCEPT ![n] = [s \in Segments |-> First(@[s], kept[s])]]
+       /\ durable' = [durable EXCEPT ![n] = kept]
+  /\ fence' = [fence EXCEPT ![n] = [s \in Segments |-> IF @[s] = "written" THEN "none" ELSE @[s]]]
+  /\ forgot' = IF AckBeforeSync /\ Rule("UncleanStopIsUncertain")
+               THEN [forgot EXCEPT ![n] = Everything] ELSE forgot
+  /\ UNCHANGED <<metadataVars, networkVars, committed, acked, delivered, appended, opened, wipes>>
+
+\* Everything on the disk is gone, fences too. (A rotten tail is a small case of it.)
+LoseDisk(n) ==
+  /\ wipes < MaxWipes
+  /\ wipes' = wipes + 1
+  /\ StopProcess(n)
+  /\ log' = [log EXCEPT ![n] = [s \in Segments |-> <<>>]]
+  /\ durable' = [durable EXCEPT ![n] = [s \in Segments |-> 0]]
+  /\ fence' = [fence EXCEPT ![n] = [s \in Segments |-> "none"]]
+  /\ forgot' = [forgot EXCEPT ![n] = Everything]
+  /\ known' = [known EXCEPT ![n] = 1]
+  /\ UNCHANGED <<meta, proposals, networkVars, committed, acked, delivered, appended, opened,
+                 crashes>>
+
+\* A process starts. It reads metadata through a Raft majority before it does anything else, so it
+\* knows every segment that was open while it was away: those it never leads, and those it is
+\* uncertain of if its disk is not the one it was. (Broken: it goes by what its own disk remembers.)
+Restart(n) ==
+  /\ ~up[n]
+  /\ up' = [up EXCEPT ![n] = TRUE]
+  /\ \E k \in (IF Rule("StartReadsMetadata") THEN {Now} ELSE 1..known[n]) :
+       /\ known' = [known EXCEPT ![n] = k]
+       /\ barrier' = [barrier EXCEPT ![n] = OpenAt(k)]
+       /\ forgot' = [forgot EXCEPT ![n] =
+            IF @ = Everything THEN OpenAt(k)
+            ELSE IF Rule("UncertaintyIsDurable") THEN @ ELSE 0]
+       /\ LET cut == [s \in Segments |-> IF IsSealedAt(s, k) THEN CutSealed(n, s, Seal(s).count)
+                                         ELSE log[n][s]] IN
+          /\ log' = [log EXCEPT ![n] = cut]
+          /\ durable' = [durable EXCEPT ![n] = [s \in Segments |-> Min({@[s], Len(cut[s])})]]
+  /\ UNCHANGED <<meta, proposals, fence, lease, writer, recovery, networkVars, historyVars>>
+
+-----------------------------------------------------------------------------
+Next ==
+  \/ CommitCommand
+  \/ \E n \in Nodes :
+       \/ Learn(n) \/ RefreshLease(n)
+       \/ OpenWriter(n) \/ AppendEntry(n) \/ Take(n) \/ Commit(n) \/ TakeCount(n)
+       \/ Sync(n)
+       \/ \E s \in Segments : ReplicaAppend(n, s) \/ Fence(n, s) \/ CatchUp(n, s)
+       \/ StartRecovery(n) \/ ProposeSeal(n)
+       \/ \E r \in Nodes : AnswerFence(n, r) \/ CopyTail(n, r)
+       \/ Crash(n) \/ LoseDisk(n) \/ Restart(n)
+
+Spec == Init /\ [][Next]_vars
+
+\* Fairness: what will be done some day if it stays possible. Everything that a running node does by
+\* itself, a message that is sent again until it arrives, a client that goes on. Never a fault; and no
+\* restart: who is down may stay down (FairSpecWithRestarts: comes back some day).
+Fairness ==
+  /\ WF_vars(CommitCommand)
+  /\ \A n \in Nodes :
+       /\ WF_vars(Learn(n)) /\ WF_vars(OpenWriter(n)) /\ WF_vars(Sync(n))
+       /\ WF_vars(AppendEntry(n)) /\ WF_vars(Take(n)) /\ WF_vars(Commit(n)) /\ WF_vars(TakeCount(n))
+       /\ WF_vars(StartRecovery(n)) /\ WF_vars(ProposeSeal(n))
+       /\ \A s \in Segments :
+            WF_vars(ReplicaAppend(n, s)) /\ WF_vars(Fence(n, s)) /\ WF_vars(CatchUp(n, s))
+       /\ \A r \in Nodes : WF_vars(AnswerFence(n, r)) /\ WF_vars(CopyTail(n, r))
+
+FairSpec == Spec /\ Fairness
+FairSpecWithRestarts == FairSpec /\ \A n \in Nodes : WF_vars(Restart(n))
+
+\* Nodes are interchangeable. (Not used where liveness is checked: there it isn't sound.)
+Symmetry == Permutations(Nodes)
+
+=============================================================================

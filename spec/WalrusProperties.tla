@@ -1,0 +1,184 @@
+-------------------------- MODULE WalrusProperties --------------------------
+(***************************************************************************)
+(* What must hold in every state of Walrus.tla (safety), in every step     *)
+(* (names that end in "in every step" below), and in the long run          *)
+(* (liveness). Each stands under the name that the .cfg files use.         *)
+(***************************************************************************)
+EXTENDS Walrus
+
+SealedSegments == {s \in Segments : s < OpenAt(Now)}
+Seals == {c \in proposals : c.op = "seal"}
+
+\* What the writer of s streamed at a position that is committed.
+StreamedAt(s, p) == (CHOOSE sent \in streamed[s] : sent[1] = p)[2]
+CommittedLog(s) == [p \in 1..committed[s] |-> StreamedAt(s, p)]
+
+TypeOK ==
+  /\ Len(meta) \in 1..(2 * MaxSegments)
+  /\ known \in [Nodes -> 1..Now]
+  /\ \A n \in Nodes : \A s \in Segments :
+       /\ durable[n][s] \in 0..Len(log[n][s])
+       /\ fence[n][s] \in {"none", "written", "durable"}
+       /\ acks[s][n] \in 0..(MaxEntries + MaxTakes)
+       /\ log[n][s] # <<>> => Exists(s) /\ n \in Replicas(s)
+  /\ forgot \in [Nodes -> 0..Everything]
+  /\ barrier \in [Nodes -> 0..MaxSegments]
+  /\ lease \in [Nodes -> SUBSET Segments]
+  /\ \A n \in Nodes :
+       /\ writer[n].seg \in 0..MaxSegments
+       /\ writer[n].phase \in {"idle", "open", "closed", "counted"}
+       /\ writer[n] # Idle => up[n] /\ Leader(writer[n].seg) = n
+       /\ recovery[n].seg # 0 => up[n]
+  /\ \A s \in Segments : committed[s] \in 0..(MaxEntries + MaxTakes)
+  /\ \A s \in Segments : Exists(s) => Leader(s) \in Replicas(s)
+
+-----------------------------------------------------------------------------
+(* Acknowledged entries.                                                   *)
+
+\* Not lost by a seal: every count that anybody has proposed holds every entry that was acknowledged,
+\* unless it says loudly that it may not. (Later acknowledgements too: nothing is acknowledged after
+\* its count was taken, so this must stay true of old proposals.)
+EveryCountHoldsWhatWasAcked ==
+  \A c \in Seals : c.mayHaveLost \/
+    \A <<s, p, entry>> \in acked : s = c.seg => EntryCount(First(CommittedLog(s), p)) <= c.count
+
+\* Not lost by the metadata: the same of the seals that were committed.
+NoAckedEntryLost ==
+  \A s \in SealedSegments : Seal(s).mayHaveLost \/
+    \A <<t, p, entry>> \in acked : t = s => EntryCount(First(CommittedLog(s), p)) <= Seal(s).count
+
+\* Not lost by the disks: W of them had it, each disk that was wiped took one copy at most.
+AckedIsOnAMajority ==
+  AckBeforeSync \/
+  \A <<s, p, entry>> \in acked :
+    Cardinality({n \in Replicas(s) : durable[n][s] >= p /\ log[n][s][p] = entry}) >= W(s) - wipes
+
+\* What is sealed is as safe: on so many disks that no failure which appends survive takes it away.
+SealedIsOnEnoughDisks ==
+  AckBeforeSync \/
+  \A s \in SealedSegments : Seal(s).mayHaveLost \/
+    Cardinality({n \in Replicas(s) :
+      EntryCount(First(log[n][s], durable[n][s])) >= Seal(s).count}) >= AnswersNeeded(s) - wipes
+
+\* Not at two places, and not reordered: appends took their numbers in the order they were accepted,
+\* and so they stand in every replica and from segment to segment.
+EntriesAscend(records) ==
+  LET e == EntriesOf(records) IN \A i, j \in 1..Len(e) : i < j => e[i] < e[j]
+SequentialWrites ==
+  \A s \in Segments : streamed[s] # {} =>
+    /\ \A n \in Nodes : EntriesAscend(log[n][s])
+    /\ \A t \in 1..(s - 1) : \A n \in Nodes :
+         \A i \in 1..Len(log[n][t]) : \A sent \in streamed[s] :
+           IsEntry(sent[2]) /\ EntryCount(First(log[n][t], i)) <= Seal(t).count
+             => log[n][t][i] < sent[2]
+
+-----------------------------------------------------------------------------
+(* Segments and replicas.                                                  *)
+
+\* One writer a segment: one was ever made (a replica set of one may resume in place).
+SingleWriterPerSegment ==
+  \A s \in Segments : opened[s] > 1 => Cardinality(Replicas(s)) = 1
+
+\* So no two replicas ever disagree about a position.
+ReplicasAgree ==
+  \A s \in Segments : \A n, m \in Nodes : \A p \in 1..Min({Len(log[n][s]), Len(log[m][s])}) :
+    log[n][s][p] = log[m][s][p]
+
+NoWritesPastOpenSegment ==
+  \A s \in Segments : s > OpenAt(Now) =>
+    streamed[s] = {} /\ \A n \in Nodes : log[n][s] = <<>> /\ writer[n].seg # s
+
+\* Whoever knows a seal holds the sealed entries, or a prefix of them that it is still completing.
+SealedReplicasAreEqual ==
+  \A s \in SealedSegments : \A n \in Nodes : KnowsSealed(n, s) =>
+    /\ EntryCount(log[n][s]) <= Seal(s).count
+    /\ \A m \in Nodes :
+         KnowsSealed(m, s) /\ EntryCount(log[m][s]) = EntryCount(log[n][s])
+                           => EntriesOf(log[m][s]) = EntriesOf(log[n][s])
+
+\* In every step: a replica of a sealed segment only ever grows towards it, crashes and wipes aside.
+SealedReplicasAreImmutable ==
+  [][\A s \in SealedSegments : \A n \in Nodes :
+       KnowsSealed(n, s) /\ up[n] /\ up'[n] =>
+         /\ Len(log'[n][s]) >= Len(log[n][s])
+         /\ First(log'[n][s], Len(log[n][s])) = log[n][s]]_vars
+
+\* In every step: the metadata log only grows, so a sealed count never changes.
+SealedCountsStable ==
+  [][Len(meta') >= Len(meta) /\ First(meta', Len(meta)) = meta]_vars
+
+-----------------------------------------------------------------------------
+(* Reads.                                                                  *)
+
+\* What a read of segment s at node n may return: sealed, up to the count; open, up to a committed
+\* length that it was told, which is some length that the writer once knew.
+Readable(n, s) ==
+  IF ~Rule("ReadsAreOfCommitted") THEN EntriesOf(log[n][s])
+  ELSE IF KnowsSealed(n, s) THEN EntriesOf(CutBehind(log[n][s], Seal(s).count))
+  ELSE EntriesOf(First(log[n][s], Min({committed[s], Len(log[n][s])})))
+
+\* Only committed entries: durable on a majority by the writer's word, or sealed.
+ReadsOnlyCommitted ==
+  \A s \in Segments : Exists(s) => \A n \in Replicas(s) :
+    Len(Readable(n, s)) <= IF s \in SealedSegments THEN Seal(s).count
+                           ELSE EntryCount(CommittedLog(s))
+
+\* And the same ones everywhere; so what was read once is read again.
+ReadsAgree ==
+  \A s \in Segments : Exists(s) =>
+    LET readable == [n \in Replicas(s) |-> Readable(n, s)] IN
+    \A n, m \in Replicas(s) : \A i \in 1..Min({Len(readable[n]), Len(readable[m])}) :
+      readable[n][i] = readable[m][i]
+
+-----------------------------------------------------------------------------
+(* The shared cursor.                                                      *)
+
+\* Where the cursor stands for certain: after the last committed move of the open segment.
+Cursor == CursorAfter(OpenAt(Now), CommittedLog(OpenAt(Now)))
+
+ReadCursorBounds ==
+  /\ Cursor \in 0..(Opening(OpenAt(Now)).base + EntryCount(CommittedLog(OpenAt(Now))))
+  /\ \A s \in SealedSegments : Seal(s).cursor \in 0..Seal(s).base
+
+AnyLoss == \E s \in SealedSegments : Seal(s).mayHaveLost
+
+\* In every step, a loud loss aside.
+CursorNeverMovesBack == [][Cursor' >= Cursor \/ AnyLoss']_vars
+
+\* No offset is answered twice, and they come in order.
+EachDeliveredOnce ==
+  AnyLoss \/ \A i, j \in 1..Len(delivered) : i < j => delivered[i] < delivered[j]
+
+\* None is passed over: the cursor went one by one, each time with somebody's GET behind it (who was
+\* answered, or was told that the outcome is unknown).
+NoneSkipped ==
+  \A k \in 1..Cursor : \E s \in Segments : \E sent \in streamed[s] : sent[2] = MoveTo(k)
+
+-----------------------------------------------------------------------------
+(* Liveness, of FairSpec. The last segment of a model is never sealed, so  *)
+(* what a failover of it would bring is left out.                          *)
+
+LastLeaderIsGone == Exists(MaxSegments) /\ LeaderIsGone(MaxSegments)
+
+\* A full segment rolls over, even if its leader dies on the way.
+RolloverProgress ==
+  \A s \in 1..(MaxSegments - 1) :
+    (\E n \in Nodes : writer[n].seg = s /\ writer[n].phase # "open") ~> (s \in SealedSegments)
+
+\* A dead leader's segment is sealed.
+FailoverProgress ==
+  \A s \in 1..(MaxSegments - 1) : (Exists(s) /\ LeaderIsGone(s)) ~> (s \in SealedSegments)
+
+\* And then appends succeed again, if there is anything left to append.
+AppendsSucceedAgain ==
+  \A s \in 1..(MaxSegments - 1) :
+    (s = OpenAt(Now) /\ LeaderIsGone(s) /\ appended < MaxEntries)
+      ~> (LastLeaderIsGone \/ \E <<t, p, entry>> \in acked : t > s)
+
+\* A committed entry under the cursor is read.
+ReadProgress ==
+  \A k \in 0..(MaxTakes - 1) :
+    (Cursor = k /\ k < Opening(OpenAt(Now)).base + EntryCount(CommittedLog(OpenAt(Now))))
+      ~> (Cursor > k \/ LastLeaderIsGone)
+
+=============================================================================
