@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { FrameReader, FrameWriter } from "../../client/wire.ts";
+import { type RecordBatch, RecordBatchBuilder, RecordReader } from "../../storage/mod.ts";
+import type { Connection } from "../../world/mod.ts";
+import type { ClientService } from "../controller.ts";
+import { UnknownTopicError } from "../errors.ts";
+import type { AppendResult } from "../routing/mod.ts";
+import type { Taken } from "../segments/mod.ts";
+import { ClientSession } from "./client_session.ts";
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+const bytesOf = (content: string) => new TextEncoder().encode(content);
+
+/** Hands the session what the test sends, one read for each send, and collects the answers. */
+class FakeConnection implements Connection {
+  readonly remote = "test:1";
+  readonly #incoming: Uint8Array[] = [];
+  #wake: (() => void) | null = null;
+  #isClosed = false;
+  readonly #reader = new FrameReader();
+  readonly answers: string[] = [];
+  writes = 0;
+
+  send(bytes: Uint8Array): void {
+    this.#incoming.push(bytes);
+    this.#wake?.();
+  }
+
+  requests(...contents: string[]): void {
+    const writer = new FrameWriter();
+    for (const content of contents) writer.addFrame(bytesOf(content));
+    this.send(writer.bytes.slice());
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    while (this.#incoming.length === 0) {
+      if (this.#isClosed) return null;
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+    const next = this.#incoming.shift()!;
+    const count = Math.min(into.length, next.length);
+    into.set(next.subarray(0, count));
+    if (count < next.length) this.#incoming.unshift(next.subarray(count));
+    return count;
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    this.writes++;
+    this.#reader.push(bytes);
+    while (this.#reader.next() === "frame") {
+      this.answers.push(text(this.#reader.bytes.subarray(this.#reader.start, this.#reader.end)));
+    }
+    return Promise.resolve();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#wake?.();
+  }
+}
+
+/** Topics in memory; every call is noted with what it carried. */
+class FakeService implements ClientService {
+  readonly topics_: Map<string, string[]> = new Map([["a", []], ["b", []]]);
+  readonly calls: string[] = [];
+  /** Of each append, at most so many entries are committed. */
+  commitsMax = Infinity;
+
+  register(topic: string, settings: string): Promise<void> {
+    this.calls.push(`register ${topic} ${settings}`.trim());
+    this.topics_.set(topic, []);
+    return Promise.resolve();
+  }
+
+  append(topic: string, batch: RecordBatch): Promise<AppendResult> {
+    const entries: string[] = [];
+    const reader = new RecordReader(batch.bytes);
+    while (reader.next()) entries.push(text(reader.payload()));
+    this.calls.push(`append ${topic} ${entries.join("|")}`);
+    const known = this.topics_.get(topic);
+    if (!known) return Promise.resolve({ committed: 0, error: new UnknownTopicError(topic) });
+    const committed = Math.min(entries.length, this.commitsMax);
+    known.push(...entries.slice(0, committed));
+    return Promise.resolve({ committed, error: new Error("the disk is full") });
+  }
+
+  take(topic: string, count: number): Promise<Taken> {
+    this.calls.push(`take ${topic} ${count}`);
+    const taken = this.topics_.get(topic)!.splice(0, count);
+    const builder = new RecordBatchBuilder();
+    for (const entry of taken) builder.add(bytesOf(entry));
+    return Promise.resolve({
+      bytes: builder.bytes,
+      count: taken.length,
+      isExhausted: taken.length < count,
+    });
+  }
+
+  state = (topic: string) => Promise.resolve(`{"topic":"${topic}"}`);
+  metrics = () => Promise.resolve('{"id":1}');
+  topics = () => Promise.resolve('{"topics":[]}');
+  nodes = () => Promise.resolve('{"nodes":[]}');
+  removeNode(id: number): Promise<void> {
+    this.calls.push(`remove ${id}`);
+    return Promise.resolve();
+  }
+}
+
+async function serve(act: (connection: FakeConnection) => void, service = new FakeService()) {
+  const connection = new FakeConnection();
+  const session = new ClientSession(connection, () => service, { maxFrameBytes: 1000 });
+  const ended = session.run();
+  act(connection);
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  return { connection, service, session, ended };
+}
+
+Deno.test("ClientSession does what one read brought in runs, and answers in one write", async () => {
+  const { connection, service } = await serve((connection) =>
+    connection.requests("PUT a 1", "PUT a 2", "PUT b 3", "PUT a 4", "GET a", "GET a", "GET b")
+  );
+  assert.deepEqual(service.calls, ["append a 1|2|4", "append b 3", "take a 2", "take b 1"]);
+  assert.deepEqual(connection.answers, ["OK", "OK", "OK", "OK", "OK 1", "OK 2", "OK 3"]);
+  assert.equal(connection.writes, 1);
+});
+
+Deno.test("ClientSession answers in the order of the requests, whatever goes wrong between them", async () => {
+  const { connection } = await serve((connection) =>
+    connection.requests(
+      "PUT a x",
+      "nonsense",
+      "GET a",
+      "PUT nope y",
+      "GET a",
+      "METRICS",
+      "STATE a ",
+    )
+  );
+  assert.deepEqual(connection.answers.map((answer) => answer.slice(0, 20)), [
+    "OK",
+    "ERR unknown command ",
+    "OK x",
+    "ERR unknown topic no",
+    "EMPTY",
+    '{"id":1}',
+    '{"topic":"a"}',
+  ]);
+});
+
+Deno.test("ClientSession says OK to what of a run was committed, and why to the rest", async () => {
+  const service = new FakeService();
+  service.commitsMax = 2;
+  const { connection } = await serve(
+    (connection) => connection.requests("PUT a 1", "PUT a 2", "PUT a 3"),
+    service,
+  );
+  assert.deepEqual(connection.answers, ["OK", "OK", "ERR internal error: the disk is full"]);
+});
+
+Deno.test("ClientSession keeps payloads as they are, and passes settings and ids on", async () => {
+  const { connection, service } = await serve((connection) =>
+    connection.requests("REGISTER c rf=2  ", "PUT c  two spaces ", "PUT c ", "REMOVE-NODE 3")
+  );
+  assert.deepEqual(service.calls, ["register c rf=2", "append c  two spaces |", "remove 3"]);
+  assert.deepEqual(connection.answers, ["OK", "OK", "OK", "OK"]);
+});
+
+Deno.test("ClientSession tells a client of an impossible length once, and closes", async () => {
+  const { connection, ended } = await serve((connection) =>
+    connection.send(Uint8Array.of(0xff, 0xff, 0xff, 0x7f, 1, 2, 3))
+  );
+  await ended;
+  assert.match(connection.answers[0]!, /ERR a frame of 2147483647 bytes .* limit is 1000/);
+  assert.equal(connection.answers.length, 1);
+  assert.ok(connection.isClosed);
+});
+
+Deno.test("ClientSession waits for the rest of a frame, and owns up to being owed it", async () => {
+  const { connection, session } = await serve((connection) => {
+    connection.send(Uint8Array.of(7, 0, 0, 0));
+    connection.send(bytesOf("PUT a"));
+  });
+  assert.equal(session.isOwed, true);
+  assert.deepEqual(connection.answers, []);
+  connection.send(bytesOf(" 1"));
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(connection.answers, ["OK"]);
+  assert.equal(session.isOwed, false);
+});
+
+Deno.test("ClientSession.finish() answers what was read, then closes", async () => {
+  const { connection, session, ended } = await serve((connection) =>
+    connection.requests("PUT a 1")
+  );
+  session.finish();
+  await ended;
+  assert.deepEqual(connection.answers, ["OK"]);
+  assert.ok(connection.isClosed);
+});

@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import {
+  batchOf,
+  crc32cByTables,
+  type LogStore,
+  openLogStore,
+  RecordBatchBuilder,
+} from "../../storage/mod.ts";
+import { silentLogger } from "../../world/mod.ts";
+import { RealClock } from "../../world/real/mod.ts";
+import { SeededRandom, SimDrive } from "../../world/sim/mod.ts";
+import { MetadataState } from "../metadata/mod.ts";
+import { Fences } from "./fences.ts";
+import type { PlacedBatch } from "./replica.ts";
+import { Replicas } from "./replicas.ts";
+import { segmentLogName } from "./segment_name.ts";
+
+const LEADER = 1;
+const target = { topic: "t", segment: 1 };
+
+/** A node that holds a replica of t/1, on a drive that can lose power. */
+class Holder {
+  readonly clock = new RealClock();
+  readonly random = new SeededRandom(7);
+  readonly drive = new SimDrive({ clock: this.clock, random: this.random });
+  readonly state = new MetadataState();
+  store!: LogStore;
+  fences!: Fences;
+  replicas!: Replicas;
+
+  static async start(): Promise<Holder> {
+    const holder = new Holder();
+    holder.state.apply({
+      kind: "createTopic",
+      topic: "t",
+      replicationFactor: 3,
+      durability: null,
+      leader: LEADER,
+      replicas: [LEADER, 2, 3],
+    }, []);
+    await holder.open();
+    return holder;
+  }
+
+  async open(): Promise<void> {
+    const { clock, random, state } = this;
+    this.store = await openLogStore({ disk: this.drive.mount(), clock, random });
+    this.fences = await Fences.open(this.store);
+    this.replicas = new Replicas({
+      nodeId: 2,
+      store: this.store,
+      fences: this.fences,
+      metadata: () => state,
+      fetch: () => Promise.reject(new Error("nobody is there")),
+      digestAt: () => Promise.reject(new Error("nobody is there")),
+      crc32c: crc32cByTables,
+      onFenced: () => {},
+      clock,
+      logger: silentLogger,
+    });
+    this.replicas.start();
+  }
+
+  append(position: number, ...entries: string[]) {
+    return this.replicas.append(LEADER, target, placed(position, ...entries));
+  }
+}
+
+function placed(position: number, ...entries: string[]): PlacedBatch {
+  const batch = new RecordBatchBuilder();
+  for (const entry of entries) batch.add(new TextEncoder().encode(entry));
+  return { position, batch: batch.copy() };
+}
+
+Deno.test("Replicas.append() takes records only at its own end, and says where that is", async () => {
+  const holder = await Holder.start();
+  assert.deepEqual(await holder.append(0, "a", "b"), { end: 2, durable: 2 });
+  assert.deepEqual(await holder.append(5, "x"), { end: 2, durable: 2 }, "a gap changes nothing");
+  assert.deepEqual(
+    await holder.append(0, "a", "b"),
+    { end: 2, durable: 2 },
+    "nor does a repetition",
+  );
+  assert.deepEqual(
+    await holder.append(1, "b", "c"),
+    { end: 3, durable: 3 },
+    "only what is new is taken",
+  );
+  assert.equal(holder.store.get(segmentLogName("t", 1))!.endOffset, 3);
+});
+
+Deno.test("Replicas.append() takes batches in the order of the calls, without waiting for each", async () => {
+  const holder = await Holder.start();
+  const answers = await Promise.all([
+    holder.append(0, "a"),
+    holder.append(1, "b"),
+    holder.append(2, "c"),
+  ]);
+  assert.deepEqual(answers.at(-1), { end: 3, durable: 3 });
+});
+
+Deno.test("Replicas is silent towards anybody but the leader, and about what it does not know", async () => {
+  const holder = await Holder.start();
+  assert.equal(await holder.replicas.append(3, target, placed(0, "a")), "silent");
+  assert.equal(
+    await holder.replicas.append(LEADER, { topic: "t", segment: 2 }, placed(0, "a")),
+    "silent",
+  );
+  assert.equal(
+    await holder.replicas.append(LEADER, { topic: "u", segment: 1 }, placed(0, "a")),
+    "silent",
+  );
+  holder.state.apply({ kind: "beginSeal", ...target }, []);
+  assert.equal(await holder.append(0, "a"), "silent");
+});
+
+Deno.test("Replicas.fence() makes it silent for ever, also for appends that were on their way", async () => {
+  const holder = await Holder.start();
+  await holder.append(0, "a");
+  const onItsWay = holder.append(1, "b");
+  const answer = await holder.replicas.fence(target);
+  assert.equal(await onItsWay, "silent");
+  assert.deepEqual(
+    [answer.length, answer.isCertain],
+    [2, true],
+    "it holds what it does not acknowledge",
+  );
+  assert.equal(await holder.append(2, "c"), "silent");
+  assert.equal(await holder.replicas.probe(LEADER, target), "silent");
+});
+
+Deno.test("Replicas.fence() outlives a power loss once it was answered", async () => {
+  for (const mode of ["lost", "subset", "sectors"] as const) {
+    const holder = await Holder.start();
+    await holder.append(0, "a");
+    await holder.replicas.fence(target);
+    holder.drive.crash(mode);
+    await holder.open();
+    assert.equal(await holder.append(1, "b"), "silent", mode);
+    assert.equal((await holder.replicas.fence(target)).length, 1);
+  }
+});
+
+Deno.test("Fences.renew() keeps fences and marks through restarts, and lets go of sealed segments", async () => {
+  const holder = await Holder.start();
+  const other = { topic: "t", segment: 2 };
+  await holder.fences.add(target);
+  await holder.fences.add(other);
+  await holder.fences.renew([{ topic: "u", segment: 9 }], ({ segment }) => segment === 2);
+  holder.drive.crash("lost");
+  await holder.open();
+  assert.equal(holder.fences.has(target), true);
+  assert.equal(holder.fences.has(other), false);
+  assert.equal(holder.fences.isUncertain({ topic: "u", segment: 9 }), true);
+  assert.equal(holder.fences.isCertain, true);
+});
+
+Deno.test("Replicas gives an uncertain segment's data, but no certain answer, and takes nothing more", async () => {
+  const holder = await Holder.start();
+  await holder.append(0, "a", "b");
+  await holder.fences.renew([target], () => false);
+  assert.equal(await holder.append(2, "c"), "silent");
+  const answer = await holder.replicas.fence(target);
+  assert.deepEqual([answer.length, answer.isCertain], [2, false]);
+});
+
+Deno.test("Replicas cuts what is beyond the sealed length when it learns of the seal", async () => {
+  const holder = await Holder.start();
+  await holder.append(0, "a", "b", "c");
+  holder.state.apply({ kind: "beginSeal", ...target }, []);
+  holder.state.apply({
+    kind: "sealSegment",
+    ...target,
+    expectedRun: null,
+    count: 2,
+    length: 2,
+    bytes: 2,
+    mayHaveLost: false,
+    cursors: [],
+    nextLeader: 3,
+    nextReplicas: [3],
+  }, []);
+  holder.replicas.topicChanged(holder.state.topics.get("t")!);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(holder.store.get(segmentLogName("t", 1))!.endPosition, 2);
+  const { length, entries } = await holder.replicas.digest(target);
+  assert.deepEqual([length, entries], [2, 2]);
+});
+
+Deno.test("Replicas.fence() finds the cursors in the last control record", async () => {
+  const holder = await Holder.start();
+  const { encodeCursors } = await import("./control_record.ts");
+  const cursors = [{ name: "", offset: 41 }];
+  const record = batchOf(encodeCursors(cursors), "control");
+  await holder.append(0, "a");
+  await holder.replicas.append(LEADER, target, { position: 1, batch: record });
+  const answer = await holder.replicas.fence(target);
+  assert.deepEqual([answer.length, answer.entries, answer.cursors], [2, 1, cursors]);
+});
