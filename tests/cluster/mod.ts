@@ -7,7 +7,10 @@
 
 export * from "./checkers.ts";
 export * from "./drain.ts";
+export * from "./extra_node.ts";
 export * from "./history.ts";
+export * from "./load.ts";
 export * from "./raw_client.ts";
+export * from "./reports.ts";
 export * from "./running_cluster.ts";
 export * from "./writers.ts";

@@ -18,10 +18,14 @@ export interface WriterOptions {
   depth: number;
   /** Bytes of each value, at least; it begins with the writer's name and a number. */
   valueBytes: number;
+  /** Hears every `ERR` that a request is answered with. */
+  onError?: (answer: string) => void;
 }
 
 /** A writer at work. */
 export interface Writer {
+  /** Resolves when nothing more will be answered: the connection has ended, or the writer was stopped. */
+  readonly ended: Promise<void>;
   /** Sends nothing more; resolves when everything sent is answered, or the connection has ended. */
   stop(): Promise<void>;
 }
@@ -58,6 +62,7 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
       const attempt = inFlight.shift();
       if (attempt === undefined) throw new Error(`An answer to no request: ${answer}`);
       options.history.settle(attempt, outcomeOf(answer));
+      if (answer !== "OK") options.onError?.(answer);
       wakeSender.shift()?.();
       if (isStopping && inFlight.length === 0) return;
     }
@@ -69,6 +74,7 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
     for (const wake of wakeSender) wake();
   });
   return {
+    ended: receiving,
     stop: async () => {
       isStopping = true;
       for (const wake of wakeSender.splice(0)) wake();
