@@ -4,13 +4,13 @@
  * @module
  */
 
-import { findFreePorts } from "../../cli/local/free_ports.ts";
+import { findFreePorts } from "../../cli/local/mod.ts";
 import { knowsAll, knowsLeader, LOCAL_NODES, LocalCluster } from "../../cli/local/local_cluster.ts";
 import type { LocalNode } from "../../cli/local/local_node.ts";
 import { openDisk } from "../../storage/disk/mod.ts";
 
 /** How long a node may take to be ready again after a restart. */
-export const READY_TIMEOUT_MS = 60_000;
+export const READY_TIMEOUT_MS = 30_000;
 /** Set to 1, the data of a test that fails is kept; the logs name its folder. */
 const KEEP_VARIABLE = "WALRUS_TEST_KEEP";
 /** Log lines of each node that are shown when a test fails. */

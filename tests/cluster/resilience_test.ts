@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import {
+  assertAllThere,
+  History,
+  registerTopics,
+  startLoad,
+  untilAcknowledged,
+  withCluster,
+} from "./mod.ts";
+
+const TOPICS = ["alpha", "beta", "gamma"] as const;
+/** Small segments: faults fall into rollovers too. */
+const ENVIRONMENT = { WALRUS_MAX_SEGMENT_ENTRIES: "300" };
+/** Acknowledgements between two faults: without them a round proves nothing. */
+const BETWEEN_FAULTS = 400;
+const STOP_TIMEOUT_MS = 10_000;
+
+Deno.test("kill -9 of nodes in turn: the others go on, and all that was acknowledged is there", async () => {
+  await withCluster(ENVIRONMENT, async (running) => {
+    const ports = running.clientPorts;
+    const history = new History();
+    await registerTopics(ports[0]!, TOPICS);
+    const load = startLoad({
+      history,
+      ports,
+      topics: TOPICS,
+      writersPerTopic: 2,
+      depth: 8,
+      valueBytes: 700,
+    });
+    for (const node of running.nodes) {
+      await untilAcknowledged(history, BETWEEN_FAULTS);
+      await node.kill();
+      await untilAcknowledged(history, BETWEEN_FAULTS);
+      await running.restart();
+    }
+    await untilAcknowledged(history, BETWEEN_FAULTS);
+    await load.stop();
+    assert.ok(load.reconnects >= running.nodes.length, `${load.reconnects} reconnects`);
+    await assertAllThere(ports, history, TOPICS);
+  });
+});
+
+Deno.test("A rolling restart by SIGTERM under load shows clients nothing but reconnects", async () => {
+  await withCluster(ENVIRONMENT, async (running) => {
+    const ports = running.clientPorts;
+    const history = new History();
+    await registerTopics(ports[0]!, TOPICS);
+    const load = startLoad({
+      history,
+      ports,
+      topics: TOPICS,
+      writersPerTopic: 2,
+      depth: 8,
+      valueBytes: 700,
+    });
+    for (const node of running.nodes) {
+      await untilAcknowledged(history, BETWEEN_FAULTS);
+      const exit = await node.stop({ timeoutMs: STOP_TIMEOUT_MS });
+      assert.deepEqual(exit, { code: 0, signal: null });
+      await untilAcknowledged(history, BETWEEN_FAULTS);
+      await running.restart();
+    }
+    await untilAcknowledged(history, BETWEEN_FAULTS);
+    await load.stop();
+    assert.deepEqual(load.errors, []);
+    assert.ok(load.reconnects >= running.nodes.length, `${load.reconnects} reconnects`);
+    await assertAllThere(ports, history, TOPICS);
+  });
+});
