@@ -29,6 +29,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,7 @@
 #define EXPORT __attribute__((visibility("default")))
 
 /* Changes with every change that ffi/shim.ts must know of. */
-#define WALRUS_SHIM_ABI 3
+#define WALRUS_SHIM_ABI 4
 /*
  * The kernel moves a little less than 2 GiB in one call (MAX_RW_COUNT): we ask for no more than this. Tests
  * build with a tiny value, so that every transfer takes many steps.
@@ -391,6 +392,9 @@ EXPORT uint32_t walrus_read_cached(double *job, uint32_t reads) {
   }
   return reads;
 }
+
+/* From now on a write that reaches `ulimit -f` fails with EFBIG instead of ending the process. */
+EXPORT void walrus_survive_size_limit(void) { signal(SIGXFSZ, SIG_IGN); }
 
 /* Reserves blocks and grows the file. 0 or an errno (EOPNOTSUPP: this file system can't). */
 EXPORT int32_t walrus_fallocate(int32_t fd, double offset, double length) {

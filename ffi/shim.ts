@@ -9,7 +9,7 @@ import { assert } from "../world/mod.ts";
 import { buildShim } from "./build.ts";
 import { Job } from "./job.ts";
 
-const SHIM_ABI = 3;
+const SHIM_ABI = 4;
 
 const SYMBOLS = {
   walrus_abi: { parameters: [], result: "u32" },
@@ -23,6 +23,7 @@ const SYMBOLS = {
   walrus_read: { parameters: ["pointer", "buffer", "u32"], result: "void", nonblocking: true },
   walrus_read_cached: { parameters: ["buffer", "u32"], result: "u32" },
   walrus_fallocate: { parameters: ["i32", "f64", "f64"], result: "i32", nonblocking: true },
+  walrus_survive_size_limit: { parameters: [], result: "void" },
   walrus_crc32c: { parameters: ["buffer", "u32", "u32", "u32"], result: "u32" },
   walrus_crc32c_software: { parameters: ["buffer", "u32", "u32", "u32"], result: "u32" },
 } as const satisfies Deno.ForeignLibraryInterface;
@@ -147,6 +148,11 @@ export class Shim {
   ): Promise<{ ok: true } | { ok: false; error: string }> {
     const errno = await this.#library.symbols.walrus_fallocate(fd, offset, length);
     return errno === 0 ? { ok: true } : { ok: false, error: errnoName(errno) };
+  }
+
+  /** From now on a write that reaches `ulimit -f` fails with EFBIG instead of ending the process. */
+  surviveSizeLimit(): void {
+    this.#library.symbols.walrus_survive_size_limit();
   }
 
   /** Unloads the library. Its rings are closed before; nothing of it may be used afterwards: asserted. */

@@ -40,7 +40,10 @@ export abstract class DirectoryDisk
   readonly #lock: Deno.FsFile;
   readonly #files = new Set<OpenFile>();
   #closed = false;
-  /** Without a listener, the write that reaches `ulimit -f` would end the process instead of failing. */
+  /**
+   * The write that reaches `ulimit -f` is to fail, not to end the process. A listener does it too, but Deno
+   * takes a moment to set it up.
+   */
   readonly #onSizeLimit = () => {};
 
   constructor(options: DirectoryDiskOptions) {
@@ -49,7 +52,8 @@ export abstract class DirectoryDisk
     this.#shim = options.shim;
     this.crc32c = options.shim?.crc32c ?? crc32cByTables;
     this.#lock = options.lock;
-    Deno.addSignalListener("SIGXFSZ", this.#onSizeLimit);
+    if (this.#shim !== null) this.#shim.surviveSizeLimit();
+    else Deno.addSignalListener("SIGXFSZ", this.#onSizeLimit);
   }
 
   async list(): Promise<{ name: string; sizeBytes: number }[]> {
@@ -168,8 +172,8 @@ export abstract class DirectoryDisk
     this.#closed = true;
     for (const file of [...this.#files]) await this.closeFile(file);
     this.letGo();
-    this.#shim?.close();
-    Deno.removeSignalListener("SIGXFSZ", this.#onSizeLimit);
+    if (this.#shim !== null) this.#shim.close();
+    else Deno.removeSignalListener("SIGXFSZ", this.#onSizeLimit);
     this.#lock.close();
   }
 

@@ -294,7 +294,8 @@ for (const [error, reason] of Object.entries(REFUSALS)) {
 }
 
 const prlimit = await run("prlimit", "--version");
-const whyNoLimit = prlimit.ok ? null : "there is no prlimit here";
+// Without the shim Deno's signal listener does it, and that may come too late for this child.
+const whyNoLimit = prlimit.ok ? BACKENDS[0].whyNot : "there is no prlimit here";
 /** More than any file that Deno itself writes at its start. */
 const LIMIT_BYTES = 200 << 20;
 
