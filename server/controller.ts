@@ -9,11 +9,14 @@ import { REQUEST_TIMEOUT_MS } from "./config.ts";
 import { UnavailableError } from "./errors.ts";
 import type { Metadata, SegmentInfo, TopicInfo } from "./metadata/mod.ts";
 import { isUnderReplicated } from "./repair/mod.ts";
-import { nodesReport } from "./reports/nodes_report.ts";
-import { topicsReport } from "./reports/topics_report.ts";
 import { mustAgree, parseTopicSettings } from "./topic_settings.ts";
-import { type MetricsParts, metricsReport } from "./reports/metrics_report.ts";
-import { stateReport } from "./reports/state_report.ts";
+import {
+  type MetricsParts,
+  metricsReport,
+  nodesReport,
+  stateReport,
+  topicsReport,
+} from "./reports/mod.ts";
 import {
   type AppendResult,
   firstLeader,

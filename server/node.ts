@@ -35,7 +35,7 @@ import {
   RpcRefusal,
   RpcServer,
 } from "./network/mod.ts";
-import { durabilityText } from "./reports/durability_text.ts";
+import { durabilityText } from "./reports/mod.ts";
 import { handleRpc } from "./rpc_handlers.ts";
 import { Services } from "./services.ts";
 

@@ -12,7 +12,7 @@
 import type { Durability } from "../storage/mod.ts";
 import { InvalidSettingError } from "./errors.ts";
 import type { TopicInfo } from "./metadata/mod.ts";
-import { durabilityText } from "./reports/durability_text.ts";
+import { durabilityText } from "./reports/mod.ts";
 
 /** Largest replication factor. */
 export const REPLICATION_FACTOR_MAX = 7;
