@@ -17,13 +17,7 @@ import {
   stateReport,
   topicsReport,
 } from "./reports/mod.ts";
-import {
-  type AppendResult,
-  firstLeader,
-  routeAppend,
-  type Routes,
-  routeTake,
-} from "./routing/mod.ts";
+import { type AppendResult, routeAppend, type Routes, routeTake } from "./routing/mod.ts";
 import type { Placement, Taken } from "./segments/mod.ts";
 
 /** The commands of the client protocol, as calls. */
