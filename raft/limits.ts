@@ -12,6 +12,8 @@ export const MAX_COMMAND_BYTES = 1024 * 1024;
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 /** Largest snapshot of the state machine: metadata is small, and this is held in memory. */
 export const MAX_SNAPSHOT_BYTES = 256 * 1024 * 1024;
+/** A term above this is not from a group of ours, and would leave none to come. */
+export const MAX_TERM = 2 ** 48;
 /** What an entry is charged besides its data, so that empty ones are not free. */
 export const ENTRY_OVERHEAD_BYTES = 32;
 

@@ -31,7 +31,7 @@
 import { unreachable } from "../world/mod.ts";
 import { ByteReader, ByteWriter } from "./binary.ts";
 import { MalformedError } from "./errors.ts";
-import { MAX_COMMAND_BYTES, MAX_MESSAGE_BYTES, MAX_SNAPSHOT_BYTES } from "./limits.ts";
+import { MAX_COMMAND_BYTES, MAX_MESSAGE_BYTES, MAX_SNAPSHOT_BYTES, MAX_TERM } from "./limits.ts";
 import { readConfiguration, writeConfiguration } from "./membership.ts";
 import type { Entry, EntryKind, Message } from "./messages.ts";
 
@@ -88,6 +88,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
   if (format !== FORMAT) throw new MalformedError(`message format ${format}, ${FORMAT} is known`);
   const type = reader.u8();
   const envelope = { from: reader.u32(), to: reader.u32(), term: reader.u64() };
+  if (envelope.term > MAX_TERM) throw new MalformedError(`term ${envelope.term}`);
   if (envelope.from === 0 || envelope.to === 0) throw new MalformedError("node id 0");
   const message = readBody(reader, type, envelope);
   reader.end();

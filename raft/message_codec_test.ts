@@ -16,7 +16,7 @@ const ids = fc.uniqueArray(id, { minLength: 1, maxLength: 4 }).map((list) =>
 const config: fc.Arbitrary<Configuration> = fc.record({ voters: ids, votersOutgoing: ids }).map(
   (halves) => ({ ...halves, learners: [] }),
 );
-const envelope = { from: id, to: id, term: number };
+const envelope = { from: id, to: id, term: fc.nat({ max: 2 ** 31 - 1 }) };
 
 const append: fc.Arbitrary<Message> = fc.record({
   ...envelope,
