@@ -311,7 +311,7 @@ export class Nemesis {
     if (random.chance(0.5)) return;
     const act = (victim: Machine) => victim === pair[1] && this.#crash(victim, "lost");
     for (let n = 0; n < 3; n++) {
-      const delayMs = random.between(0.5, 15);
+      const delayMs = random.between(0.1, 6);
       this.#ambushes.push({ method: "fence", countdown: n, victim: "receiver", delayMs, act });
     }
     clock.after(

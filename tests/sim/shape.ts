@@ -56,7 +56,7 @@ const USUAL_FAULTS: Readonly<Partial<Record<FaultName, number>>> = {
 };
 
 /** Worlds in which one kind of trouble comes again and again: rules that are rarely needed are needed there. */
-export const STORIES: Readonly<Record<string, Readonly<Partial<Shape>>>> = {
+export const STORIES = {
   /** A writer that is thought dead lives on beside one replica, and its lease doesn't end. */
   usurper: {
     nodes: 5,
@@ -64,9 +64,9 @@ export const STORIES: Readonly<Record<string, Readonly<Partial<Shape>>>> = {
     durability: "each",
     clockRates: [1, 1, 1, 1, 1],
     producers: 4,
-    thinkMsMax: 5,
+    thinkMsMax: 10,
     latencyMs: { min: 0.05, max: 0.6 },
-    diskLatencyMs: { min: 0.05, max: 0.4 },
+    diskLatencyMs: { min: 1, max: 4 },
     faults: { usurp: 1 },
     faultEveryMs: 1500,
     restartMsMax: 50,
@@ -76,7 +76,7 @@ export const STORIES: Readonly<Record<string, Readonly<Partial<Shape>>>> = {
     replicationFactor: 3,
     durability: "none",
     producers: 3,
-    thinkMsMax: 5,
+    thinkMsMax: 10,
     faults: { forget: 6, killOne: 1, usurp: 1 },
     faultEveryMs: 1500,
   },
@@ -88,7 +88,10 @@ export const STORIES: Readonly<Record<string, Readonly<Partial<Shape>>>> = {
     faultEveryMs: 300,
     restartMsMax: 800,
   },
-};
+} as const satisfies Record<string, Readonly<Partial<Shape>>>;
+
+/** One of {@link STORIES}. */
+export type StoryName = keyof typeof STORIES;
 
 /** One simulation's parameters. */
 export interface Shape {
@@ -121,11 +124,17 @@ export interface Shape {
   faultEveryMs: number;
 }
 
-/** Draws a simulation's parameters. */
-export function drawShape(random: SeededRandom): Shape {
+/** Draws a simulation's parameters, within a story where one is given. */
+export function drawShape(
+  random: SeededRandom,
+  options: { story: StoryName | null },
+): Shape {
   const nodes = random.pick([3, 3, 3, 4, 5]);
   const slow = random.chance(0.25);
-  const story = random.chance(0.4) ? STORIES[random.pick(Object.keys(STORIES))] : {};
+  const names = Object.keys(STORIES) as StoryName[];
+  const isStory = random.chance(0.4);
+  const drawn = random.pick(names);
+  const story = options.story ?? (isStory ? drawn : null);
   return {
     nodes,
     replicationFactor: random.pick([1, 2, 3, 3, 3, 3, 3]),
@@ -141,7 +150,7 @@ export function drawShape(random: SeededRandom): Shape {
     consumers: random.below(4),
     depthMax: 1 + random.below(6),
     valueBytesMax: random.pick([16, 40, 400]),
-    thinkMsMax: random.pick([5, 20, 60]),
+    thinkMsMax: random.pick([10, 30, 80]),
     latencyMs: slow ? { min: 0.2, max: 12 } : { min: 0.05, max: 0.6 },
     diskLatencyMs: random.pick([{ min: 0.05, max: 0.4 }, { min: 0.1, max: 3 }, {
       min: 0.5,
@@ -150,8 +159,13 @@ export function drawShape(random: SeededRandom): Shape {
     clockRates: Array.from({ length: nodes }, () => random.between(0.95, 1.05)),
     faults: USUAL_FAULTS,
     restartMsMax: random.pick([100, 3000, 3000]),
-    faultPhaseMs: 6_000 + random.below(12_000),
+    faultPhaseMs: 4_000 + random.below(7_000),
     faultEveryMs: random.pick([150, 500, 1500]),
-    ...story,
+    ...(story && copyOf(STORIES[story])),
   };
+}
+
+/** The stories are constants; a shape is its simulation's own. */
+function copyOf(story: Readonly<Partial<Shape>>): Partial<Shape> {
+  return structuredClone(story);
 }

@@ -14,7 +14,7 @@ import { Machine, RAFT_PORT } from "./machine.ts";
 import { Nemesis } from "./nemesis.ts";
 import { areSealedReplicasWhole, MetadataChecker, readTopic } from "./replicas_checker.ts";
 import { framesIn, joinFrames } from "./rpc_tap.ts";
-import { drawShape, type Shape } from "./shape.ts";
+import { drawShape, type Shape, type StoryName } from "./shape.ts";
 import { Transcript } from "./transcript.ts";
 import { Workload } from "./workload.ts";
 
@@ -32,8 +32,8 @@ const PROBLEMS_SHOWN_MAX = 8;
 /** What to simulate. */
 export interface SimOptions {
   seed: number | string;
-  /** Parts of the shape that are not left to the seed. */
-  shape?: Partial<Shape>;
+  /** The world that it plays in, where that is not left to the seed. */
+  story?: StoryName | null;
   /** Gets a line for every event. */
   onLine?: (line: string) => void;
 }
@@ -95,7 +95,7 @@ class Simulation {
   constructor(options: SimOptions) {
     this.#seed = options.seed;
     const random = this.#random = new SeededRandom(`walrus ${options.seed}`);
-    const shape = this.#shape = { ...drawShape(random.fork("shape")), ...options.shape };
+    const shape = this.#shape = drawShape(random.fork("shape"), { story: options.story ?? null });
     const clock = this.#clock;
     this.#transcript = new Transcript(() => clock.nowMs(), options.onLine);
     const transcript = this.#transcript;
@@ -307,18 +307,21 @@ class Simulation {
 
   async #until(what: string, condition: () => boolean, maxMs: number): Promise<void> {
     try {
-      await this.#clock.runUntil(condition, { maxMs });
+      await this.#clock.runUntil(() => this.#problems.length > 0 || condition(), { maxMs });
+      if (this.#problems.length > 0) throw new GivenUpError();
     } catch (error) {
       this.#giveUp(what, maxMs, error);
     }
   }
 
+  /** Runs until `work` is done, or something went wrong: nothing behind that is worth its time. */
   async #settle(what: string, work: Promise<void>, maxMs: number): Promise<void> {
-    try {
-      await this.#clock.settle(work, { maxMs });
-    } catch (error) {
-      this.#giveUp(what, maxMs, error);
-    }
+    let isDone = false;
+    const done = work.then(() => isDone = true, (error) => {
+      this.fail(`uncaught in "${what}": ${error.stack}`);
+    });
+    await this.#until(what, () => isDone, maxMs);
+    await done;
   }
 
   #giveUp(what: string, maxMs: number, error: unknown): never {

@@ -15,6 +15,8 @@ import type { Transcript } from "./transcript.ts";
 /** Requests on one connection before the client takes another, at most. */
 const REQUESTS_PER_CONNECTION_MAX = 60;
 const RECONNECT_MS = 40;
+/** Longest pause after an error, milliseconds. */
+const ERROR_PAUSE_MS = 150;
 
 /** What the load is made from. */
 export interface WorkloadParts {
@@ -137,23 +139,23 @@ export class Workload {
 
   async #produce(name: string, client: SimClient, random: SeededRandom): Promise<void> {
     const { shape } = this.#parts;
-    await this.#pipeline(client, random, () => this.#isProducing, () =>
-      this.put(client, {
+    await this.#pipeline(client, random, () => this.#isProducing, async () => {
+      const outcome = await this.put(client, {
         topic: random.pick(shape.topics),
         writer: name,
         bytes: random.below(shape.valueBytesMax),
-      }));
+      });
+      return outcome === "ok";
+    });
   }
 
   async #consume(name: string, client: SimClient, random: SeededRandom): Promise<void> {
     const { shape } = this.#parts;
     const topic = random.pick(shape.topics);
-    await this.#pipeline(
-      client,
-      random,
-      () => this.#isConsuming,
-      () => this.take(client, { topic, reader: name }),
-    );
+    await this.#pipeline(client, random, () => this.#isConsuming, async () => {
+      const { outcome } = await this.take(client, { topic, reader: name });
+      return outcome === "ok" || outcome === "empty";
+    });
   }
 
   /** Bursts of requests with pauses between them, until the connection ends or had its share. */
@@ -161,15 +163,19 @@ export class Workload {
     client: SimClient,
     random: SeededRandom,
     goesOn: () => boolean,
-    request: () => Promise<unknown>,
+    request: () => Promise<boolean>,
   ): Promise<void> {
     const { clock, shape } = this.#parts;
     let left = 1 + random.below(REQUESTS_PER_CONNECTION_MAX);
     while (left > 0 && goesOn() && !client.isClosed) {
       const burst = 1 + random.below(shape.depthMax);
       left -= burst;
-      await Promise.all(Array.from({ length: burst }, request));
-      await sleep(clock, random.between(0, shape.thinkMsMax));
+      const done = await Promise.all(Array.from({ length: burst }, request));
+      // Not a storm of errors while a node starts: they cost time and find nothing.
+      await sleep(
+        clock,
+        random.between(0, done.every(Boolean) ? shape.thinkMsMax : ERROR_PAUSE_MS),
+      );
     }
   }
 }

@@ -1,0 +1,188 @@
+/**
+ * Planted bugs: each knocks one rule out of the product's own text, in a copy of the tree, and the simulation has to find
+ * it there, or it proves nothing.
+ *
+ * The edits name the line that carries the rule. Where that line has changed the canary can't be planted,
+ * and says so: look at whether the rule is still there, and name its new line.
+ *
+ * @module
+ */
+
+import type { StoryName } from "./shape.ts";
+
+/** One planted bug. */
+export interface Canary {
+  /** The rule of DESIGN.md that is knocked out. */
+  readonly rule: string;
+  readonly edits: readonly Edit[];
+  /** The world in which it is looked for. Every seed may draw it too. */
+  readonly story: StoryName | null;
+  /** It must be found by then, from seed 1 on. */
+  readonly seedsMax: number;
+}
+
+/** Replaces a text that stands in a file exactly once. */
+export interface Edit {
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+const REPLICAS = "server/segments/replicas.ts";
+const RECOVERY = "server/segments/recovery.ts";
+const TRACKER = "server/segments/commit_tracker.ts";
+
+/** By name. */
+export const CANARIES: Readonly<Record<string, Canary>> = {
+  fenceNotDurable: {
+    rule: "a replica makes the fence durable before it answers",
+    edits: [{
+      file: REPLICAS,
+      from: "    await durable;\n    const replica = this.#replicaOf(target);",
+      to: "    durable.catch(() => {});\n    const replica = this.#replicaOf(target);",
+    }, {
+      // Else the sync of its records makes the fence durable too.
+      file: REPLICAS,
+      from: "const { durable } = await replica.settle();\n      const record",
+      to: "const { durable } = replica.extent;\n      const record",
+    }],
+    story: "usurper",
+    seedsMax: 40,
+  },
+  fencedReplicaAcknowledges: {
+    rule: "a fenced replica is silent towards the writer",
+    edits: [{
+      file: REPLICAS,
+      from: "this.#isCertain(target) && !fences.has(target);",
+      to: "this.#isCertain(target) && fences !== null;",
+    }],
+    story: "usurper",
+    seedsMax: 20,
+  },
+  countFromAnyOne: {
+    rule: "R − W + 1 certain answers before a count is taken",
+    edits: [{
+      file: RECOVERY,
+      from: "const needed = replicas - majorityOf(replicas) + 1;",
+      to: "const needed = 1;",
+    }],
+    story: null,
+    seedsMax: 60,
+  },
+  countFromTheFirst: {
+    rule: "the count is the largest length among the fenced replicas",
+    edits: [{
+      file: RECOVERY,
+      from: "answer.length > best.length ? answer : best",
+      to: "answer.length < best.length ? answer : best",
+    }],
+    story: null,
+    seedsMax: 20,
+  },
+  uncertainCounts: {
+    rule: "an uncertain replica gives data but not a vote",
+    edits: [{
+      file: RECOVERY,
+      from: "answers.filter((answer) => answer.isCertain).length",
+      to: "answers.length",
+    }],
+    story: "forgetful",
+    seedsMax: 40,
+  },
+  writerResumes: {
+    rule: "a node that restarts does not append to an open segment that it led before",
+    edits: [
+      {
+        file: "server/metadata/state.ts",
+        from: "if (open.leader !== node.id || open.replicas.length > 1) continue;",
+        to: "if (open.leader !== node.id) continue;",
+      },
+      {
+        file: "server/segments/open_segment.ts",
+        from:
+          `assert(log.endPosition === 0 || info.replicas.length === 1, "a shared segment begins empty");`,
+        to: "",
+      },
+    ],
+    story: null,
+    seedsMax: 20,
+  },
+  sealedTwice: {
+    rule: "SealSegment expects the state of the segment that it names",
+    edits: [{
+      file: "server/metadata/state.ts",
+      from: "    if (segment.count === null) return segment;\n",
+      to: "    if (segment !== null) return segment;\n",
+    }],
+    story: "ambushes",
+    seedsMax: 60,
+  },
+  acknowledgedBeforeMajority: {
+    rule: "an entry is committed when a majority of the replica set has it durable",
+    edits: [{
+      file: TRACKER,
+      from: "this.#quorum = majorityOf(replicas.length);",
+      to: "this.#quorum = 1;",
+    }],
+    story: null,
+    seedsMax: 40,
+  },
+  acknowledgedBeforeDurable: {
+    rule: "a replica answers with the length that is durable there",
+    edits: [{
+      file: "server/segments/replica.ts",
+      from: "    await log.append(fresh);\n    await opening;\n",
+      to: "    log.append(fresh).catch(() => {});\n",
+    }],
+    story: null,
+    seedsMax: 60,
+  },
+  acknowledgedAfterCount: {
+    rule: "no entry is acknowledged in a segment after its count was taken",
+    edits: [{
+      file: "server/segments/segment_writer.ts",
+      from: "  mustAccept(): void {\n    if (this.#isClosed) {",
+      to: "  mustAccept(): void {\n    if (this.#isClosed && this.#abandoned) {",
+    }],
+    story: null,
+    seedsMax: 20,
+  },
+  tailNotCut: {
+    rule: "a replica that holds more than the sealed count cuts it",
+    edits: [{
+      file: "server/segments/replica.ts",
+      from: "if (this.#log === undefined || this.#log.endPosition <= position) return;",
+      to: "if (this.#log === undefined || this.#log.endPosition >= 0) return;",
+    }],
+    story: null,
+    seedsMax: 60,
+  },
+  cursorMovesFirst: {
+    rule: "a cursor's move is appended only after the entries before it were read",
+    edits: [{
+      file: "server/segments/shared_cursor.ts",
+      from: "const entries = await this.#source.read(from, { count, maxBytes: READ_BYTES_MAX });",
+      to: `await this.#moving;
+      const moved = [{ name: "", offset: from + count }];
+      await this.#writer.appendControl(batchOf(encodeCursors(moved), "control"));
+      this.#committed = from + count;
+      const entries = await this.#source.read(from, { count, maxBytes: READ_BYTES_MAX })
+        .catch((error) => {
+          this.#next = from + count;
+          throw error;
+        });`,
+    }],
+    story: null,
+    seedsMax: 60,
+  },
+  cursorForgotten: {
+    rule: "cursors are carried across a recovery by their last control record",
+    edits: [{
+      file: RECOVERY,
+      from: "cursors: longest.cursors ?? topic.cursors,",
+      to: "cursors: topic.cursors,",
+    }],
+    story: null,
+    seedsMax: 20,
+  },
+};
