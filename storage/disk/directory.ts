@@ -9,7 +9,7 @@ import * as fs from "node:fs";
 import { assert, type Disk, type DiskError, type DiskFile } from "../../world/mod.ts";
 import type { Shim } from "../../ffi/mod.ts";
 import { type Crc32c, crc32cByTables } from "../crc32c.ts";
-import { diskErrorFrom } from "./disk_errors.ts";
+import { diskError, diskErrorFrom } from "./disk_errors.ts";
 import { acquire, OpenFile, release } from "./open_file.ts";
 
 /** Held with an exclusive lock by the process that owns the directory; the kernel lets go of it at exit. */
@@ -95,7 +95,7 @@ export abstract class DirectoryDisk
         await settle((done) => fs.ftruncate(fd, sizeBytes, done));
       } else if (sizeBytes > file.sizeBytes) {
         try {
-          await this.reserve(file, sizeBytes);
+          await this.#reserve(file, sizeBytes);
         } catch (error) {
           // What was reserved before room ran out goes back: the file is as long as it says it is.
           fs.ftruncateSync(fd, file.sizeBytes);
@@ -186,17 +186,28 @@ export abstract class DirectoryDisk
   protected letGo(): void {}
 
   /** Makes `[file.sizeBytes, sizeBytes)` exist with its blocks. Undone by the caller when it throws. */
-  protected async reserve(file: OpenFile, sizeBytes: number): Promise<void> {
-    const zeroes = new Uint8Array(Math.min(ZEROES_BYTES, sizeBytes - file.sizeBytes));
-    for (let at = file.sizeBytes; at < sizeBytes; at += zeroes.length) {
-      const end = Math.min(zeroes.length, sizeBytes - at);
-      writeWhole(file.handle, { bytes: zeroes, start: 0, end, fileOffset: at });
-      await new Promise<void>((resolve) => setImmediate(resolve));
+  async #reserve(file: OpenFile, sizeBytes: number): Promise<void> {
+    const from = file.sizeBytes;
+    const result = await this.#shim?.reserve(file.handle, from, sizeBytes - from);
+    if (result?.ok) return;
+    if (result && result.error !== "EOPNOTSUPP") {
+      throw diskError(result.error, "allocate", file.name);
     }
+    await writeZeroes(file.handle, from, sizeBytes);
   }
 
   #path(name: string): string {
     return `${this.directory}/${name}`;
+  }
+}
+
+/** The dear way to reserve blocks. Lets others have their turn in between. */
+async function writeZeroes(fd: number, from: number, to: number): Promise<void> {
+  const zeroes = new Uint8Array(Math.min(ZEROES_BYTES, to - from));
+  for (let at = from; at < to; at += zeroes.length) {
+    const end = Math.min(zeroes.length, to - at);
+    writeWhole(fd, { bytes: zeroes, start: 0, end, fileOffset: at });
+    await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }
 

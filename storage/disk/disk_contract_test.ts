@@ -71,6 +71,12 @@ const KINDS: Kind[] = [
   shimKind("tiny blocks", tinyBlocks),
   { name: "file", backend: "file", skipped: null, place: () => realPlace({ disableUring: true }) },
   {
+    name: "file, no shim",
+    backend: "file",
+    skipped: null,
+    place: () => realPlace({ disableUring: true, shimPath: "/nowhere/shim.so" }),
+  },
+  {
     name: "simulated",
     backend: "simulated",
     skipped: null,

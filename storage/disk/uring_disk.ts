@@ -75,6 +75,7 @@ export class UringDisk extends DirectoryDisk implements Disk {
 
   async commit(writes: readonly DiskWrite[], syncs: readonly DiskFile[]): Promise<void> {
     assert(this.#committing === null, "one commit is in flight at a time");
+    if (writes.length === 0 && syncs.length === 0) return;
     acquire(writes, syncs);
     this.#committing = writes;
     let failure: JobFailure | null;
@@ -95,6 +96,7 @@ export class UringDisk extends DirectoryDisk implements Disk {
   }
 
   async read(reads: readonly DiskRead[]): Promise<void> {
+    if (reads.length === 0) return;
     acquire(reads, []);
     if (this.#maybeReadCached(reads)) return release(reads, []);
     await new Promise<void>((resolve, reject) => {
@@ -106,14 +108,6 @@ export class UringDisk extends DirectoryDisk implements Disk {
   protected override letGo(): void {
     this.#commitRing.close();
     for (const { ring } of this.#idleReaders) ring.close();
-  }
-
-  protected override async reserve(file: OpenFile, sizeBytes: number): Promise<void> {
-    const from = file.sizeBytes;
-    const result = await this.#shim.reserve(file.handle, from, sizeBytes - from);
-    if (result.ok) return;
-    if (result.error !== "EOPNOTSUPP") throw diskError(result.error, "allocate", file.name);
-    await super.reserve(file, sizeBytes);
   }
 
   protected override openDirect(path: string): Promise<number | null> {
