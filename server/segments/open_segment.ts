@@ -132,6 +132,13 @@ export class OpenSegment {
     else if (this.writer.isFull || this.#feeds.some((feed) => feed.isSilent)) this.seal();
   }
 
+  /** Several times a second: appends that waited too long, memory that nobody needs any more. */
+  tidy(nowMs: number): void {
+    this.writer.expire(nowMs);
+    const { endPosition } = this.writer.log;
+    this.#tail.trim(Math.min(...this.#feeds.map((feed) => feed.next ?? endPosition), endPosition));
+  }
+
   /** ⛔ Not this node's to write any more: nothing is acknowledged from here on. */
   end(reason: string): void {
     this.#isEnded = true;

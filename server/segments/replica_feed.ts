@@ -44,6 +44,7 @@ export class ReplicaFeed {
   readonly #parts: FeedParts;
   #isStopped = false;
   #isSilent = false;
+  #isStreaming = false;
   /** Position of the next record to send; everything before it is there or on its way. */
   #next = 0;
   #messages = 0;
@@ -67,6 +68,11 @@ export class ReplicaFeed {
     return this.#isSilent;
   }
 
+  /** What it needs next from memory; `null` while it isn't streaming, and so will read from the log. */
+  get next(): number | null {
+    return this.#isStreaming ? this.#next : null;
+  }
+
   /** The log has grown or can be read further, or the window has room. */
   notify(): void {
     this.#wake?.();
@@ -88,11 +94,13 @@ export class ReplicaFeed {
           this.#begin(extent.end);
           this.#parts.onDurable(extent.durable);
           pauseMs = PAUSE_MS_MIN;
+          this.#isStreaming = true;
           await this.#stream();
         }
       } catch {
         // Not connected, or the answer was lost: the next probe finds out how far the replica is.
       }
+      this.#isStreaming = false;
       if (this.#isStopped) return;
       await sleep(this.#parts.clock, pauseMs);
       pauseMs = Math.min(PAUSE_MS_MAX, pauseMs * 2);

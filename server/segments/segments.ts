@@ -12,8 +12,8 @@ import { OpenSegment, type SegmentContext } from "./open_segment.ts";
 import type { Replicas } from "./replicas.ts";
 import { openSegmentLog, segmentLogName } from "./segment_name.ts";
 
-/** How often appends that wait for a majority are looked at for their time limit, milliseconds. */
-const EXPIRE_CHECK_MS = 250;
+/** How often time limits of appends and memory of open segments are looked at, milliseconds. */
+const TIDY_MS = 250;
 
 /** One per node. Follows metadata: what it says this run leads gets an {@link OpenSegment}. */
 export class Segments {
@@ -35,7 +35,7 @@ export class Segments {
   /** Begins to follow metadata, from what it says now. */
   start(): void {
     this.metadataChanged();
-    this.#armExpiry();
+    this.#armTidying();
   }
 
   stop(): void {
@@ -145,11 +145,11 @@ export class Segments {
     if (openSegmentOf(topic) !== info || !this.#isMine(info)) this.topicChanged(topic.name);
   }
 
-  #armExpiry(): void {
-    this.#timer = this.#context.clock.after(EXPIRE_CHECK_MS, () => {
+  #armTidying(): void {
+    this.#timer = this.#context.clock.after(TIDY_MS, () => {
       const nowMs = this.#context.clock.nowMs();
-      for (const segment of this.#led.values()) segment.writer.expire(nowMs);
-      this.#armExpiry();
+      for (const segment of this.#led.values()) segment.tidy(nowMs);
+      this.#armTidying();
     });
   }
 }

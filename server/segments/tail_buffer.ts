@@ -8,6 +8,9 @@
 import type { RecordBatch } from "../../storage/mod.ts";
 import { assert } from "../../world/mod.ts";
 
+/** What a buffer without much in it holds. */
+const SMALL_BYTES = 4096;
+
 /** A run of whole batches. A view: valid until the next `append`. */
 export interface TailRun {
   bytes: Uint8Array;
@@ -27,7 +30,7 @@ export class TailBuffer {
 
   constructor(position: number, options: { capacityBytes: number }) {
     this.#capacityBytes = options.capacityBytes;
-    this.#buffer = new Uint8Array(4096);
+    this.#buffer = new Uint8Array(SMALL_BYTES);
     this.#positions = [position];
   }
 
@@ -66,6 +69,17 @@ export class TailBuffer {
     };
   }
 
+  /** Nobody needs what is before `position` any more: gives back the memory, if that is worth it. */
+  trim(position: number): void {
+    let index = 0;
+    while (index < this.#positions.length - 1 && this.#positions[index + 1]! <= position) index++;
+    this.#drop(index);
+    const kept = this.#end - this.#start;
+    if (this.#buffer.length > SMALL_BYTES && kept < this.#buffer.length / 4) {
+      this.#moveTo(new Uint8Array(Math.max(SMALL_BYTES, 2 * kept)));
+    }
+  }
+
   /** Binary search for a batch that begins at the position; the end mark is none. */
   #indexOf(position: number): number | null {
     let low = 0, high = this.#positions.length - 2;
@@ -88,20 +102,22 @@ export class TailBuffer {
   #makeRoom(length: number): void {
     if (this.#end + length <= this.#buffer.length) return;
     if (this.#end - this.#start + length > this.#capacityBytes) this.#dropOldest(length);
-    const kept = this.#end - this.#start;
-    const need = kept + length;
+    const need = this.#end - this.#start + length;
     const size = Math.min(
       Math.max(this.#capacityBytes, need),
       Math.max(2 * need, this.#buffer.length),
     );
-    // A fresh buffer, or the same one where the kept bytes fit in front of their old place.
-    const target = size > this.#buffer.length ? new Uint8Array(size) : this.#buffer;
+    // A larger buffer, or the same one where the kept bytes move to its front.
+    this.#moveTo(size > this.#buffer.length ? new Uint8Array(size) : this.#buffer);
+    assert(this.#end + length <= this.#buffer.length, "room was made");
+  }
+
+  #moveTo(target: Uint8Array): void {
     target.set(this.#buffer.subarray(this.#start, this.#end));
     this.#buffer = target;
     this.#offsets = this.#offsets.map((offset) => offset - this.#start);
+    this.#end -= this.#start;
     this.#start = 0;
-    this.#end = kept;
-    assert(this.#end + length <= this.#buffer.length, "room was made");
   }
 
   /** Drops batches until half of the buffer and `length` more are free: moving bytes is then rare. */
@@ -109,8 +125,13 @@ export class TailBuffer {
     const keep = Math.max(0, Math.min(this.#capacityBytes >> 1, this.#capacityBytes - length));
     let index = 0;
     while (index < this.#positions.length - 1 && this.#end - this.#offsets[index]! > keep) index++;
-    this.#start = this.#offsets[index]!;
-    this.#positions.splice(0, index);
-    this.#offsets.splice(0, index);
+    this.#drop(index);
+  }
+
+  /** Drops the oldest `count` batches. */
+  #drop(count: number): void {
+    this.#start = this.#offsets[count]!;
+    this.#positions.splice(0, count);
+    this.#offsets.splice(0, count);
   }
 }

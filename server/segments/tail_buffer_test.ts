@@ -52,3 +52,16 @@ Deno.test("TailBuffer keeps the newest batches, whatever their sizes, and what i
     }
   }));
 });
+
+Deno.test("TailBuffer.trim() lets go of what is before a position, and nothing else", () => {
+  const tail = new TailBuffer(0, { capacityBytes: 1 << 20 });
+  const text = "x".repeat(3000);
+  for (let position = 0; position < 20; position++) tail.append(position, batchOfTexts([text]));
+  tail.trim(7);
+  assert.equal(tail.from(6, 1 << 20), null);
+  assert.equal(tail.from(7, 1 << 20)!.count, 13);
+  tail.trim(20);
+  assert.equal(tail.from(19, 1 << 20), null);
+  tail.append(20, batchOfTexts(["y"]));
+  assert.deepEqual(textsOf(tail.from(20, 1 << 20)!.bytes), ["y"]);
+});
