@@ -40,7 +40,9 @@
 #define EXPORT __attribute__((visibility("default")))
 
 /* Changes with every change that ffi/shim.ts must know of. */
+#ifndef WALRUS_SHIM_ABI
 #define WALRUS_SHIM_ABI 4
+#endif
 /*
  * The kernel moves a little less than 2 GiB in one call (MAX_RW_COUNT): we ask for no more than this. Tests
  * build with a tiny value, so that every transfer takes many steps.

@@ -45,6 +45,32 @@ testShim("openShim() says why a library is none of ours", async () => {
   assert.match(foreign.reason, /^the shim can't be loaded: .*walrus_/s);
 });
 
+testShim("openShim() refuses a shim of another version", async () => {
+  const other = await buildShim({ defines: ["WALRUS_SHIM_ABI=999"] });
+  assert(other.ok);
+  const opened = await openShim({ path: other.path });
+  assert(!opened.ok);
+  assert.match(opened.reason, /is for another version \(999, need \d+\)$/);
+});
+
+testShim("openShim() takes the prebuilt shim that WALRUS_SHIM names", async () => {
+  assert(built.ok);
+  const program = `import { openShim } from ${JSON.stringify(import.meta.resolve("./mod.ts"))};
+    const opened = await openShim();
+    console.log(opened.ok ? opened.shim.path : opened.reason);`;
+  const copy = await Deno.makeTempFile({ prefix: "walrus_shim_", suffix: ".so" });
+  try {
+    await Deno.copyFile(built.path, copy);
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--ext=ts", program],
+      env: { WALRUS_SHIM: copy },
+    }).output();
+    assert.equal(new TextDecoder().decode(stdout).trim(), copy);
+  } finally {
+    await Deno.remove(copy);
+  }
+});
+
 testShim("Shim.openRing() says what the kernel refuses", async () => {
   const shim = await loadShim();
   const refused = shim.openRing(1 << 20);
