@@ -61,7 +61,7 @@ VARIABLES
   acked,      \* entries that were acknowledged: <<segment, position, entry>>
   delivered,  \* offsets that GETs were answered with, in that order
   appended,   \* appends so far; also the identity of the last entry
-  opened,     \* opened[s]: writers that were ever made for s
+  opened,     \* opened[s]: writers that were ever made for s; metadata names the last one
   crashes,
   wipes
 
@@ -88,11 +88,6 @@ EntryCount(records) == Len(EntriesOf(records))
 First(records, n) == SubSeq(records, 1, n)
 Max(numbers) == CHOOSE x \in numbers : \A y \in numbers : y <= x
 Min(numbers) == CHOOSE x \in numbers : \A y \in numbers : y >= x
-
-\* What is left of a replica when its segment is sealed at that many entries.
-CutBehind(records, count) ==
-  IF EntryCount(records) < count THEN records
-  ELSE First(records, Min({p \in 0..Len(records) : EntryCount(First(records, p)) = count}))
 
 -----------------------------------------------------------------------------
 (* Metadata. A segment is opened by the command before it: "open" for the  *)
@@ -165,8 +160,9 @@ Init ==
 BeginSealCommand(s) == [op |-> "begin", seg |-> s]
 
 SealCommand(s, by, sealedLog, next) ==
-  [op |-> "seal", seg |-> s, by |-> by,
+  [op |-> "seal", seg |-> s, by |-> by, run |-> opened[s],
    count |-> EntryCount(sealedLog),
+   length |-> Len(sealedLog),  \* the same in positions: where every replica's log ends
    cursor |-> CursorAfter(s, sealedLog),
    leader |-> next.leader, replicas |-> next.replicas,
    mayHaveLost |-> next.mayHaveLost]
@@ -177,18 +173,24 @@ CommitBeginSeal(command) ==
   /\ command.seg = OpenAt(Now) /\ ~IsSealingAt(command.seg, Now)
   /\ meta' = Append(meta, command)
 
-\* SealSegment: names the segment that it seals and the state that it expects: the leader's own seal
-\* finds the segment open, a failover's finds it sealing. The same command twice has one effect.
+\* SealSegment: names the segment that it seals and the state that it expects: a failover's seal finds
+\* the segment sealing; the leader's own finds it open, and led by the very run that took the count. The
+\* same command twice has one effect.
+IsForThisState(command) ==
+  LET s == OpenAt(Now) IN
+  Rule("SealNamesItsSegment") =>
+    /\ command.seg = s
+    /\ IsSealingAt(s, Now) <=> command.by = "failover"
+    /\ Rule("SealNamesItsWriter") /\ command.by = "leader" => command.run = opened[s]
+
 CommitSealSegment(command) ==
   LET s == OpenAt(Now) IN
   /\ command.op = "seal"
   /\ s < MaxSegments
-  /\ Rule("SealNamesItsSegment") =>
-       /\ command.seg = s
-       /\ IsSealingAt(s, Now) <=> command.by = "failover"
+  /\ IsForThisState(command)
   /\ meta' = Append(meta,
-       [op |-> "seal", seg |-> s, count |-> command.count, cursor |-> command.cursor,
-        leader |-> command.leader, replicas |-> command.replicas,
+       [op |-> "seal", seg |-> s, count |-> command.count, length |-> command.length,
+        cursor |-> command.cursor, leader |-> command.leader, replicas |-> command.replicas,
         base |-> Opening(s).base + command.count, mayHaveLost |-> command.mayHaveLost])
 
 \* A proposal arrives at Raft, for the first time or again, and is committed.
@@ -197,8 +199,8 @@ CommitCommand ==
   /\ UNCHANGED <<known, proposals, diskVars, processVars, networkVars, historyVars>>
 
 \* Tail beyond the count: cut by whoever learns the seal.
-CutSealed(n, s, count) ==
-  IF Rule("TailIsCut") THEN CutBehind(log[n][s], count) ELSE log[n][s]
+CutSealed(n, s, length) ==
+  IF Rule("TailIsCut") THEN First(log[n][s], Min({length, Len(log[n][s])})) ELSE log[n][s]
 
 \* A node applies the next command. A writer whose segment begins to be sealed, or is sealed, stops; a
 \* failover of a sealed segment is over.
@@ -210,7 +212,7 @@ Learn(n) ==
   /\ known' = [known EXCEPT ![n] = @ + 1]
   /\ writer' = [writer EXCEPT ![n] = IF @.seg = s THEN Idle ELSE @]
   /\ IF command.op = "seal"
-     THEN LET cut == CutSealed(n, s, command.count) IN
+     THEN LET cut == CutSealed(n, s, command.length) IN
           /\ log' = [log EXCEPT ![n][s] = cut]
           /\ durable' = [durable EXCEPT ![n][s] = Min({@, Len(cut)})]
           /\ recovery' = [recovery EXCEPT ![n] = IF @.seg = s THEN NotRecovering ELSE @]
@@ -230,7 +232,7 @@ RefreshLease(n) ==
 (* Append: the writer, its replicas, and the majority.                     *)
 
 \* A writer never resumes: a segment that was there when this process started is not for it to write.
-\* Only a replica set of one may: nobody else can hold another record at a position.
+\* (In the code: metadata names the leader's run, its process, and only that one may write.) Only a replica set of one may: nobody else can hold another record at a position.
 MayLead(n, s) ==
   \/ s > barrier[n]
   \/ Replicas(s) = {n}
@@ -481,7 +483,7 @@ ProposeSeal(n) ==
 
 CatchUp(n, s) ==
   /\ up[n] /\ Exists(s) /\ n \in Replicas(s) /\ KnowsSealed(n, s)
-  /\ EntryCount(log[n][s]) < Seal(s).count
+  /\ Len(log[n][s]) < Seal(s).length
   /\ \E source \in Replicas(s) \ {n} :
        /\ up[source] /\ durable[source][s] > Len(log[n][s])
        /\ log' = [log EXCEPT ![n][s] = Append(@, log[source][s][Len(@) + 1])]
@@ -539,7 +541,7 @@ Restart(n) ==
        /\ forgot' = [forgot EXCEPT ![n] =
             IF @ = Everything THEN OpenAt(k)
             ELSE IF Rule("UncertaintyIsDurable") THEN @ ELSE 0]
-       /\ LET cut == [s \in Segments |-> IF IsSealedAt(s, k) THEN CutSealed(n, s, Seal(s).count)
+       /\ LET cut == [s \in Segments |-> IF IsSealedAt(s, k) THEN CutSealed(n, s, Seal(s).length)
                                          ELSE log[n][s]] IN
           /\ log' = [log EXCEPT ![n] = cut]
           /\ durable' = [durable EXCEPT ![n] = [s \in Segments |-> Min({@[s], Len(cut[s])})]]

@@ -7,7 +7,6 @@
 EXTENDS Walrus
 
 SealedSegments == {s \in Segments : s < OpenAt(Now)}
-Seals == {c \in proposals : c.op = "seal"}
 
 \* What the writer of s streamed at a position that is committed.
 StreamedAt(s, p) == (CHOOSE sent \in streamed[s] : sent[1] = p)[2]
@@ -35,11 +34,11 @@ TypeOK ==
 -----------------------------------------------------------------------------
 (* Acknowledged entries.                                                   *)
 
-\* Not lost by a seal: every count that anybody has proposed holds every entry that was acknowledged,
-\* unless it says loudly that it may not. (Later acknowledgements too: nothing is acknowledged after
-\* its count was taken, so this must stay true of old proposals.)
+\* Not lost by a seal: every count that anybody has proposed, and that may still be committed, holds
+\* every entry that was acknowledged, unless it says loudly that it may not. (Later acknowledgements
+\* too: nothing is acknowledged after its count was taken, so this stays true of old proposals.)
 EveryCountHoldsWhatWasAcked ==
-  \A c \in Seals : c.mayHaveLost \/
+  \A c \in {c \in proposals : c.op = "seal" /\ IsForThisState(c)} : c.mayHaveLost \/
     \A <<s, p, entry>> \in acked : s = c.seg => EntryCount(First(CommittedLog(s), p)) <= c.count
 
 \* Not lost by the metadata: the same of the seals that were committed.
@@ -57,8 +56,7 @@ AckedIsOnAMajority ==
 SealedIsOnEnoughDisks ==
   AckBeforeSync \/
   \A s \in SealedSegments : Seal(s).mayHaveLost \/
-    Cardinality({n \in Replicas(s) :
-      EntryCount(First(log[n][s], durable[n][s])) >= Seal(s).count}) >= AnswersNeeded(s) - wipes
+    Cardinality({n \in Replicas(s) : durable[n][s] >= Seal(s).length}) >= AnswersNeeded(s) - wipes
 
 \* Not at two places, and not reordered: appends took their numbers in the order they were accepted,
 \* and so they stand in every replica and from segment to segment.
@@ -68,9 +66,8 @@ SequentialWrites ==
   \A s \in Segments : streamed[s] # {} =>
     /\ \A n \in Nodes : EntriesAscend(log[n][s])
     /\ \A t \in 1..(s - 1) : \A n \in Nodes :
-         \A i \in 1..Len(log[n][t]) : \A sent \in streamed[s] :
-           IsEntry(sent[2]) /\ EntryCount(First(log[n][t], i)) <= Seal(t).count
-             => log[n][t][i] < sent[2]
+         \A i \in 1..Min({Len(log[n][t]), Seal(t).length}) : \A sent \in streamed[s] :
+           IsEntry(sent[2]) => log[n][t][i] < sent[2]
 
 -----------------------------------------------------------------------------
 (* Segments and replicas.                                                  *)
@@ -88,13 +85,13 @@ NoWritesPastOpenSegment ==
   \A s \in Segments : s > OpenAt(Now) =>
     streamed[s] = {} /\ \A n \in Nodes : log[n][s] = <<>> /\ writer[n].seg # s
 
-\* Whoever knows a seal holds the sealed entries, or a prefix of them that it is still completing.
+\* Whoever knows a seal holds the sealed log, or a prefix of it that it is still completing.
 SealedReplicasAreEqual ==
   \A s \in SealedSegments : \A n \in Nodes : KnowsSealed(n, s) =>
-    /\ EntryCount(log[n][s]) <= Seal(s).count
+    /\ Len(log[n][s]) <= Seal(s).length
+    /\ Len(log[n][s]) = Seal(s).length => EntryCount(log[n][s]) = Seal(s).count
     /\ \A m \in Nodes :
-         KnowsSealed(m, s) /\ EntryCount(log[m][s]) = EntryCount(log[n][s])
-                           => EntriesOf(log[m][s]) = EntriesOf(log[n][s])
+         KnowsSealed(m, s) /\ Len(log[m][s]) = Len(log[n][s]) => log[m][s] = log[n][s]
 
 \* In every step: a replica of a sealed segment only ever grows towards it, crashes and wipes aside.
 SealedReplicasAreImmutable ==
@@ -114,7 +111,7 @@ SealedCountsStable ==
 \* length that it was told, which is some length that the writer once knew.
 Readable(n, s) ==
   IF ~Rule("ReadsAreOfCommitted") THEN EntriesOf(log[n][s])
-  ELSE IF KnowsSealed(n, s) THEN EntriesOf(CutBehind(log[n][s], Seal(s).count))
+  ELSE IF KnowsSealed(n, s) THEN EntriesOf(First(log[n][s], Min({Seal(s).length, Len(log[n][s])})))
   ELSE EntriesOf(First(log[n][s], Min({committed[s], Len(log[n][s])})))
 
 \* Only committed entries: durable on a majority by the writer's word, or sealed.
