@@ -16,29 +16,43 @@ export type Campaign = "preVote" | "real" | "transfer";
 /** One tick of a node that does not lead. */
 export function tickElection(state: CoreState): void {
   state.electionElapsed++;
-  if (state.electionElapsed < state.electionTimeout) return;
-  if (!state.electable) {
-    state.resetElectionTimer();
-    // Without a leader for so long, what is remembered of one is stale.
-    state.leader = NOBODY;
-    return;
+  if (state.electionElapsed >= state.electionTimeout) return onTimeout(state);
+  // Who was asked may not have heard it, or may only now be free of the old leader (§3.4: requests are
+  // repeated until they are answered).
+  if (state.role !== "follower" && state.electionElapsed % state.limits.heartbeatTicks === 0) {
+    requestVotes(state);
   }
-  campaign(state, "preVote");
+}
+
+function onTimeout(state: CoreState): void {
+  if (state.electable) return campaign(state, "preVote");
+  state.resetElectionTimer();
+  // Without a leader for so long, what is remembered of one is stale.
+  state.leader = NOBODY;
 }
 
 export function campaign(state: CoreState, kind: Campaign): void {
-  const preVote = kind === "preVote";
-  if (preVote) state.becomePreCandidate();
+  if (kind === "preVote") state.becomePreCandidate();
   else state.becomeCandidate();
   state.transferElection = kind === "transfer";
+  requestVotes(state);
+  if (kind !== "preVote") return;
+  // The own pre-vote needs no disk. The own vote counts when it is durable (onOwnVoteDurable).
+  state.votes.set(state.id, true);
+  maybeWin(state);
+}
+
+/** Asks those who have not answered in the election that runs. */
+function requestVotes(state: CoreState): void {
+  const preVote = state.role === "preCandidate";
   for (const id of members(state.config)) {
-    if (id === state.id || !isVoter(state.config, id)) continue;
+    if (id === state.id || !isVoter(state.config, id) || state.votes.has(id)) continue;
     const request = {
       type: "VoteRequest" as const,
       to: id,
       term: preVote ? state.term + 1 : state.term,
       preVote,
-      transfer: kind === "transfer",
+      transfer: state.transferElection,
       lastIndex: state.log.lastIndex,
       lastTerm: state.log.lastTerm,
     };
@@ -47,11 +61,6 @@ export function campaign(state: CoreState, kind: Campaign): void {
     // term 5 again, and the votes that were given to the ten come in for the eight.
     if (preVote) state.send(request);
     else state.sendWhenDurable(request);
-  }
-  // The own pre-vote needs no disk. The own vote counts when it is durable (onOwnVoteDurable).
-  if (preVote) {
-    state.votes.set(state.id, true);
-    maybeWin(state);
   }
 }
 
@@ -74,8 +83,22 @@ export function isLeaseHeld(state: CoreState, request: VoteRequest): boolean {
     state.electionElapsed < state.limits.electionTicks - 1;
 }
 
+/**
+ * Whether this node asks for the same, has as good a log and the higher id: then the other one should give
+ * way. Two that ask at the same moment would both win their pre-votes, split the votes, and leave the
+ * group without a leader for another timeout. Only for a moment: should this node get nowhere, because
+ * it is cut off from others, it must not be in the way for long.
+ */
+function isRival(state: CoreState, request: VoteRequest): boolean {
+  return request.preVote && state.role === "preCandidate" && request.from < state.id &&
+    state.electionElapsed < state.limits.heartbeatTicks &&
+    request.lastIndex === state.log.lastIndex && request.lastTerm === state.log.lastTerm;
+}
+
 /** A request of the own term, or a pre-vote for a later one. */
 export function handleVoteRequest(state: CoreState, request: VoteRequest): void {
+  // Unanswered, it will be repeated.
+  if (isRival(state, request)) return;
   const { preVote } = request;
   const free = state.vote === request.from ||
     (state.vote === NOBODY && state.leader === NOBODY) ||
