@@ -1,5 +1,6 @@
 /**
- * The catalog: a log of its own (id 1) that says which logs there are and which extents are theirs.
+ * The catalog: a log of its own (id 1) that says which logs there are and which extents are theirs, and
+ * carries records that are not in their logs' extents yet (journal.ts).
  *
  * Its records go to disk in the same commit as the frames that need them: an extent whose record was lost
  * in a crash is free, and so are the frames in it, none of which was acknowledged; an extent whose record
@@ -11,9 +12,10 @@
  * | 1 + 4 | kind · log id |
  * | … | 1 log created: name (4 + n), own durability? (1), durability (5) |
  * | … | 2 log deleted |
- * | … | 3 extent added: file (4), start (8), size (8), generation (4), first (24), and of the log's extent before: the size that it keeps (8), used bytes (8), last control + 1 (8) |
+ * | … | 3 extent added: file (4), start (8), size (8), generation (4), first (24), and of the log's extent before: the size that it keeps + 1, 0 where there was none (8), used bytes (8), last control + 1 (8) |
  * | … | 4 tail cut: point (24), extents that stay (4), the size (8), used bytes (8), last control + 1 (8) that the last of them keeps |
  * | … | 5 head trimmed: point (24), extents that go (4) |
+ * | … | 6 data: position (8), offset (8), records (4), entries (4), position up to which the log was synced at home (8), packed records (journal.ts) |
  *
  * An extent's run is that of the frame which says so. A checkpoint may know already what a record behind it
  * says (it is taken from memory, where a change shows before its record is written): applying a record twice
@@ -22,7 +24,7 @@
  * @module
  */
 
-import { ByteReader, type ByteWriter, MalformedError } from "./bytes.ts";
+import { ByteReader, type ByteWriter, MalformedError, putU64 } from "./bytes.ts";
 import { readDurability, readPoint, writeDurability, writePoint } from "./checkpoint.ts";
 import type { LogPoint } from "./extent.ts";
 import { type LogImage, newLogImage, type StoreImage } from "./store_image.ts";
@@ -40,7 +42,10 @@ export type CatalogRecord =
     sizeBytes: number;
     generation: number;
     first: LogPoint;
-    /** The extent before this one is cut to so many bytes, of which frames use so many. */
+    /**
+     * The extent before this one is cut to so many bytes, of which frames use so many; −1: there was none
+     * (those that replay knows were trimmed; the record of that comes later).
+     */
     previousBytes: number;
     previousUsedBytes: number;
     previousLastControl: number;
@@ -55,6 +60,27 @@ export type CatalogRecord =
     lastControl: number;
   }
   | { kind: "headTrimmed"; logId: number; start: LogPoint; extents: number };
+
+/** Records of a log in the journal. */
+export interface DataFields {
+  logId: number;
+  position: number;
+  offset: number;
+  count: number;
+  entryCount: number;
+  /** Up to where the log was synced in its own extents when this was written. */
+  homeSynced: number;
+}
+
+/** A data record with its packed records. */
+export interface DataRecord extends DataFields {
+  kind: "data";
+  bytes: Uint8Array;
+}
+
+/** Bytes of a data record before the packed records. */
+export const DATA_RECORD_BYTES = 1 + 4 + 8 + 8 + 4 + 4 + 8;
+const DATA_KIND = 6;
 
 /** Bytes of an extent record, packed: what must stay free in a catalog extent to link the next. */
 export const EXTENT_RECORD_BYTES = 1 + 4 + 4 + 8 + 8 + 4 + 24 + 24;
@@ -79,7 +105,7 @@ export function encodeCatalogRecord(out: ByteWriter, record: CatalogRecord): voi
       out.u64(record.sizeBytes);
       out.u32(record.generation);
       writePoint(out, record.first);
-      out.u64(record.previousBytes);
+      out.u64(record.previousBytes + 1);
       out.u64(record.previousUsedBytes);
       out.u64(record.previousLastControl + 1);
       return;
@@ -96,11 +122,29 @@ export function encodeCatalogRecord(out: ByteWriter, record: CatalogRecord): voi
   }
 }
 
+/** Writes what stands before a data record's packed records. */
+export function writeDataRecord(view: DataView, at: number, fields: DataFields): void {
+  view.setUint8(at, DATA_KIND);
+  view.setUint32(at + 1, fields.logId, true);
+  putU64(view, at + 5, fields.position);
+  putU64(view, at + 13, fields.offset);
+  view.setUint32(at + 21, fields.count, true);
+  view.setUint32(at + 25, fields.entryCount, true);
+  putU64(view, at + 29, fields.homeSynced);
+}
+
 /** @throws {MalformedError} */
-export function decodeCatalogRecord(bytes: Uint8Array): CatalogRecord {
+export function decodeCatalogRecord(bytes: Uint8Array): CatalogRecord | DataRecord {
   const from = new ByteReader(bytes);
-  const kind = KINDS[from.u8() - 1];
+  const code = from.u8();
+  const kind = KINDS[code - 1];
   const logId = from.u32();
+  if (code === DATA_KIND) {
+    const [position, offset, count, entryCount] = [from.u64(), from.u64(), from.u32(), from.u32()];
+    const homeSynced = from.u64();
+    const bytes = from.raw(from.rest);
+    return { kind: "data", logId, position, offset, count, entryCount, homeSynced, bytes };
+  }
   switch (kind) {
     case "created": {
       const name = from.text();
@@ -119,7 +163,7 @@ export function decodeCatalogRecord(bytes: Uint8Array): CatalogRecord {
         sizeBytes: from.u64(),
         generation: from.u32(),
         first: readPoint(from),
-        previousBytes: from.u64(),
+        previousBytes: from.u64() - 1,
         previousUsedBytes: from.u64(),
         previousLastControl: from.u64() - 1,
       };
@@ -143,6 +187,8 @@ export function decodeCatalogRecord(bytes: Uint8Array): CatalogRecord {
 /** The logs of an image by id, changed by catalog records in their order. */
 export class CatalogReplay {
   readonly image: StoreImage;
+  /** Of each log, in order: what the journal holds of it since it was last known to be at home. */
+  readonly data = new Map<number, DataRecord[]>();
   readonly #logs = new Map<number, LogImage>();
 
   constructor(image: StoreImage) {
@@ -155,7 +201,7 @@ export class CatalogReplay {
   }
 
   /** `run` is that of the frame in which the record stood. @throws {MalformedError} */
-  apply(record: CatalogRecord, run: number): void {
+  apply(record: CatalogRecord | DataRecord, run: number): void {
     const { image } = this;
     if (record.kind === "created") {
       image.nextLogId = Math.max(image.nextLogId, record.logId + 1);
@@ -169,12 +215,21 @@ export class CatalogReplay {
     switch (record.kind) {
       case "deleted":
         this.#logs.delete(record.logId);
+        this.data.delete(record.logId);
         return;
+      case "data": {
+        const data = this.data.get(record.logId) ?? [];
+        data.push({ ...record, bytes: record.bytes.slice() });
+        this.data.set(record.logId, data);
+        return;
+      }
       case "extent":
         image.nextGeneration = Math.max(image.nextGeneration, record.generation + 1);
         addExtent(log, record, run);
         return;
       case "tailCut":
+        // All that stays was brought home before.
+        this.data.delete(record.logId);
         cutTail(log, record);
         return;
       case "headTrimmed":
@@ -192,7 +247,7 @@ type RecordOf<Kind extends CatalogRecord["kind"]> = Extract<CatalogRecord, { kin
 
 function addExtent(log: LogImage, record: RecordOf<"extent">, run: number): void {
   const last = log.extents.at(-1);
-  if (last !== undefined) {
+  if (last !== undefined && record.previousBytes >= 0) {
     last.sizeBytes = record.previousBytes;
     // Not yet: recovery scans it from where the checkpoint left off, unless a cut says that it need not.
     last.closed = {

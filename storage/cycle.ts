@@ -23,6 +23,9 @@ export class Cycle {
   readonly records: CatalogRecord[] = [];
   /** Given back once the records are synced. */
   readonly releases: ByteRange[] = [];
+  /** Logs that are to come home in this cycle, and whether all are. */
+  readonly homing = new Set<LogState>();
+  mustHomeAll = false;
   /** Everything written so far is to be synced, whatever the logs' modes. */
   mustSync = false;
   pendingBytes = 0;
@@ -38,7 +41,7 @@ export class Cycle {
   }
 
   get hasWork(): boolean {
-    return this.dirty.length > 0 || this.mustSync || this.#watchers.length > 0;
+    return this.dirty.length > 0 || this.mustSync || this.mustHomeAll || this.#watchers.length > 0;
   }
 
   /** Copies the batch and moves the log's end. */
@@ -54,18 +57,10 @@ export class Cycle {
   /** From here on appends go to the other cycle. */
   takeOff(): void {
     for (const log of this.dirty) {
-      this.staging.gather(log);
       this.pieces.push(log.pieces);
       log.pieces = [];
       log.isDirty = false;
     }
-  }
-
-  /** After logs were refused: those that are left. */
-  keepDirty(keeps: (log: LogState) => boolean): void {
-    const kept = this.dirty.filter(keeps);
-    this.dirty.length = 0;
-    this.dirty.push(...kept);
   }
 
   /** Somebody waits for the log's newest batch. */
@@ -127,6 +122,8 @@ export class Cycle {
     this.#resolves.length = this.#rejects.length = 0;
     this.#positions.length = this.#logs.length = 0;
     this.#watchers = [];
+    this.homing.clear();
+    this.mustHomeAll = false;
     this.mustSync = false;
     this.pendingBytes = 0;
   }

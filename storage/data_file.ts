@@ -33,6 +33,8 @@ export class DataFile {
   isDirty = false;
   /** Bytes from here on were never written, as far as this process knows: see `zeroAheadBytes`. */
   writtenBytes = 0;
+  /** Shorter than its extents say: somebody cut it. It stays, whatever is left in it. */
+  isCut = false;
 
   constructor(number: number, disk: DiskFile | null) {
     this.number = number;
@@ -47,6 +49,6 @@ export class DataFile {
     return this.disk?.sizeBytes ?? 0;
   }
   get isUnused(): boolean {
-    return this.free.freeBytes === this.sizeBytes;
+    return !this.isCut && this.free.freeBytes === this.sizeBytes;
   }
 }

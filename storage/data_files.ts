@@ -52,6 +52,7 @@ export class DataFiles {
   claim(range: ByteRange): void {
     const { file, start, length } = range;
     file.free.claim(start, start + length);
+    if (start + length > file.sizeBytes) file.isCut = true;
     file.writtenBytes = Math.max(file.writtenBytes, start + length);
   }
 

@@ -5,18 +5,19 @@
  * @module
  */
 
-import { assert, type Clock, type Disk, DiskError, type Logger, type Timer } from "../world/mod.ts";
+import { assert, type Clock, type Disk, type Logger, type Timer } from "../world/mod.ts";
 import { Cycle } from "./cycle.ts";
+import { type CycleLayout, isNoSpace } from "./cycle_layout.ts";
 import type { DataFile } from "./data_file.ts";
 import type { DataFiles } from "./data_files.ts";
 import { copyPoint } from "./extent.ts";
 import { DiskFullError, StoreFailedError } from "./errors.ts";
-import { type FrameWriter, NeedsSpace } from "./frame_writer.ts";
+import type { AwayFrame } from "./journal.ts";
 import { LatencyWindow } from "./latency_window.ts";
 import type { StorageLimits } from "./limits.ts";
 import type { LogState } from "./log_state.ts";
 import type { RecordBatch } from "./record_batch.ts";
-import { ChunkPool, type Piece } from "./staging.ts";
+import type { ChunkPool } from "./staging.ts";
 
 /** Unsynced records of a log that make the next cycle sync. */
 const UNSYNCED_RECORDS_MAX = 2 ** 30;
@@ -39,7 +40,8 @@ export class GroupCommit {
   payloadBytes = 0;
   /** Bytes of frames since the start. */
   frameBytes = 0;
-  catalogBytes = 0;
+  /** Bytes of records in the journal since the start. */
+  journalBytes = 0;
   failure: Error | null = null;
   readonly failed: Promise<Error>;
   /** Made so that an append has nothing to make but its promise. */
@@ -55,12 +57,17 @@ export class GroupCommit {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #files: DataFiles;
-  readonly #writer: FrameWriter;
+  readonly #layout: CycleLayout;
+  readonly #pool: ChunkPool;
   readonly #limits: StorageLimits;
-  readonly #catalog: LogState;
+  readonly #journal: LogState;
   readonly #hooks: CycleHooks;
   readonly #unsynced = new Set<LogState>();
-  readonly #catalogDirty = new Set<DataFile>();
+  readonly #journalDirty = new Set<DataFile>();
+  readonly #awayLogs = new Set<LogState>();
+  #awayBytes = 0;
+  /** Something of the cycle that is in flight may be on disk. */
+  #hasWritten = false;
   #onFailed!: (error: Error) => void;
   #filling: Cycle;
   #spare: Cycle;
@@ -78,22 +85,23 @@ export class GroupCommit {
     clock: Clock;
     logger: Logger;
     files: DataFiles;
-    writer: FrameWriter;
+    layout: CycleLayout;
+    pool: ChunkPool;
     limits: StorageLimits;
-    catalog: LogState;
+    journal: LogState;
     hooks: CycleHooks;
   }) {
     this.#disk = options.disk;
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#files = options.files;
-    this.#writer = options.writer;
+    this.#layout = options.layout;
+    this.#pool = options.pool;
     this.#limits = options.limits;
-    this.#catalog = options.catalog;
+    this.#journal = options.journal;
     this.#hooks = options.hooks;
-    const pool = new ChunkPool(options.limits);
-    this.#filling = new Cycle(pool, options.limits);
-    this.#spare = new Cycle(pool, options.limits);
+    this.#filling = new Cycle(options.pool, options.limits);
+    this.#spare = new Cycle(options.pool, options.limits);
     this.failed = new Promise((resolve) => this.#onFailed = resolve);
     this.#keepSettle = (resolve, reject) => {
       this.#settle.resolve = resolve;
@@ -146,6 +154,46 @@ export class GroupCommit {
     return done;
   }
 
+  /** Resolves when everything of the log that was written so far is in its own extents. */
+  home(log: LogState): Promise<void> {
+    if (this.failure !== null) return Promise.reject(this.#refusal());
+    this.#filling.homing.add(log);
+    return this.sync();
+  }
+
+  /** In the next cycle all logs come home. */
+  homeAll(): void {
+    this.#filling.mustHomeAll = true;
+    this.#filling.mustSync = true;
+    this.kick();
+  }
+
+  /** Bytes in the journal that are not at home. */
+  get awayBytes(): number {
+    return this.#awayBytes;
+  }
+  get awayLogs(): ReadonlySet<LogState> {
+    return this.#awayLogs;
+  }
+
+  /** Takes frames as away: found at recovery, or written to the journal of a new run. */
+  adopt(log: LogState, frames: AwayFrame[]): void {
+    this.dropAway(log);
+    log.away = frames;
+    for (const { start, end } of frames) log.awayBytes += end - start;
+    this.#awayBytes += log.awayBytes;
+    if (frames.length > 0) this.#awayLogs.add(log);
+  }
+
+  /** Forgets what is away of a log. */
+  dropAway(log: LogState): void {
+    for (const { chunk } of log.away) this.#pool.release(chunk);
+    this.#awayBytes -= log.awayBytes;
+    log.away = [];
+    log.awayBytes = 0;
+    this.#awayLogs.delete(log);
+  }
+
   /** Resolves when less waits than the limit allows. */
   drained(): Promise<void> {
     if (!this.isBacklogged || this.failure !== null) return Promise.resolve();
@@ -178,10 +226,14 @@ export class GroupCommit {
       this.syncs += dirty.length;
     }
     for (const file of dirty) file.isDirty = false;
-    this.#catalogDirty.clear();
-    for (const log of this.#unsynced) copyPoint(log.synced, log.written);
+    this.#noteAllSynced();
+  }
+
+  #noteAllSynced(): void {
+    this.#journalDirty.clear();
+    for (const log of this.#unsynced) log.noteSynced();
     this.#unsynced.clear();
-    copyPoint(this.#catalog.synced, this.#catalog.written);
+    this.#journal.noteSynced();
   }
 
   /** No append is taken any more, and everybody who waits is told. */
@@ -194,8 +246,11 @@ export class GroupCommit {
     );
     this.stop();
     this.#logger.log("error", "the store failed", { error: String(cause) });
-    this.#inFlight?.rejectAll(this.failure);
-    this.#filling.rejectAll(this.failure);
+    for (const cycle of [this.#inFlight, this.#filling]) {
+      if (cycle === null) continue;
+      cycle.rejectAll(this.failure);
+      for (const log of cycle.dirty) copyPoint(log.end, log.written);
+    }
     this.#filling.takeOff();
     this.#filling.clear();
     this.#wake(this.#drainWaiters);
@@ -225,7 +280,8 @@ export class GroupCommit {
     cycle.takeOff();
     try {
       if (this.#needsRestart) await this.#restart(cycle);
-      await this.#layOut(cycle);
+      this.#hasWritten = false;
+      await this.#layout.layOut(cycle, this.#awayLogs);
       await this.#commit(cycle);
     } catch (error) {
       await this.#handleFailure(cycle, error);
@@ -241,127 +297,79 @@ export class GroupCommit {
     this.#wake(this.#cycleWaiters);
   }
 
-  async #layOut(cycle: Cycle): Promise<void> {
-    this.#writer.begin(cycle.staging, cycle.records);
-    const refused = new Set<LogState>();
-    for (const [index, log] of cycle.dirty.entries()) {
-      try {
-        const pieces = cycle.pieces[index]!;
-        // Room is there nearly always: no promise for it then.
-        if (!this.#maybeLayOut(log, pieces)) {
-          await this.#withRoom(() => this.#writer.layOut(log, pieces));
-        }
-      } catch (error) {
-        if (!isNoSpace(error)) throw error;
-        this.rejectLog(log, diskFull(log.name, error));
-        refused.add(log);
-      }
-    }
-    if (refused.size > 0) cycle.keepDirty((log) => !refused.has(log));
-    if (cycle.records.length > 0) {
-      await this.#withRoom(() => this.#writer.layOutCatalog(this.#catalog, cycle.records));
-    }
-  }
-
-  #maybeLayOut(log: LogState, pieces: Piece[]): boolean {
-    try {
-      this.#writer.layOut(log, pieces);
-      return true;
-    } catch (error) {
-      if (error instanceof NeedsSpace) return false;
-      throw error;
-    }
-  }
-
-  /** Tries again with another file where the files have no room. */
-  async #withRoom(layOut: () => void): Promise<void> {
-    for (;;) {
-      try {
-        return layOut();
-      } catch (error) {
-        if (!(error instanceof NeedsSpace)) throw error;
-        try {
-          await this.#files.grow(error.bytes);
-        } catch (failure) {
-          if (!isNoSpace(failure)) throw failure;
-          return this.#withLeastRoom(layOut, failure);
-        }
-      }
-    }
-  }
-
-  /** The disk is full, but there may be a hole in the files that is large enough. */
-  #withLeastRoom(layOut: () => void, failure: unknown): void {
-    this.#writer.acceptsLeast = true;
-    try {
-      layOut();
-    } catch (error) {
-      throw error instanceof NeedsSpace ? failure : error;
-    } finally {
-      this.#writer.acceptsLeast = false;
-    }
-  }
-
   async #commit(cycle: Cycle): Promise<void> {
-    const { writes, touched } = this.#writer;
+    const { writes, touched } = this.#layout.list;
     for (const file of touched) file.isDirty = true;
-    const catalogMoved = cycle.records.length > 0;
-    if (catalogMoved) {
-      for (const extent of this.#catalog.extents) {
-        if (touched.has(extent.file)) this.#catalogDirty.add(extent.file);
+    if (this.#layout.journalMoved) {
+      for (const extent of this.#journal.extents) {
+        if (touched.has(extent.file)) this.#journalDirty.add(extent.file);
       }
     }
     const syncs = this.#filesToSync(cycle);
     if (writes.length > 0 || syncs.length > 0) {
       const startMs = this.#clock.nowMs();
+      this.#hasWritten = true;
       await this.#disk.commit(writes, syncs.map((file) => file.disk!));
       this.latency.add(this.#clock.nowMs() - startMs);
       this.commits++;
       this.syncs += syncs.length;
     }
     for (const file of syncs) file.isDirty = false;
-    this.#promote(cycle, catalogMoved);
+    this.#promote(cycle);
     cycle.resolveAll();
   }
 
-  /** With any log that must be durable, so must be the catalog that says where it stands. */
+  /** With any log that must be durable, so must be the journal that says where it stands. */
   #filesToSync(cycle: Cycle): DataFile[] {
     if (cycle.mustSync) return [...this.#files.all()].filter((file) => file.isDirty);
     const files = new Set<DataFile>();
-    for (const log of cycle.dirty) {
+    let isAnyEach = false;
+    for (const { log } of this.#layout.home) {
       if (log.durability !== "each") continue;
+      isAnyEach = true;
       for (let index = log.extents.length - 1; index >= 0; index--) {
         const extent = log.extents[index]!;
         files.add(extent.file);
         if (!extent.isNew) break;
       }
     }
-    if (files.size > 0) { for (const file of this.#catalogDirty) files.add(file); }
+    isAnyEach ||= this.#layout.data.some(({ log }) => log.durability === "each");
+    if (isAnyEach) { for (const file of this.#journalDirty) files.add(file); }
     return [...files];
   }
 
-  #promote(cycle: Cycle, catalogMoved: boolean): void {
-    let bytes = 0;
+  #promote(cycle: Cycle): void {
+    const { home, away, data, list, journalMoved } = this.#layout;
+    this.frameBytes += list.lengthBytes;
     let isAnySynced = cycle.mustSync;
-    for (const write of this.#writer.writes) bytes += write.length;
-    this.frameBytes += bytes;
-    for (const log of cycle.dirty) {
+    for (const { log } of home) {
       const isSynced = cycle.mustSync || log.durability === "each";
       isAnySynced ||= isSynced;
-      log.promote(isSynced);
+      this.#awayBytes -= log.awayBytes;
+      for (const { chunk } of log.comeHome(isSynced)) this.#pool.release(chunk);
+      this.#awayLogs.delete(log);
       if (!isSynced) this.#noteUnsynced(log);
     }
-    if (catalogMoved) {
-      this.catalogBytes += this.#catalog.laid.payload - this.#catalog.written.payload;
-      this.#catalog.promote(isAnySynced);
+    for (let index = 0; index < away.length; index++) {
+      const { log } = data[index]!;
+      const frame = away[index]!;
+      const isSynced = cycle.mustSync || log.durability === "each";
+      isAnySynced ||= isSynced;
+      log.goAway(frame, isSynced);
+      this.#awayLogs.add(log);
+      this.#awayBytes += frame.end - frame.start;
+      if (!isSynced) this.#noteUnsynced(log);
+    }
+    if (journalMoved) {
+      this.journalBytes += this.#journal.laid.payload - this.#journal.homed.payload;
+      this.#journal.comeHome(false);
     }
     if (isAnySynced) {
-      this.#catalogDirty.clear();
-      copyPoint(this.#catalog.synced, this.#catalog.written);
+      this.#journalDirty.clear();
+      this.#journal.noteSynced();
     }
     if (!cycle.mustSync) return;
-    for (const log of this.#unsynced) copyPoint(log.synced, log.written);
-    this.#unsynced.clear();
+    this.#noteAllSynced();
     this.stop();
   }
 
@@ -384,14 +392,23 @@ export class GroupCommit {
 
   async #handleFailure(cycle: Cycle, error: unknown): Promise<void> {
     if (!isNoSpace(error)) return this.fail(error);
-    const full = diskFull("", error);
-    this.#rollBack(cycle);
+    const given = this.#layout.undo(cycle);
+    for (const { chunk } of this.#layout.away) this.#pool.release(chunk);
+    const isClean = !this.#hasWritten &&
+      this.#journal.laid.position === this.#journal.homed.position;
+    if (isClean && cycle.releases.length === 0) {
+      // Nothing reached the disk: what is to be noted is noted by the next cycle.
+      this.#filling.records.unshift(...given);
+    } else {
+      this.#needsRestart = true;
+      await this.#restart(cycle).catch((failure) => {
+        if (!isNoSpace(failure)) return this.fail(failure);
+        this.#filling.releases.push(...cycle.releases);
+      });
+    }
+    const full = diskFull(error);
     cycle.rejectAll(full);
     for (const log of [...cycle.dirty]) this.#rejectFilling(log, full);
-    this.#needsRestart = true;
-    await this.#restart(cycle).catch((failure) => {
-      if (!isNoSpace(failure)) this.fail(failure);
-    });
   }
 
   /**
@@ -401,18 +418,6 @@ export class GroupCommit {
   async #restart(cycle: Cycle): Promise<void> {
     await this.#hooks.restart(cycle);
     this.#needsRestart = false;
-  }
-
-  #rollBack(cycle: Cycle): void {
-    for (const log of [...cycle.dirty, this.#catalog]) {
-      for (const extent of log.rollBack()) this.#files.give(extent.range);
-    }
-  }
-
-  /** Rejects all of a log that is accepted and not written: its end is where it was. */
-  rejectLog(log: LogState, error: Error): void {
-    this.#inFlight?.rejectLog(log, error);
-    this.#rejectFilling(log, error);
   }
 
   #rejectFilling(log: LogState, error: Error): void {
@@ -431,14 +436,9 @@ export class GroupCommit {
   }
 }
 
-function isNoSpace(error: unknown): boolean {
-  return error instanceof DiskError && error.code === "NoSpace" && error.op !== "sync";
-}
-
-function diskFull(log: string, cause: unknown): DiskFullError {
-  const what = log === "" ? "An append" : `An append to log ${log}`;
+function diskFull(cause: unknown): DiskFullError {
   return new DiskFullError(
-    `${what} found no room on disk. What was acknowledged is safe; make room and try again.`,
+    "An append found no room on disk. What was acknowledged is safe; make room and try again.",
     { cause },
   );
 }

@@ -19,6 +19,10 @@ export interface StorageLimits {
   extentBytesMax: number;
   /** Appends of one cycle are merged into frames of about this size: what one read must check at least. */
   frameBytesTarget: number;
+  /** A log with so much to write in a cycle has a write of its own; less goes into the journal. 0: never. */
+  homeBytesMin: number;
+  /** What the journal holds for all logs together before it is brought home. */
+  awayBytesMax: number;
   /** The largest batch that `append` takes, packed. */
   batchBytesMax: number;
   /** `backlogged` is set while more than this waits for a commit. */
@@ -31,8 +35,8 @@ export interface StorageLimits {
   indexStrideBytes: number;
   /** Bytes appended between two index checkpoints: what a restart scans at most. */
   checkpointEveryBytes: number;
-  /** Catalog bytes between two index checkpoints. */
-  checkpointEveryCatalogBytes: number;
+  /** Journal bytes between two index checkpoints. */
+  checkpointEveryJournalBytes: number;
   /** First read of a tail at recovery. */
   recoveryProbeBytes: number;
   /** Zeroes written ahead of small frames on space that was never written. 0: none. */
@@ -50,13 +54,15 @@ export const DEFAULT_LIMITS: StorageLimits = {
   extentBytesMin: 64 * KIB,
   extentBytesMax: 10 * MIB,
   frameBytesTarget: 256 * KIB,
+  homeBytesMin: 512 * KIB,
+  awayBytesMax: 64 * MIB,
   batchBytesMax: 256 * MIB,
   pendingBytesMax: 64 * MIB,
   chunkBytes: 4 * MIB,
   chunksKept: 16,
   indexStrideBytes: 64 * KIB,
   checkpointEveryBytes: 256 * MIB,
-  checkpointEveryCatalogBytes: MIB,
+  checkpointEveryJournalBytes: 128 * MIB,
   recoveryProbeBytes: 4 * KIB,
   zeroAheadBytes: 256 * KIB,
 };
@@ -69,13 +75,15 @@ export const TINY_LIMITS: StorageLimits = {
   extentBytesMin: 4 * KIB,
   extentBytesMax: 16 * KIB,
   frameBytesTarget: 1 * KIB,
+  homeBytesMin: 2 * KIB,
+  awayBytesMax: 12 * KIB,
   batchBytesMax: 96 * KIB,
   pendingBytesMax: 16 * KIB,
   chunkBytes: 8 * KIB,
   chunksKept: 2,
   indexStrideBytes: 512,
   checkpointEveryBytes: 24 * KIB,
-  checkpointEveryCatalogBytes: 2 * KIB,
+  checkpointEveryJournalBytes: 16 * KIB,
   recoveryProbeBytes: 256,
   zeroAheadBytes: 1 * KIB,
 };

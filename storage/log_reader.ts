@@ -12,6 +12,8 @@ import type { FrameKey } from "./frame.ts";
 import type { StorageLimits } from "./limits.ts";
 import type { LogState } from "./log_state.ts";
 import { RecordReader } from "./record_batch.ts";
+import { lastControlAway, positionAway, readAway } from "./away_reads.ts";
+import { ReadBuilder } from "./read_builder.ts";
 import type { ReadLimits, ReadResult } from "./types.ts";
 
 /** A frame that holds what was looked for. */
@@ -65,12 +67,17 @@ export class LogReader {
         `Log ${log.name} has entries ${log.start.offset} to ${log.written.offset}, not ${offset}.`,
       );
     }
-    return this.#whileStale(log, null, () => this.#positionOnce(log, offset));
+    return this.#whileStale(log, null, () => {
+      if (offset >= log.homed.offset) return Promise.resolve(positionAway(log, offset));
+      return this.#positionOnce(log, offset);
+    });
   }
 
   /** See `Log.lastControl`. */
   lastControl(log: LogState): Promise<{ position: number; payload: Uint8Array } | null> {
     return this.#whileStale(log, null, async () => {
+      const away = lastControlAway(log);
+      if (away !== null) return away;
       for (const { lastControl } of log.extents.toReversed()) {
         const found = lastControl < 0 ? null : await this.#lastControlIn(log, lastControl);
         if (found !== null) return found;
@@ -132,6 +139,7 @@ export class LogReader {
 
   async #readOnce(log: LogState, position: number, limits: ReadLimits): Promise<ReadResult> {
     if (position >= log.written.position) return emptyResult(position, log.written);
+    if (position >= log.homed.position) return readAway(log, position, limits);
     const cursor = await this.#cursorAt(log, position, limits.maxBytes);
     const reach = cursor.reach.position;
     const out = new ReadBuilder(position, limits);
@@ -147,7 +155,7 @@ export class LogReader {
         if (out.count > 0) break;
         throw await this.#damageAt(log, cursor);
       }
-      out.take(cursor, reach);
+      out.take({ ...cursor.header, body: cursor.body() }, { at: cursor.at, reach });
       cursor.advance();
     }
     if (out.count === 0) throw new StaleRead();
@@ -158,10 +166,10 @@ export class LogReader {
     log: LogState,
     position: number,
   ): Promise<{ point: LogPoint; extentIndex: number; usedBytes: number }> {
-    if (position === log.written.position) {
+    if (position === log.homed.position) {
       const last = log.extents.length - 1;
       const usedBytes = log.extents[last]?.usedBytes ?? 0;
-      return { point: { ...log.written }, extentIndex: last, usedBytes };
+      return { point: { ...log.homed }, extentIndex: last, usedBytes };
     }
     const frame = await this.#frameAt(log, position);
     if (frame.first.position === position) {
@@ -280,7 +288,7 @@ export class LogReader {
   /** Space that was given back may hold anything: what looks like damage then is none. */
   #checkStale(log: LogState, extent: Extent, position: number | null): void {
     if (extent.isGone || log.isClosed) throw new StaleRead();
-    if (position !== null && position >= log.written.position) throw new StaleRead();
+    if (position !== null && position >= log.homed.position) throw new StaleRead();
   }
 
   /** Notes that the frame at the cursor is rotten, finds where the log goes on, and says so. */
@@ -321,98 +329,6 @@ export class LogReader {
 const WALK_WINDOW_BYTES = 1 << 20;
 /** A read that meets a cut or a trim starts again; more often than this is a fault of ours. */
 const STALE_READS_MAX = 1000;
-
-/** Collects the records of frames, their headers squeezed out. */
-class ReadBuilder {
-  count = 0;
-  isFull = false;
-  readonly #position: number;
-  readonly #maxBytes: number;
-  readonly #maxRecords: number;
-  readonly #parts: Uint8Array[] = [];
-  #bytes = 0;
-  #entryCount = 0;
-  #firstOffset = 0;
-
-  constructor(position: number, { maxBytes, maxRecords = Infinity }: ReadLimits) {
-    this.#position = position;
-    this.#maxBytes = maxBytes;
-    this.#maxRecords = maxRecords;
-  }
-
-  /** Takes what is wanted of the frame at the cursor; nothing of the log stands at or behind `reach`. */
-  take(cursor: ExtentCursor, reach: number): void {
-    const { header, at } = cursor;
-    const end = at.position + header.count;
-    if (end <= this.#position) return;
-    const body = cursor.body();
-    const fits = at.position >= this.#position && end <= reach &&
-      this.#bytes + body.length <= this.#maxBytes && this.count + header.count <= this.#maxRecords;
-    if (fits) {
-      if (this.count === 0) this.#firstOffset = at.offset;
-      this.#add(body, header.count, header.entryCount);
-    } else {
-      this.#takePart(body, { at, reach });
-    }
-  }
-
-  finish(): ReadResult {
-    const only = this.#parts[0];
-    const bytes = this.#parts.length === 1 && only !== undefined ? only : this.#joined();
-    return {
-      bytes,
-      count: this.count,
-      entryCount: this.#entryCount,
-      firstPosition: this.#position,
-      firstOffset: this.#firstOffset,
-    };
-  }
-
-  #add(bytes: Uint8Array, count: number, entryCount: number): void {
-    this.#parts.push(bytes);
-    this.#bytes += bytes.length;
-    this.count += count;
-    this.#entryCount += entryCount;
-  }
-
-  #takePart(body: Uint8Array, { at, reach }: { at: LogPoint; reach: number }): void {
-    const reader = new RecordReader(body);
-    let { position, offset } = at;
-    let start = 0, count = 0, entryCount = 0, end = 0;
-    while (reader.next()) {
-      if (position >= reach) break;
-      if (position < this.#position) {
-        start = end = reader.end;
-        if (!reader.isControl) offset++;
-        position++;
-        continue;
-      }
-      const isOver = this.#bytes + (reader.end - start) > this.#maxBytes ||
-        this.count + count >= this.#maxRecords;
-      if (isOver && this.count + count > 0) {
-        this.isFull = true;
-        break;
-      }
-      end = reader.end;
-      count++;
-      if (!reader.isControl) entryCount++;
-      position++;
-    }
-    if (count === 0) return;
-    if (this.count === 0) this.#firstOffset = offset;
-    this.#add(body.subarray(start, end), count, entryCount);
-  }
-
-  #joined(): Uint8Array {
-    const bytes = new Uint8Array(this.#bytes);
-    let at = 0;
-    for (const part of this.#parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
-    return bytes;
-  }
-}
 
 function positionInBody(body: Uint8Array, first: LogPoint, offset: number): number {
   const reader = new RecordReader(body);

@@ -7,6 +7,8 @@
 
 import { copyPoint, Extent, type LogPoint } from "./extent.ts";
 import type { DataFiles } from "./data_files.ts";
+import type { AwayFrame } from "./journal.ts";
+import { RECORD_HEADER_BYTES } from "./record_batch.ts";
 import type { Piece } from "./staging.ts";
 import type { DamageImage, LogImage } from "./store_image.ts";
 import type { DamagedRange, Durability } from "./types.ts";
@@ -21,9 +23,15 @@ export class LogState {
   isUncertain: boolean;
   isClosed = false;
   readonly start: LogPoint;
-  /** Of frames that were given a place in the cycle that is in flight. */
+  /** Of frames that were given a place in the log's extents, in the cycle that is in flight too. */
   readonly laid: LogPoint;
-  /** On disk, though perhaps not synced. */
+  /** On disk in the log's extents, and up to where they are synced. */
+  readonly homed: LogPoint;
+  homeSynced: number;
+  /** Behind `homed`: durable in the journal, and here. */
+  away: AwayFrame[] = [];
+  awayBytes = 0;
+  /** On disk anywhere, though perhaps not synced. */
   readonly written: LogPoint;
   readonly synced: LogPoint;
   /** Accepted. */
@@ -45,6 +53,8 @@ export class LogState {
     this.isUncertain = image.isUncertain;
     this.start = { ...image.start };
     this.laid = { ...image.known };
+    this.homed = { ...image.known };
+    this.homeSynced = image.known.position;
     this.written = { ...image.known };
     this.synced = { ...image.known };
     this.end = { ...image.known };
@@ -73,9 +83,9 @@ export class LogState {
     return low - 1;
   }
 
-  /** What the extent with that index reaches: the next one's first, or what is written. */
+  /** What the extent with that index reaches: the next one's first, or what is at home. */
   extentEnd(index: number): LogPoint {
-    return this.extents[index + 1]?.first ?? this.written;
+    return this.extents[index + 1]?.first ?? this.homed;
   }
 
   /** Forgets what was laid and not written. Returns the extents that this leaves without an owner. */
@@ -87,14 +97,14 @@ export class LogState {
     if (tail !== undefined) {
       tail.laidBytes = tail.usedBytes;
       tail.laidControl = tail.lastControl;
-      tail.index?.cut(this.written.position);
+      tail.index?.cut(this.homed.position);
     }
-    copyPoint(this.laid, this.written);
+    copyPoint(this.laid, this.homed);
     return lost;
   }
 
-  /** What was laid is written now. */
-  promote(isSynced: boolean): void {
+  /** What was laid is at home now, and what was away with it. Returns the frames that came home. */
+  comeHome(isSynced: boolean): AwayFrame[] {
     for (let index = this.extents.length - 1; index >= 0; index--) {
       const extent = this.extents[index]!;
       const wasNew = extent.isNew;
@@ -103,8 +113,30 @@ export class LogState {
       extent.isNew = false;
       if (!wasNew) break;
     }
+    copyPoint(this.homed, this.laid);
     copyPoint(this.written, this.laid);
-    if (isSynced) copyPoint(this.synced, this.laid);
+    if (isSynced) this.noteSynced();
+    const came = this.away;
+    if (came.length > 0) this.away = [];
+    this.awayBytes = 0;
+    return came;
+  }
+
+  /** A frame was written to the journal. */
+  goAway(frame: AwayFrame, isSynced: boolean): void {
+    const { written } = this;
+    this.away.push(frame);
+    this.awayBytes += frame.end - frame.start;
+    written.position += frame.count;
+    written.offset += frame.entryCount;
+    written.payload += frame.end - frame.start - frame.count * RECORD_HEADER_BYTES;
+    if (isSynced) copyPoint(this.synced, written);
+  }
+
+  /** Everything written is synced. */
+  noteSynced(): void {
+    copyPoint(this.synced, this.written);
+    this.homeSynced = this.homed.position;
   }
 
   /** Adds a run that can't be read, once. */
@@ -122,7 +154,7 @@ export class LogState {
       durability: this.ownDurability,
       isUncertain: this.isUncertain,
       start: { ...this.start },
-      known: { ...this.written },
+      known: { ...this.homed },
       damage: this.damage,
       extents: this.extents.map((extent) => ({
         fileNumber: extent.file.number,

@@ -6,25 +6,31 @@
 
 import { assert, type Clock, type Disk, type Logger, type Random } from "../world/mod.ts";
 import { Checkpointer } from "./checkpointer.ts";
+import type { DataRecord } from "./catalog_record.ts";
 import type { Crc32c } from "./crc32c.ts";
 import type { Cycle } from "./cycle.ts";
+import { CycleLayout } from "./cycle_layout.ts";
 import type { DataFiles } from "./data_files.ts";
-import { LogClosedError, LogExistsError, OutOfRangeError, TooLargeError } from "./errors.ts";
-import { copyPoint, Extent } from "./extent.ts";
-import { FrameWriter, LINK_BYTES, type WriterRun } from "./frame_writer.ts";
+import {
+  DiskFullError,
+  LogClosedError,
+  LogExistsError,
+  OutOfRangeError,
+  TooLargeError,
+} from "./errors.ts";
+import { copyPoint, type Extent } from "./extent.ts";
+import { ExtentSource } from "./extent_source.ts";
+import { FrameSealer, FrameWriter } from "./frame_writer.ts";
 import { GroupCommit } from "./group_commit.ts";
-import { alignExtent, type StorageLimits } from "./limits.ts";
+import { type AwayFrame, Journal } from "./journal.ts";
+import type { StorageLimits } from "./limits.ts";
 import { LogReader } from "./log_reader.ts";
 import { LogState } from "./log_state.ts";
 import { countRecords, type RecordBatch } from "./record_batch.ts";
 import type { Recovered } from "./recovery.ts";
-import {
-  CATALOG_LOG_ID,
-  FIRST_USER_LOG_ID,
-  type LogImage,
-  newLogImage,
-  type StoreImage,
-} from "./store_image.ts";
+import { RunKeeper, type RunKeeperOptions } from "./run_keeper.ts";
+import { ChunkPool } from "./staging.ts";
+import { CATALOG_LOG_ID, FIRST_USER_LOG_ID, type LogImage, newLogImage } from "./store_image.ts";
 import type {
   Durability,
   Log,
@@ -36,6 +42,7 @@ import type {
   StoreStats,
 } from "./types.ts";
 import { type LogHost, WalLog } from "./wal_log.ts";
+import { WriteList } from "./write_list.ts";
 
 /** Longest name of a log, in bytes of UTF-8. */
 export const NAME_BYTES_MAX = 600;
@@ -65,21 +72,13 @@ export class WalStore implements LogStore, LogHost {
   readonly #options: WalStoreOptions;
   readonly #files: DataFiles;
   readonly #logs = new Map<string, Entry>();
-  readonly #catalog: LogState;
-  readonly #checkpointer: Checkpointer;
   readonly #commit: GroupCommit;
+  readonly #keeper: RunKeeper;
   readonly #reader: LogReader;
-  readonly #run: WriterRun;
+  readonly #pool: ChunkPool;
   #nextLogId: number;
   #isClosed = false;
   #closing: Promise<void> | null = null;
-  /** The catalog's last extent when the newest checkpoint was taken: the older one needs what is before. */
-  #checkpointTail: Extent | null = null;
-  /** Catalog extents of earlier runs: free once both checkpoints speak of this one. */
-  readonly #oldCatalog: Extent[] = [];
-  #frameBytesAtCheckpoint = 0;
-  #catalogBytesAtCheckpoint = 0;
-  #background: Promise<void> = Promise.resolve();
 
   constructor(options: WalStoreOptions) {
     const { disk, crc, files, limits, recovered } = options;
@@ -88,27 +87,45 @@ export class WalStore implements LogStore, LogHost {
     this.#files = files;
     this.recovery = recovered.report;
     this.#nextLogId = Math.max(image.nextLogId, FIRST_USER_LOG_ID);
-    this.#run = { run: 0, nextGeneration: image.nextGeneration };
     for (const log of image.logs) if (log.id !== CATALOG_LOG_ID) this.#add(log);
-    const catalog = image.logs.find(({ id }) => id === CATALOG_LOG_ID) ??
-      newLogImage(CATALOG_LOG_ID, "catalog", null);
-    // Of the run before; nothing of it is needed once this run's checkpoints are written.
-    this.#catalog = new LogState({ ...catalog, extents: [] }, { files, durability: "each" });
     for (const { state } of this.#logs.values()) {
       for (const extent of state.extents) files.claim(extent.range);
     }
     const key = { crc, salt: image.salt };
-    this.#checkpointer = new Checkpointer({ disk, crc, sequence: image.sequence });
     this.#reader = new LogReader({ disk, key, limits });
+    this.#pool = new ChunkPool(disk, limits);
+    // Of the run before nothing is needed once this run's checkpoints are written.
+    const last = image.logs.find(({ id }) => id === CATALOG_LOG_ID) ??
+      newLogImage(CATALOG_LOG_ID, "catalog", null);
+    const log = new LogState({ ...last, extents: [] }, { files, durability: "each" });
+    const run = { run: 0, nextGeneration: image.nextGeneration };
+    const source = new ExtentSource({ files, limits, run });
+    const sealer = new FrameSealer({ key, limits });
+    const list = new WriteList();
+    const journal = new Journal({ log, source, sealer, list, limits, pool: this.#pool });
+    const writer = new FrameWriter({ source, sealer, list, limits, disk });
+    const layout = new CycleLayout({ list, source, files, writer, journal, limits });
+    const checkpointer = new Checkpointer({ disk, crc, sequence: image.sequence });
+    this.#keeper = new RunKeeper({
+      ...options,
+      run,
+      journal,
+      layout,
+      checkpointer,
+      describe: () => this.#describe(),
+    });
     this.#commit = new GroupCommit({
       ...options,
-      writer: new FrameWriter({ files, limits, key, run: this.#run }),
-      catalog: this.#catalog,
+      layout,
+      pool: this.#pool,
+      journal: log,
       hooks: {
-        afterCycle: (cycle) => this.#afterCycle(cycle),
+        afterCycle: (cycle) => this.#keeper.afterCycle(cycle),
         restart: (cycle) => this.#restart(cycle),
       },
     });
+    this.#keeper.commit = this.#commit;
+    for (const [logId, data] of recovered.away) this.#adopt(logId, data);
   }
 
   get failure(): Error | null {
@@ -174,6 +191,7 @@ export class WalStore implements LogStore, LogHost {
     await this.#commit.inFlightOver();
     this.#mustNotHaveFailed();
     const { filling } = this.#commit;
+    this.#commit.dropAway(state);
     filling.records.push({ kind: "deleted", logId: state.id });
     this.#release(filling, state.extents.splice(0));
     await this.#commit.sync();
@@ -220,13 +238,18 @@ export class WalStore implements LogStore, LogHost {
       this.#mustTakeChanges(log);
       if (position === log.end.position) return;
       mustHold(log, position);
+      if (log.away.length > 0) {
+        await this.#commit.home(log);
+        this.#mustBeHome(log, position);
+        continue;
+      }
       const cut = await this.#reader.pointAt(log, position);
       const lastExtent = log.extents[cut.extentIndex];
       const lastControl = lastExtent === undefined || lastExtent.lastControl < 0
         ? -1
         : await this.#reader.lastControlFrame(log, lastExtent, position);
       // Appends that came meanwhile stand behind the cut: they must be written first.
-      const isStill = log.end.position === log.written.position && !log.isDirty &&
+      const isStill = log.end.position === log.homed.position && !log.isDirty &&
         log.extents[cut.extentIndex] === lastExtent && !log.isClosed;
       if (!isStill) continue;
       return await this.#cutTail(log, { ...cut, lastControl });
@@ -239,6 +262,11 @@ export class WalStore implements LogStore, LogHost {
       if (position <= log.start.position) return;
       if (position > log.written.position) await this.#commit.sync();
       mustHold(log, position);
+      if (position > log.homed.position) {
+        await this.#commit.home(log);
+        this.#mustBeHome(log, position);
+        continue;
+      }
       const { point, extentIndex } = await this.#reader.pointAt(log, position);
       this.#mustTakeChanges(log);
       // The extents may have moved while the disk was read.
@@ -254,14 +282,12 @@ export class WalStore implements LogStore, LogHost {
   /** Begins this process's run. Nothing may be appended before. @throws {DiskError} */
   async begin(): Promise<void> {
     const { image, report } = this.#options.recovered;
-    const isNew = image.sequence === 0;
+    if (image.sequence === 0) await this.#keeper.writeFirst();
     // What a killed process wrote is read back from the page cache: the checkpoint may not call it durable
     // before it is.
     if (!report.clean) { for (const file of this.#files.all()) file.isDirty = true; }
-    // Data files without an index are taken for a broken store: the index comes first.
-    if (isNew) await this.#checkpointer.write(this.#image({ isClean: false }));
-    await this.#beginRun(null);
-    this.#deleteUnused();
+    await this.#keeper.begin(null);
+    this.#keeper.deleteUnused();
   }
 
   #add(image: LogImage): Entry {
@@ -318,7 +344,8 @@ export class WalStore implements LogStore, LogHost {
       const length = before.length - tail.range.length;
       if (length > 0) filling.releases.push({ file: tail.file, start, length });
     }
-    for (const at of [log.laid, log.written, log.synced, log.end]) copyPoint(at, point);
+    for (const at of [log.laid, log.homed, log.written, log.synced, log.end]) copyPoint(at, point);
+    log.homeSynced = point.position;
     log.damage = log.damage.filter(({ first }) => first.position < point.position);
     filling.records.push({
       kind: "tailCut",
@@ -337,7 +364,7 @@ export class WalStore implements LogStore, LogHost {
     point: { position: number; offset: number; payload: number },
   ): Promise<void> {
     const { filling } = this.#commit;
-    const isAll = point.position === log.written.position && log.laid.position === point.position;
+    const isAll = point.position === log.homed.position && log.laid.position === point.position;
     const keptFrom = isAll && !log.isDirty ? log.extents.length : log.extentAt(point.position);
     this.#release(filling, log.extents.splice(0, keptFrom));
     copyPoint(log.start, point);
@@ -358,147 +385,60 @@ export class WalStore implements LogStore, LogHost {
     }
   }
 
-  #afterCycle(cycle: Cycle): Promise<void> | undefined {
-    if (cycle.releases.length > 0) this.#giveBack(cycle);
-    const { limits } = this.#options;
-    const { frameBytes, catalogBytes } = this.#commit;
-    const every = Math.max(limits.checkpointEveryBytes, this.#checkpointer.lengthBytes * 16);
-    const isDue = frameBytes - this.#frameBytesAtCheckpoint > every ||
-      catalogBytes - this.#catalogBytesAtCheckpoint > limits.checkpointEveryCatalogBytes;
-    if (!isDue || this.#checkpointer.isWriting) return undefined;
-    return this.#checkpoint();
-  }
-
-  #giveBack(cycle: Cycle): void {
-    for (const range of cycle.releases) this.#files.give(range);
-    cycle.releases.length = 0;
-    this.#deleteUnused();
-  }
-
-  #deleteUnused(): void {
-    for (const file of this.#files.takeUnused()) {
-      this.#background = this.#background.then(() => this.#files.remove(file)).catch((error) =>
-        this.#options.logger.log("warn", "an empty data file could not be deleted", {
-          file: file.name,
-          error: String(error),
-        })
-      );
-    }
-  }
-
-  /** Takes a checkpoint; it is written while the next cycles run. */
-  async #checkpoint(): Promise<void> {
-    await this.#commit.syncDirtyFiles();
-    const catalogTail = this.#catalog.tail ?? null;
-    const olderTail = this.#checkpointTail;
-    this.#noteCheckpoint();
-    void this.#checkpointer.write(this.#image({ isClean: false })).then(() => {
-      this.#checkpointTail = catalogTail;
-      this.#dropCatalogBefore(olderTail);
-    }).catch((error) => {
-      // The catalog goes on behind the older checkpoint: nothing is lost but time at a restart.
-      this.#options.logger.log("warn", "the index checkpoint could not be written", {
-        error: String(error),
-      });
-    });
-  }
-
-  #noteCheckpoint(): void {
-    this.#frameBytesAtCheckpoint = this.#commit.frameBytes;
-    this.#catalogBytesAtCheckpoint = this.#commit.catalogBytes;
-  }
-
-  /** Gives back the catalog's extents that not even the older checkpoint needs. */
-  #dropCatalogBefore(tail: Extent | null): void {
-    if (tail === null) return;
-    const index = this.#catalog.extents.indexOf(tail);
-    for (const extent of this.#catalog.extents.splice(0, Math.max(0, index))) {
-      this.#files.give(extent.range);
-    }
-  }
-
-  /**
-   * A new run: its number, a fresh extent for its catalog, and both checkpoints say so. What stood on
-   * disk without being acknowledged counts for nothing from here on.
-   */
-  async #beginRun(cycle: Cycle | null): Promise<void> {
-    const { random } = this.#options;
-    await this.#commit.syncDirtyFiles();
-    this.#run.run = 1 + random.below(0xffffffff);
-    this.#oldCatalog.push(...this.#catalog.extents.splice(0));
-    try {
-      await this.#startCatalog();
-    } catch (error) {
-      // With a full disk the space to go on may be what this very cycle gives back.
-      if (cycle === null || cycle.releases.length === 0) throw error;
-      await this.#checkpointer.writeBoth(this.#image({ isClean: false }));
-      this.#giveBack(cycle);
-      await this.#startCatalog();
-    }
-    await this.#checkpointer.writeBoth(this.#image({ isClean: false }));
-    for (const extent of this.#oldCatalog.splice(0)) this.#files.give(extent.range);
-    if (cycle !== null && cycle.releases.length > 0) this.#giveBack(cycle);
-    this.#checkpointTail = this.#catalog.tail ?? null;
-    this.#noteCheckpoint();
-  }
-
-  async #startCatalog(): Promise<void> {
-    const { extentBytesMin } = this.#options.limits;
-    const length = alignExtent(Math.max(extentBytesMin, 2 * LINK_BYTES));
-    let range = this.#files.take(length);
-    if (range === null) {
-      await this.#files.grow(length);
-      range = this.#files.take(length)!;
-    }
-    const extent = new Extent({
-      ...range,
-      sizeBytes: range.length,
-      run: this.#run.run,
-      generation: this.#run.nextGeneration++,
-      first: { ...this.#catalog.written },
-      usedBytes: 0,
-      lastControl: -1,
-    });
-    this.#catalog.extents.push(extent);
-  }
-
   async #restart(cycle: Cycle): Promise<void> {
     this.#options.logger.log("warn", "the disk is full: starting a new run");
-    await this.#beginRun(cycle);
+    await this.#keeper.begin(cycle);
   }
 
-  #image({ isClean }: { isClean: boolean }): Omit<StoreImage, "sequence"> {
+  #describe(): ReturnType<RunKeeperOptions["describe"]> {
     const { recovered, bootId, durability } = this.#options;
-    const catalog = this.#catalog.toImage();
-    // Replay begins in its last extent; what is before belongs to the older checkpoint.
-    catalog.extents = catalog.extents.slice(-1);
     return {
       storeId: recovered.image.storeId,
       salt: recovered.image.salt,
-      run: this.#run.run,
-      nextGeneration: this.#run.nextGeneration,
       nextLogId: this.#nextLogId,
-      isClean,
       bootId,
       durability,
-      logs: [catalog, ...[...this.#logs.values()].map(({ state }) => state.toImage())],
+      logs: [...this.#logs.values()].map(({ state }) => state.toImage()),
     };
+  }
+
+  /** What recovery found in the journal and not at home. */
+  #adopt(logId: number, data: readonly DataRecord[]): void {
+    const log = [...this.#logs.values()].find(({ state }) => state.id === logId)!.state;
+    const frames = data.map(({ bytes, count, entryCount, position, offset }): AwayFrame => {
+      const chunk = this.#pool.hold(bytes);
+      return { chunk, start: 0, end: bytes.length, count, entryCount, position, offset };
+    });
+    for (const frame of frames) log.goAway(frame, true);
+    copyPoint(log.end, log.written);
+    log.away = [];
+    log.awayBytes = 0;
+    this.#commit.adopt(log, frames);
   }
 
   async #close(): Promise<void> {
     this.#isClosed = true;
     if (this.#commit.failure === null) {
+      this.#commit.homeAll();
       await this.#commit.sync().catch(() => {});
       await this.#commit.idle();
     }
     this.#commit.stop();
-    await this.#background;
-    await this.#checkpointer.idle();
+    await this.#keeper.idle();
     if (this.#commit.failure === null) {
       await this.#commit.syncDirtyFiles();
-      await this.#checkpointer.write(this.#image({ isClean: true }));
+      // What found no room at home is in the journal: the next start reads it there.
+      if (this.#commit.awayBytes === 0) await this.#keeper.writeClean();
     }
     await this.#files.close();
+  }
+
+  /** A log that found no room at home can't be cut or trimmed there. */
+  #mustBeHome(log: LogState, position: number): void {
+    if (log.homed.position >= position || log.isClosed) return;
+    throw new DiskFullError(
+      `Log ${log.name} can't be cut: there is no room on disk. Make room first.`,
+    );
   }
 
   #mustBeOpen(): void {

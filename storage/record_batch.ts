@@ -16,7 +16,8 @@ import { assert } from "../world/mod.ts";
 
 /** Bytes before each payload. */
 export const RECORD_HEADER_BYTES = 4;
-const CONTROL_BIT = 0x80000000;
+/** Set in a record's length word when it is a control record. */
+export const CONTROL_BIT = 0x80000000;
 const LENGTH_MASK = 0x7fffffff;
 
 /** What a record is: an entry has an offset; a control record has only a position. */

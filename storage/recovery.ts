@@ -7,7 +7,7 @@
 
 import type { Clock, Disk, DiskRead, Logger } from "../world/mod.ts";
 import { MalformedError } from "./bytes.ts";
-import { CatalogReplay, decodeCatalogRecord } from "./catalog_record.ts";
+import { CatalogReplay, type DataRecord, decodeCatalogRecord } from "./catalog_record.ts";
 import { CHECKPOINT_NAMES, decodeCheckpoint } from "./checkpoint.ts";
 import type { Crc32c } from "./crc32c.ts";
 import { dataFileNumber } from "./data_file.ts";
@@ -35,6 +35,8 @@ export interface RecoveryWorld {
 export interface Recovered {
   /** Everything as it is on disk now; the catalog's own log included. */
   image: StoreImage;
+  /** By log id: what is durable in the journal and not at home, in order. */
+  away: Map<number, DataRecord[]>;
   report: RecoveryReport;
 }
 
@@ -105,9 +107,10 @@ export async function recover(
   };
   const recovery = new Recovery(checkpoint.image, { files, world, report });
   const image = report.clean ? checkpoint.image : await recovery.run();
+  const { away } = recovery;
   for (const log of image.logs) summarize(log, report);
   report.durationMs = world.clock.nowMs() - startMs;
-  return { image, report };
+  return { image, away, report };
 }
 
 class Recovery {
@@ -116,6 +119,7 @@ class Recovery {
   readonly #world: RecoveryWorld;
   readonly #report: RecoveryReport;
   #catalogIsTorn = false;
+  away = new Map<number, DataRecord[]>();
   readonly #key: FrameKey;
 
   constructor(
@@ -137,6 +141,7 @@ class Recovery {
     const image = await this.#replayCatalog();
     const logs = image.logs.filter(({ id }) => id !== CATALOG_LOG_ID);
     await this.#scanTails(logs);
+    for (const log of logs) this.#joinAway(log);
     this.#judgeCertainty(logs);
     return image;
   }
@@ -155,6 +160,7 @@ class Recovery {
     }
     this.#noteTorn(catalog, finding);
     this.#catalogIsTorn = finding.torn !== null;
+    this.away = replay.data;
     return replay.finish();
   }
 
@@ -222,6 +228,34 @@ class Recovery {
     });
   }
 
+  /**
+   * The journal's records of a log that its extents do not have. Where they begin behind the log's end, what
+   * was written at home between the two is gone. If it had been synced there, that is damage; if not, it
+   * was never acknowledged as durable, and neither is what came after it: the log ends before.
+   */
+  #joinAway(log: LogImage): void {
+    const data = this.away.get(log.id);
+    if (data === undefined) return;
+    let end = log.known.position;
+    const joined: DataRecord[] = [];
+    for (const [index, record] of data.entries()) {
+      const { position, count } = record;
+      if (position + count <= end) continue;
+      if (position > end) {
+        log.isUncertain = true;
+        const rest = data.slice(index);
+        const isRot = rest.some(({ homeSynced }) => homeSynced > end);
+        if (isRot) noteLostHome(log, record);
+        if (isRot) joined.length = 0;
+        else break;
+      }
+      joined.push(record);
+      end = position + count;
+    }
+    if (joined.length > 0) this.away.set(log.id, joined);
+    else this.away.delete(log.id);
+  }
+
   /** DESIGN.md §6, "Certain". It stays so: what may be missing does not come back with a restart. */
   #judgeCertainty(logs: readonly LogImage[]): void {
     const isAllWritten = onlyTheProcessDied(this.#image, this.#world.bootId);
@@ -236,6 +270,19 @@ class Recovery {
 /** The machine is the same start that wrote the image: what was written and not synced is all there. */
 function onlyTheProcessDied(image: StoreImage, bootId: string): boolean {
   return image.bootId !== "" && image.bootId === bootId;
+}
+
+/** What the log had at home, and in the journal before it, can't be told apart from here to that record. */
+function noteLostHome(log: LogImage, { position, offset }: DataRecord): void {
+  const last = log.extents.at(-1);
+  const next = { position, offset, payload: log.known.payload };
+  log.damage.push({
+    fileNumber: last?.fileNumber ?? 0,
+    fileOffset: (last?.start ?? 0) + (last?.usedBytes ?? 0),
+    first: { ...log.known },
+    next,
+  });
+  log.known = { ...next };
 }
 
 function applyRecords(replay: CatalogReplay, body: Uint8Array, run: number): void {

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { assert, type Disk } from "../world/mod.ts";
 import {
   FRAME_ALIGN_BYTES,
   FRAME_HEADER_BYTES,
@@ -22,38 +23,56 @@ export class Chunk implements FrameBuffer {
   readonly view: DataView;
   /** Bytes given out, a multiple of 8. */
   used = 0;
+  /** Who needs what is in it: see {@link ChunkPool.release}. */
+  holds = 0;
+  /** Made by the pool, so that it can be used again. */
+  isOurs = false;
 
-  constructor(sizeBytes: number) {
-    this.bytes = new Uint8Array(sizeBytes);
-    this.view = new DataView(this.bytes.buffer);
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 }
 
 /** Staging buffers that wait to be used again. */
 export class ChunkPool {
+  readonly #disk: Pick<Disk, "newBuffer">;
   readonly #limits: StorageLimits;
   readonly #idle: Chunk[] = [];
 
-  constructor(limits: StorageLimits) {
+  constructor(disk: Pick<Disk, "newBuffer">, limits: StorageLimits) {
+    this.#disk = disk;
     this.#limits = limits;
   }
 
-  /** A buffer with room for at least `bytes`. */
+  /** A buffer with room for at least `bytes`, that nobody holds. */
   take(bytes: number): Chunk {
-    if (bytes > this.#limits.chunkBytes) return new Chunk(bytes);
-    return this.#idle.pop() ?? new Chunk(this.#limits.chunkBytes);
+    const { chunkBytes } = this.#limits;
+    const idle = bytes <= chunkBytes ? this.#idle.pop() : undefined;
+    if (idle !== undefined) return idle;
+    const chunk = new Chunk(this.#disk.newBuffer(Math.max(bytes, chunkBytes)));
+    chunk.isOurs = true;
+    return chunk;
   }
 
-  give(chunks: Chunk[]): void {
-    for (const chunk of chunks) {
-      // Buffers made for one large batch go back to the system.
-      const keeps = chunk.bytes.length === this.#limits.chunkBytes &&
-        this.#idle.length < this.#limits.chunksKept;
-      if (!keeps) continue;
-      chunk.used = 0;
-      this.#idle.push(chunk);
-    }
-    chunks.length = 0;
+  /** Bytes that came from elsewhere, as a buffer with one holder. */
+  hold(bytes: Uint8Array): Chunk {
+    const chunk = new Chunk(bytes);
+    chunk.holds = 1;
+    return chunk;
+  }
+
+  /** One holder less; the last one gives the buffer back. */
+  release(chunk: Chunk): void {
+    chunk.holds--;
+    assert(chunk.holds >= 0, "a buffer is released by those who hold it");
+    if (chunk.holds > 0) return;
+    // Buffers made for one large batch go back to the system.
+    const keeps = chunk.isOurs && chunk.bytes.length === this.#limits.chunkBytes &&
+      this.#idle.length < this.#limits.chunksKept;
+    if (!keeps) return;
+    chunk.used = 0;
+    this.#idle.push(chunk);
   }
 }
 
@@ -136,7 +155,7 @@ export class Staging {
 
   /** Gives the buffers back. */
   clear(): void {
-    this.#pool.give(this.chunks);
+    for (const chunk of this.chunks.splice(0)) this.#pool.release(chunk);
     this.#chunk = this.#open = this.#openOwner = null;
   }
 
@@ -168,6 +187,7 @@ export class Staging {
     const chunk = this.#chunk;
     if (chunk !== null && chunk.used + bytes <= chunk.bytes.length) return chunk;
     const next = this.#pool.take(bytes);
+    next.holds++;
     this.chunks.push(next);
     return this.#chunk = next;
   }

@@ -5,13 +5,15 @@
  */
 
 import { type Clock, type Disk, type Logger, silentLogger } from "../world/mod.ts";
+import type { DataRecord } from "./catalog_record.ts";
 import type { Crc32c } from "./crc32c.ts";
 import { DataFiles } from "./data_files.ts";
-import { Extent } from "./extent.ts";
+import type { Extent } from "./extent.ts";
 import { ExtentCursor } from "./extent_cursor.ts";
 import type { FrameKey } from "./frame.ts";
 import { resolveLimits, type StorageLimits } from "./limits.ts";
 import { LogState } from "./log_state.ts";
+import { RECORD_HEADER_BYTES } from "./record_batch.ts";
 import { readCheckpoint, recover } from "./recovery.ts";
 import { CATALOG_LOG_ID, type LogImage } from "./store_image.ts";
 
@@ -77,7 +79,7 @@ export async function verifyStore(world: VerifyWorld): Promise<VerifyReport | nu
   if (checkpoint === null) return null;
   const files = await DataFiles.open(disk, limits);
   try {
-    const { image, report } = await recover(checkpoint, files, {
+    const { image, away, report } = await recover(checkpoint, files, {
       disk,
       clock,
       logger,
@@ -89,7 +91,7 @@ export async function verifyStore(world: VerifyWorld): Promise<VerifyReport | nu
     const verifier = new Verifier({ disk, files, key });
     const logs: VerifiedLog[] = [];
     for (const log of image.logs) {
-      if (log.id !== CATALOG_LOG_ID) logs.push(await verifier.verify(log));
+      if (log.id !== CATALOG_LOG_ID) logs.push(await verifier.verify(log, away.get(log.id) ?? []));
     }
     const torn = report.torn.map(({ log, position, file, fileOffset }): BadFrame => ({
       log,
@@ -126,9 +128,16 @@ class Verifier {
     this.#key = options.key;
   }
 
-  async verify(image: LogImage): Promise<VerifiedLog> {
+  async verify(image: LogImage, away: readonly DataRecord[]): Promise<VerifiedLog> {
     const log = new LogState(image, { files: this.#files, durability: "each" });
-    let frames = 0;
+    let frames = away.length;
+    // The journal's frames were checked when it was replayed.
+    for (const { bytes, count, entryCount } of away) {
+      this.bytesRead += bytes.length;
+      log.end.position += count;
+      log.end.offset += entryCount;
+      log.end.payload += bytes.length - count * RECORD_HEADER_BYTES;
+    }
     for (const [index, extent] of log.extents.entries()) {
       frames += await this.#verifyExtent(log, { index, extent });
     }

@@ -1,0 +1,224 @@
+/**
+ * What of a cycle goes where: to the logs' own extents, or to the journal.
+ *
+ * @module
+ */
+
+import { assert, DiskError } from "../world/mod.ts";
+import type { CatalogRecord } from "./catalog_record.ts";
+import type { Cycle } from "./cycle.ts";
+import type { DataFiles } from "./data_files.ts";
+import { type ExtentSource, NeedsSpace } from "./extent_source.ts";
+import type { Extent } from "./extent.ts";
+import { FRAME_HEADER_BYTES } from "./frame.ts";
+import type { FrameWriter } from "./frame_writer.ts";
+import type { AwayFrame, Journal, JournalData } from "./journal.ts";
+import type { StorageLimits } from "./limits.ts";
+import type { LogState } from "./log_state.ts";
+import type { Piece, PieceOwner } from "./staging.ts";
+import type { WriteList } from "./write_list.ts";
+
+/** A log that was laid out at home, and what it takes to take that back. */
+interface Homecoming {
+  log: LogState;
+  tail: Extent | undefined;
+  sizeBytes: number;
+}
+
+/** Lays out one cycle after the other. */
+export class CycleLayout {
+  readonly list: WriteList;
+  /** Of this cycle. */
+  readonly home: Homecoming[] = [];
+  data: JournalData[] = [];
+  away: AwayFrame[] = [];
+  journalMoved = false;
+  readonly #source: ExtentSource;
+  readonly #files: DataFiles;
+  readonly #writer: FrameWriter;
+  readonly #journal: Journal;
+  readonly #limits: StorageLimits;
+  /** Records of the cycle that were there before any extent was added. */
+  #givenRecords = 0;
+
+  constructor(
+    options: {
+      list: WriteList;
+      source: ExtentSource;
+      files: DataFiles;
+      writer: FrameWriter;
+      journal: Journal;
+      limits: StorageLimits;
+    },
+  ) {
+    this.list = options.list;
+    this.#source = options.source;
+    this.#files = options.files;
+    this.#writer = options.writer;
+    this.#journal = options.journal;
+    this.#limits = options.limits;
+  }
+
+  /** @throws {DiskError} `NoSpace` when nothing could be done about it. */
+  async layOut(cycle: Cycle, awayLogs: ReadonlySet<LogState>): Promise<void> {
+    this.begin();
+    this.#givenRecords = cycle.records.length;
+    for (let index = 0; index < cycle.dirty.length; index++) {
+      const log = cycle.dirty[index]!;
+      const pieces = cycle.pieces[index]!;
+      if (!this.#goesHome(cycle, log, pieces) || !await this.#maybeHome(cycle, log, pieces)) {
+        this.data.push(dataOf(log, pieces));
+      }
+    }
+    const others = cycle.mustHomeAll ? awayLogs : cycle.homing;
+    if (others.size > 0) await this.#bringHome(cycle, others);
+    await this.layOutJournal(cycle.records);
+  }
+
+  /** Starts over. */
+  begin(): void {
+    this.list.clear();
+    this.home.length = 0;
+    this.data = [];
+    this.away = [];
+    this.journalMoved = false;
+  }
+
+  /** Lays out the journal's part, with what `data` has. */
+  async layOutJournal(records: readonly CatalogRecord[]): Promise<void> {
+    this.journalMoved = records.length > 0 || this.data.length > 0;
+    if (!this.journalMoved) return;
+    await this.#withRoom(() => this.away = this.#journal.layOut(records, this.data));
+  }
+
+  /** Takes back a layout of which nothing was written. Returns the records that were not its own. */
+  undo(cycle: Cycle): CatalogRecord[] {
+    // In reverse: each took space from what those before it had left.
+    for (const { log, tail, sizeBytes } of this.home.reverse()) {
+      this.#source.undo(log, { tail, sizeBytes });
+    }
+    this.home.length = 0;
+    return cycle.records.slice(0, this.#givenRecords);
+  }
+
+  /** Logs that have nothing new. */
+  async #bringHome(cycle: Cycle, logs: ReadonlySet<LogState>): Promise<void> {
+    const dirty = new Set(cycle.dirty);
+    for (const log of [...logs]) {
+      const isDone = log.away.length === 0 || log.isClosed || dirty.has(log);
+      if (!isDone) await this.#maybeHome(cycle, log, []);
+    }
+  }
+
+  #goesHome(cycle: Cycle, log: LogState, pieces: readonly Piece[]): boolean {
+    if (cycle.mustHomeAll || cycle.homing.has(log)) return true;
+    let bytes = log.awayBytes;
+    for (const piece of pieces) bytes += piece.bodyBytes;
+    return bytes >= this.#limits.homeBytesMin;
+  }
+
+  /** False where there is no room: what is away stays away, what is new follows it. */
+  async #maybeHome(cycle: Cycle, log: LogState, pieces: readonly Piece[]): Promise<boolean> {
+    const homeward = this.#piecesFor(cycle, log, pieces);
+    const { tail } = log;
+    const sizeBytes = tail?.sizeBytes ?? 0;
+    const layOut = () => this.#writer.layOut(log, homeward, cycle.records);
+    try {
+      // Room is there nearly always: no promise for it then.
+      if (!this.#maybe(layOut)) await this.#withRoom(layOut);
+    } catch (error) {
+      if (isNoSpace(error)) return false;
+      throw error;
+    }
+    this.home.push({ log, tail, sizeBytes });
+    return true;
+  }
+
+  /** The log's pieces as they are, or behind what was away. */
+  #piecesFor(cycle: Cycle, log: LogState, pieces: readonly Piece[]): readonly Piece[] {
+    const { staging } = cycle;
+    if (log.away.length === 0) {
+      const owner = { pieces: [...pieces] };
+      staging.gather(owner);
+      return owner.pieces;
+    }
+    const owner: PieceOwner = { pieces: [] };
+    for (const { chunk, start, end, count, entryCount } of log.away) {
+      staging.add(owner, { bytes: chunk.bytes.subarray(start, end), count, entryCount });
+    }
+    for (const { chunk, start, end, count, entryCount } of pieces) {
+      const bytes = chunk.bytes.subarray(start + FRAME_HEADER_BYTES, end);
+      staging.add(owner, { bytes, count, entryCount });
+    }
+    staging.closeOpen();
+    return owner.pieces;
+  }
+
+  #maybe(layOut: () => void): boolean {
+    try {
+      layOut();
+      return true;
+    } catch (error) {
+      if (error instanceof NeedsSpace) return false;
+      throw error;
+    }
+  }
+
+  /** Tries again with another file where the files have no room. */
+  async #withRoom(layOut: () => void): Promise<void> {
+    for (;;) {
+      try {
+        return layOut();
+      } catch (error) {
+        if (!(error instanceof NeedsSpace)) throw error;
+        try {
+          await this.#files.grow(error.bytes);
+        } catch (failure) {
+          if (!isNoSpace(failure)) throw failure;
+          return this.#withLeastRoom(layOut, failure);
+        }
+      }
+    }
+  }
+
+  /** The disk is full, but there may be a hole in the files that is large enough. */
+  #withLeastRoom(layOut: () => void, failure: unknown): void {
+    this.#source.acceptsLeast = true;
+    try {
+      layOut();
+    } catch (error) {
+      throw error instanceof NeedsSpace ? failure : error;
+    } finally {
+      this.#source.acceptsLeast = false;
+    }
+  }
+}
+
+/** Whether a disk operation found no room. A sync that finds none has lost data: that is another thing. */
+export function isNoSpace(error: unknown): boolean {
+  return error instanceof DiskError && error.code === "NoSpace" && error.op !== "sync";
+}
+
+/** What is away, to be written to the journal of a new run. */
+export function dataOfAway(log: LogState): JournalData[] {
+  return log.away.map(({ chunk, start, end, count, entryCount, position, offset }) => ({
+    log,
+    parts: [{ bytes: chunk.bytes, start, end }],
+    count,
+    entryCount,
+    position,
+    offset,
+  }));
+}
+
+function dataOf(log: LogState, pieces: readonly Piece[]): JournalData {
+  const { position, offset } = log.written;
+  const data: JournalData = { log, parts: [], count: 0, entryCount: 0, position, offset };
+  for (const { chunk, start, end, count, entryCount } of pieces) {
+    data.parts.push({ bytes: chunk.bytes, start: start + FRAME_HEADER_BYTES, end });
+    data.count += count;
+    data.entryCount += entryCount;
+  }
+  assert(data.count > 0, "a log has records to write");
+  return data;
+}

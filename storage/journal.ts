@@ -1,0 +1,246 @@
+/**
+ * The catalog as the store's journal: what happened since the newest checkpoint, in one run of blocks.
+ * Besides changes of logs and extents it takes the frames of logs that have little to write in a
+ * cycle, so that a cycle of ten thousand logs is one write and not ten thousand. Such frames stay in memory
+ * until their log has enough for a write of its own, or until a checkpoint is due: then they *come home*,
+ * to their log's extents. The journal keeps them until that checkpoint is on disk.
+ *
+ * @module
+ */
+
+import { ByteWriter } from "./bytes.ts";
+import {
+  type CatalogRecord,
+  DATA_RECORD_BYTES,
+  encodeCatalogRecord,
+  EXTENT_RECORD_BYTES,
+  writeDataRecord,
+} from "./catalog_record.ts";
+import { type ExtentSource, NeedsSpace } from "./extent_source.ts";
+import type { Extent } from "./extent.ts";
+import { FRAME_HEADER_BYTES, frameBytes } from "./frame.ts";
+import type { FrameSealer } from "./frame_writer.ts";
+import type { StorageLimits } from "./limits.ts";
+import type { LogState } from "./log_state.ts";
+import { CONTROL_BIT, RECORD_HEADER_BYTES } from "./record_batch.ts";
+import { type BlockWrite, RunBuffer } from "./run_buffer.ts";
+import type { Chunk, ChunkPool } from "./staging.ts";
+import type { WriteList } from "./write_list.ts";
+
+/** What a journal extent keeps free, so that the record of the next one always fits. */
+export const LINK_BYTES: number = frameBytes(RECORD_HEADER_BYTES + EXTENT_RECORD_BYTES);
+
+/** Records of a log that go to the journal, packed, and where they stand in their log. */
+export interface JournalData {
+  log: LogState;
+  parts: { bytes: Uint8Array; start: number; end: number }[];
+  count: number;
+  entryCount: number;
+  position: number;
+  offset: number;
+}
+
+/** Packed records in memory that are durable in the journal and not at home yet. */
+export interface AwayFrame {
+  chunk: Chunk;
+  start: number;
+  end: number;
+  count: number;
+  entryCount: number;
+  position: number;
+  offset: number;
+}
+
+/** One frame of the journal in the making. */
+interface PlannedFrame {
+  bodyBytes: number;
+  records: Uint8Array[];
+  data: JournalData[];
+}
+
+/** Writes the journal. */
+export class Journal {
+  readonly log: LogState;
+  readonly #source: ExtentSource;
+  readonly #sealer: FrameSealer;
+  readonly #list: WriteList;
+  readonly #limits: StorageLimits;
+  readonly #run: RunBuffer;
+  readonly #bytes = new ByteWriter();
+  #blocks: BlockWrite[] = [];
+  /** Where frames go now. */
+  #extent: Extent | null = null;
+
+  constructor(
+    options: {
+      log: LogState;
+      source: ExtentSource;
+      sealer: FrameSealer;
+      list: WriteList;
+      limits: StorageLimits;
+      pool: ChunkPool;
+    },
+  ) {
+    this.log = options.log;
+    this.#source = options.source;
+    this.#sealer = options.sealer;
+    this.#list = options.list;
+    this.#limits = options.limits;
+    this.#run = new RunBuffer(options.pool);
+  }
+
+  /** A run begins in an extent that the checkpoint will name. */
+  startRun(extent: Extent): void {
+    this.log.extents = [extent];
+    this.#extent = extent;
+    this.#run.startExtent();
+    this.#run.settle();
+  }
+
+  /**
+   * Lays out a cycle's records and then its data. Returns where each data's records are in memory, held.
+   *
+   * @throws {NeedsSpace} before anything has changed.
+   */
+  layOut(records: readonly CatalogRecord[], data: readonly JournalData[]): AwayFrame[] {
+    this.#run.settle();
+    const frames = this.#plan(records, data);
+    const next = this.#makeRoom(frames);
+    const away: AwayFrame[] = [];
+    this.#blocks = [];
+    for (const [index, frame] of frames.entries()) {
+      if (index === next?.from) this.#goOn(next);
+      this.#write(frame, away);
+    }
+    this.#flush();
+    return away;
+  }
+
+  #plan(records: readonly CatalogRecord[], data: readonly JournalData[]): PlannedFrame[] {
+    const frames: PlannedFrame[] = [];
+    let open: PlannedFrame | null = null;
+    const take = (bytes: number): PlannedFrame => {
+      if (open === null || open.bodyBytes + bytes > this.#limits.frameBytesTarget) {
+        open = { bodyBytes: 0, records: [], data: [] };
+        frames.push(open);
+      }
+      open.bodyBytes += bytes;
+      return open;
+    };
+    for (const record of records) {
+      this.#bytes.clear();
+      encodeCatalogRecord(this.#bytes, record);
+      const bytes = this.#bytes.bytes.slice();
+      take(RECORD_HEADER_BYTES + bytes.length).records.push(bytes);
+    }
+    for (const item of data) {
+      let bytes = RECORD_HEADER_BYTES + DATA_RECORD_BYTES;
+      for (const { start, end } of item.parts) bytes += end - start;
+      take(bytes).data.push(item);
+    }
+    return frames;
+  }
+
+  /** Sees to it that all frames have room: those from `from` on get an extent of their own. */
+  #makeRoom(frames: readonly PlannedFrame[]): (NextExtent & { from: number }) | null {
+    const { log } = this;
+    const tail = log.tail!;
+    let room = tail.sizeBytes - LINK_BYTES - tail.laidBytes;
+    let from = 0;
+    while (from < frames.length && frameBytes(frames[from]!.bodyBytes) <= room) {
+      room -= frameBytes(frames[from]!.bodyBytes);
+      from++;
+    }
+    if (from === frames.length) return null;
+    let position = log.laid.position + 1;
+    let payload = log.laid.payload + EXTENT_RECORD_BYTES;
+    for (const frame of frames.slice(0, from)) {
+      const count = frame.records.length + frame.data.length;
+      position += count;
+      payload += frame.bodyBytes - count * RECORD_HEADER_BYTES;
+    }
+    let least = LINK_BYTES;
+    for (const frame of frames.slice(from)) least += frameBytes(frame.bodyBytes);
+    const tailBytes = tail.sizeBytes - room; // the link's included
+    const { extent, record } = this.#source.add(log, {
+      least,
+      rest: least,
+      tailBytes,
+      first: { position, offset: 0, payload },
+    });
+    return { from, extent, record };
+  }
+
+  /** The next extent is announced in the room that the last one kept for that. */
+  #goOn({ extent, record }: NextExtent): void {
+    this.#bytes.clear();
+    encodeCatalogRecord(this.#bytes, record);
+    const link = {
+      bodyBytes: RECORD_HEADER_BYTES + this.#bytes.length,
+      records: [this.#bytes.bytes.slice()],
+      data: [],
+    };
+    this.#write(link, []);
+    this.#flush();
+    this.#run.startExtent();
+    this.#extent = extent;
+  }
+
+  #write(frame: PlannedFrame, away: AwayFrame[]): void {
+    const extent = this.#extent!;
+    const bytes = frameBytes(frame.bodyBytes);
+    const { chunk, start } = this.#run.extend(bytes, this.#blocks);
+    let at = start + FRAME_HEADER_BYTES;
+    for (const record of frame.records) {
+      chunk.view.setUint32(at, (CONTROL_BIT | record.length) >>> 0, true);
+      chunk.bytes.set(record, at + RECORD_HEADER_BYTES);
+      at += RECORD_HEADER_BYTES + record.length;
+    }
+    for (const item of frame.data) at = this.#writeData(item, { chunk, at, away });
+    chunk.bytes.fill(0, at, start + bytes);
+    const count = frame.records.length + frame.data.length;
+    const { bodyBytes } = frame;
+    this.#sealer.seal(this.log, extent, { chunk, start, bodyBytes, count, entryCount: 0 });
+  }
+
+  #writeData(
+    item: JournalData,
+    { chunk, at, away }: { chunk: Chunk; at: number; away: AwayFrame[] },
+  ): number {
+    const start = at + RECORD_HEADER_BYTES + DATA_RECORD_BYTES;
+    let end = start;
+    for (const part of item.parts) {
+      chunk.bytes.set(part.bytes.subarray(part.start, part.end), end);
+      end += part.end - part.start;
+    }
+    const length = end - at - RECORD_HEADER_BYTES;
+    chunk.view.setUint32(at, (CONTROL_BIT | length) >>> 0, true);
+    const { log, count, entryCount, position, offset } = item;
+    const { homeSynced } = log;
+    const fields = { logId: log.id, position, offset, count, entryCount, homeSynced };
+    writeDataRecord(chunk.view, at + RECORD_HEADER_BYTES, fields);
+    chunk.holds++;
+    away.push({ chunk, start, end, count, entryCount, position, offset });
+    return end;
+  }
+
+  #flush(): void {
+    const extent = this.#extent!;
+    this.#run.take(this.#blocks, extent.range.length);
+    for (const { chunk, start, length, place } of this.#blocks) {
+      this.#list.add(extent.file, {
+        fileOffset: extent.start + place,
+        buffer: chunk.bytes,
+        bufferOffset: start,
+        length,
+      });
+    }
+    this.#blocks = [];
+  }
+}
+
+/** The extent that the journal goes on in. */
+interface NextExtent {
+  extent: Extent;
+  record: CatalogRecord & { kind: "extent" };
+}

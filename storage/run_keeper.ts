@@ -1,0 +1,225 @@
+/**
+ * Runs and checkpoints: what makes a directory recoverable from two small files and the journal.
+ *
+ * @module
+ */
+
+import type { Disk, Logger, Random } from "../world/mod.ts";
+import type { Checkpointer } from "./checkpointer.ts";
+import type { Cycle } from "./cycle.ts";
+import { type CycleLayout, dataOfAway } from "./cycle_layout.ts";
+import type { DataFiles } from "./data_files.ts";
+import { Extent } from "./extent.ts";
+import type { WriterRun } from "./extent_source.ts";
+import type { GroupCommit } from "./group_commit.ts";
+import { type AwayFrame, type Journal, LINK_BYTES } from "./journal.ts";
+import { alignExtent, type StorageLimits } from "./limits.ts";
+import type { LogState } from "./log_state.ts";
+import type { LogImage, StoreImage } from "./store_image.ts";
+
+/** What a keeper works with. */
+export interface RunKeeperOptions {
+  disk: Disk;
+  random: Random;
+  logger: Logger;
+  limits: StorageLimits;
+  files: DataFiles;
+  run: WriterRun;
+  journal: Journal;
+  layout: CycleLayout;
+  checkpointer: Checkpointer;
+  /** All of the store's image but for the journal's log. */
+  describe(): Omit<StoreImage, "sequence" | "run" | "nextGeneration" | "isClean">;
+}
+
+/** Takes checkpoints when they are due, and begins runs. */
+export class RunKeeper {
+  readonly #options: RunKeeperOptions;
+  /** The journal's last extent when the newest checkpoint was taken: the older one needs what is before. */
+  #checkpointTail: Extent | null = null;
+  /** Journal extents of earlier runs: free once both checkpoints speak of this one. */
+  readonly #oldExtents: Extent[] = [];
+  #frameBytes = 0;
+  #journalBytes = 0;
+  #background: Promise<void> = Promise.resolve();
+  /** Set with the commit cycle that it serves. */
+  commit!: GroupCommit;
+
+  constructor(options: RunKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** After each cycle: gives space back, and takes a checkpoint where one is due. */
+  afterCycle(cycle: Cycle): Promise<void> | undefined {
+    if (cycle.releases.length > 0) this.giveBack(cycle);
+    const { limits, checkpointer } = this.#options;
+    const { frameBytes, journalBytes, awayBytes } = this.commit;
+    const every = Math.max(limits.checkpointEveryBytes, checkpointer.lengthBytes * 16);
+    const isDue = frameBytes - this.#frameBytes > every || awayBytes > limits.awayBytesMax ||
+      journalBytes - this.#journalBytes > limits.checkpointEveryJournalBytes;
+    if (!isDue || checkpointer.isWriting) return undefined;
+    if (awayBytes === 0) return this.#checkpoint();
+    if (cycle.mustHomeAll) {
+      // There was no room for all: again when as much has come as makes a checkpoint due.
+      this.#noteCheckpoint();
+    } else {
+      this.commit.homeAll();
+    }
+    return undefined;
+  }
+
+  /** Gives back what the cycle's records have made free; they are synced. */
+  giveBack(cycle: Cycle): void {
+    for (const range of cycle.releases) this.#options.files.give(range);
+    cycle.releases.length = 0;
+    this.deleteUnused();
+  }
+
+  /** Deletes files that nothing is in, in the background. */
+  deleteUnused(): void {
+    const { files, logger } = this.#options;
+    for (const file of files.takeUnused()) {
+      this.#background = this.#background.then(() => files.remove(file)).catch((error) =>
+        logger.log("warn", "an empty data file could not be deleted", {
+          file: file.name,
+          error: String(error),
+        })
+      );
+    }
+  }
+
+  /** Resolves when nothing goes on in the background. */
+  async idle(): Promise<void> {
+    await this.#background;
+    await this.#options.checkpointer.idle();
+  }
+
+  /** The first checkpoint of a new directory: data files without an index are taken for a broken store. */
+  async writeFirst(): Promise<void> {
+    await this.#options.checkpointer.write(this.#image(null));
+  }
+
+  /** The last checkpoint: nothing is away, everything is synced. */
+  async writeClean(): Promise<void> {
+    const image = this.#image(this.#options.journal.log.toImage());
+    await this.#options.checkpointer.write({ ...image, isClean: true });
+  }
+
+  /**
+   * A new run: its number, a fresh extent for its journal with what is away in it, and both checkpoints
+   * say so. What stands on disk without being acknowledged counts for nothing from here on.
+   *
+   * @throws {DiskError} Nothing has changed on disk that recovery would go by.
+   */
+  async begin(cycle: Cycle | null): Promise<void> {
+    const { random, run, journal, files, checkpointer } = this.#options;
+    await this.commit.syncDirtyFiles();
+    run.run = 1 + random.below(0xffffffff);
+    // What the old run's last cycle laid out and did not get written.
+    for (const extent of journal.log.rollBack()) files.give(extent.range);
+    this.#oldExtents.push(...journal.log.extents.splice(0));
+    const mayFree = cycle !== null && cycle.releases.length > 0 && this.commit.awayBytes === 0;
+    try {
+      await this.#startJournal();
+    } catch (error) {
+      // With a full disk the space to go on may be what this very cycle gives back.
+      if (!mayFree) throw error;
+      await checkpointer.writeBoth(this.#image(null));
+      this.giveBack(cycle);
+      await this.#startJournal();
+    }
+    const start = journal.log.toImage();
+    await this.#rewriteAway();
+    await checkpointer.writeBoth(this.#image(start));
+    for (const extent of this.#oldExtents.splice(0)) files.give(extent.range);
+    if (cycle !== null && cycle.releases.length > 0) this.giveBack(cycle);
+    this.#checkpointTail = journal.log.tail ?? null;
+    this.#noteCheckpoint();
+  }
+
+  async #startJournal(): Promise<void> {
+    const { limits, files, run, journal } = this.#options;
+    const length = alignExtent(Math.max(limits.extentBytesMin, 2 * LINK_BYTES));
+    let range = files.take(length);
+    if (range === null) {
+      await files.grow(length);
+      range = files.take(length)!;
+    }
+    journal.startRun(
+      new Extent({
+        ...range,
+        sizeBytes: range.length,
+        run: run.run,
+        generation: run.nextGeneration++,
+        first: { ...journal.log.laid },
+        usedBytes: 0,
+        lastControl: -1,
+      }),
+    );
+  }
+
+  /** What is away was in the old run's journal: it goes into the new one's before that counts. */
+  async #rewriteAway(): Promise<void> {
+    const { layout, disk, journal } = this.#options;
+    const logs = [...this.commit.awayLogs];
+    if (logs.length === 0) return;
+    layout.begin();
+    layout.data = logs.flatMap(dataOfAway);
+    await layout.layOutJournal([]);
+    const touched = [...layout.list.touched];
+    for (const file of touched) file.isDirty = true;
+    await disk.commit(layout.list.writes, touched.map((file) => file.disk!));
+    for (const file of touched) file.isDirty = false;
+    journal.log.comeHome(true);
+    const frames = new Map<LogState, AwayFrame[]>(logs.map((log) => [log, []]));
+    for (const [index, { log }] of layout.data.entries()) {
+      frames.get(log)!.push(layout.away[index]!);
+    }
+    for (const [log, away] of frames) this.commit.adopt(log, away);
+  }
+
+  /** Takes a checkpoint; it is written while the next cycles run. */
+  async #checkpoint(): Promise<void> {
+    const { journal, checkpointer, logger } = this.#options;
+    await this.commit.syncDirtyFiles();
+    const tail = journal.log.tail ?? null;
+    const olderTail = this.#checkpointTail;
+    this.#noteCheckpoint();
+    void checkpointer.write(this.#image(journal.log.toImage())).then(() => {
+      this.#checkpointTail = tail;
+      this.#dropBefore(olderTail);
+    }).catch((error) => {
+      // The journal goes on behind the older checkpoint: nothing is lost but time at a restart.
+      logger.log("warn", "the index checkpoint could not be written", { error: String(error) });
+    });
+  }
+
+  /** Gives back the journal's extents that not even the older checkpoint needs. */
+  #dropBefore(tail: Extent | null): void {
+    if (tail === null) return;
+    const { journal, files } = this.#options;
+    const index = journal.log.extents.indexOf(tail);
+    for (const extent of journal.log.extents.splice(0, Math.max(0, index))) {
+      files.give(extent.range);
+    }
+  }
+
+  #noteCheckpoint(): void {
+    this.#frameBytes = this.commit.frameBytes;
+    this.#journalBytes = this.commit.journalBytes;
+  }
+
+  #image(journal: LogImage | null): Omit<StoreImage, "sequence"> {
+    const { run, describe } = this.#options;
+    const image = describe();
+    // Replay begins in its last extent; what is before belongs to the older checkpoint.
+    const own = journal === null ? [] : [{ ...journal, extents: journal.extents.slice(-1) }];
+    return {
+      ...image,
+      run: run.run,
+      nextGeneration: run.nextGeneration,
+      isClean: false,
+      logs: [...own, ...image.logs],
+    };
+  }
+}

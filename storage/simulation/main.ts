@@ -1,0 +1,28 @@
+/**
+ * Runs seeds: `main.ts FROM COUNT [--full-disk]`. A seed that fails is printed with the command that runs it.
+ *
+ * @module
+ */
+
+import { StoreSimulation } from "./mod.ts";
+
+const [from, count] = Deno.args.map(Number);
+const withFullDisk = Deno.args.includes("--full-disk");
+let failed = 0;
+for (let seed = from ?? 1; seed < (from ?? 1) + (count ?? 1000); seed++) {
+  const simulation = new StoreSimulation(seed, { withFullDisk });
+  try {
+    await simulation.run();
+  } catch (error) {
+    failed++;
+    console.log(`Seed ${seed} fails: ${(error as Error).stack}`);
+    console.log(simulation.transcript.slice(-30).join("\n"));
+    console.log(
+      `Again: deno run -A storage/simulation/main.ts ${seed} 1${
+        withFullDisk ? " --full-disk" : ""
+      }`,
+    );
+  }
+}
+console.log(`${count ?? 1000} seeds, ${failed} failed`);
+Deno.exit(failed === 0 ? 0 : 1);

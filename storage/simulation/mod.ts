@@ -1,0 +1,8 @@
+/**
+ * Random lives of a store, from seeds, against a naive model. For tests, and for many seeds by hand
+ * (`deno task sim:storage FROM COUNT`).
+ *
+ * @module
+ */
+
+export { type SimulationOptions, StoreSimulation } from "./store_simulation.ts";

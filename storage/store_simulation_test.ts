@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import type { Disk } from "../world/mod.ts";
+import { type SimulationOptions, StoreSimulation } from "./simulation/mod.ts";
+
+/** Lives of a store in this test: `WALRUS_STORAGE_SEEDS` says otherwise (CI: 10,000). */
+const SEEDS = Number(Deno.env.get("WALRUS_STORAGE_SEEDS") ?? 600);
+
+async function runSeeds(count: number, options: SimulationOptions): Promise<void> {
+  for (let seed = 1; seed <= count; seed++) {
+    const simulation = new StoreSimulation(seed, options);
+    await simulation.run().catch((error) => {
+      throw new Error(
+        `Seed ${seed} fails; again: deno run -A storage/simulation/main.ts ${seed} 1` +
+          (options.withFullDisk ? " --full-disk" : ""),
+        { cause: error },
+      );
+    });
+  }
+}
+
+/** The first seed that fails, of so many. */
+async function firstFailure(count: number, options: SimulationOptions): Promise<number | null> {
+  for (let seed = 1; seed <= count; seed++) {
+    const isGood = await new StoreSimulation(seed, options).run().then(() => true, () => false);
+    if (!isGood) return seed;
+  }
+  return null;
+}
+
+Deno.test("LogStore keeps its promises over random lives with crashes", async () => {
+  await runSeeds(SEEDS, {});
+});
+
+Deno.test("LogStore keeps its promises on a disk that is full now and then", async () => {
+  await runSeeds(Math.ceil(SEEDS / 3), { withFullDisk: true });
+});
+
+Deno.test("LogStore keeps its promises when every log has extents of its own", async () => {
+  await runSeeds(Math.ceil(SEEDS / 4), { limits: { homeBytesMin: 0 } });
+});
+
+Deno.test("StoreSimulation does the same with the same seed", async () => {
+  const [first, second] = [new StoreSimulation(7), new StoreSimulation(7)];
+  await first.run();
+  await second.run();
+  assert(first.transcript.length > 10);
+  assert.deepEqual(first.transcript, second.transcript);
+  for (const name of first.drive.names()) {
+    assert.deepEqual(first.drive.copyFile(name), second.drive.copyFile(name), name);
+  }
+});
+
+/** Everything but what is replaced goes to the disk. */
+function wrap(disk: Disk, replaced: Partial<Disk>): Disk {
+  return new Proxy(disk, {
+    get(target, key) {
+      if (key in replaced) return replaced[key as keyof Disk];
+      const value = Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+Deno.test("StoreSimulation finds a store that answers before the sync", async () => {
+  const forgetful = (disk: Disk) => wrap(disk, { commit: (writes) => disk.commit(writes, []) });
+  const options = { wrapDisk: forgetful, durability: "each" } as const;
+  assert.notEqual(await firstFailure(40, options), null);
+});
+
+Deno.test("StoreSimulation finds a store that does not check what it reads", async () => {
+  assert.notEqual(await firstFailure(200, { crc: () => 1 }), null);
+});
+
+Deno.test("StoreSimulation finds a store that writes a block twice at once", async () => {
+  const careless = (disk: Disk) =>
+    wrap(disk, {
+      commit: (writes, syncs) => {
+        const [first] = writes;
+        if (first === undefined || first.length < 64) return disk.commit(writes, syncs);
+        return disk.commit([...writes, { ...first, fileOffset: first.fileOffset + 64 }], syncs);
+      },
+    });
+  assert.notEqual(await firstFailure(40, { wrapDisk: careless }), null);
+});

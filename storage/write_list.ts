@@ -1,0 +1,51 @@
+/**
+ * The writes of one cycle, in objects that are used again.
+ *
+ * @module
+ */
+
+import type { DiskWrite } from "../world/mod.ts";
+import type { DataFile } from "./data_file.ts";
+
+/** What goes to disk in this cycle. */
+export class WriteList {
+  readonly writes: DiskWrite[] = [];
+  /** The files that are written. */
+  readonly touched = new Set<DataFile>();
+  readonly #spare: DiskWrite[] = [];
+
+  /** Starts a cycle. */
+  clear(): void {
+    for (const write of this.writes) this.#spare.push(write);
+    this.writes.length = 0;
+    this.touched.clear();
+  }
+
+  /** Adds a write, or makes the last one longer where this one follows it in memory and on disk. */
+  add(file: DataFile, place: Omit<DiskWrite, "file">): DiskWrite {
+    const disk = file.disk!;
+    this.touched.add(file);
+    const last = this.writes.at(-1);
+    if (
+      last !== undefined && last.file === disk && last.buffer === place.buffer &&
+      last.bufferOffset + last.length === place.bufferOffset &&
+      last.fileOffset + last.length === place.fileOffset
+    ) {
+      last.length += place.length;
+      return last;
+    }
+    const spare = this.#spare.pop();
+    const write = spare === undefined
+      ? { file: disk, ...place }
+      : Object.assign(spare, place, { file: disk });
+    this.writes.push(write);
+    return write;
+  }
+
+  /** Bytes of all writes. */
+  get lengthBytes(): number {
+    let bytes = 0;
+    for (const write of this.writes) bytes += write.length;
+    return bytes;
+  }
+}
