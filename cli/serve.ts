@@ -4,7 +4,6 @@
  * @module
  */
 
-import { openShim } from "../ffi/mod.ts";
 import type { Node } from "../server/mod.ts";
 import { startNode } from "../server/mod.ts";
 import { LOCK_FILE } from "../storage/disk/directory.ts";
@@ -33,7 +32,7 @@ export async function serve(plan: ServePlan): Promise<number> {
     network: new RealNetwork(),
     disk,
     logger,
-    ...await hardwareCrc(),
+    crc32c: disk.crc32c,
     ...bootIdOfMachine(),
   };
   try {
@@ -42,12 +41,6 @@ export async function serve(plan: ServePlan): Promise<number> {
   } finally {
     await disk.close();
   }
-}
-
-/** The shim's CRC-32C, also where io_uring is switched off. */
-async function hardwareCrc(): Promise<Pick<World, "crc32c">> {
-  const opened = await openShim();
-  return opened.ok ? { crc32c: opened.shim.crc32c } : {};
 }
 
 /** Linux says when the machine was started; elsewhere each unclean stop counts as the machine's. */
