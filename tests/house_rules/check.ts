@@ -49,12 +49,13 @@ function checkLength({ path, text }: SourceFile): Violation[] {
   return [{ rule: "file-length", path, line: 0, message }];
 }
 
-/** Every folder that holds code shows its face in `mod.ts`; folders of tests alone need none. */
+/** Every folder that holds code shows its face in `mod.ts`; folders of tests or documents need none. */
 function checkFaces(sources: readonly SourceFile[]): Violation[] {
   const folders = new Set(
     sources.filter(({ path }) => !/_test\.ts$/.test(path)).map(({ path }) => folderOf(path)),
   );
   folders.delete("");
+  folders.delete("spec");
   const paths = new Set(sources.map(({ path }) => path));
   return [...folders]
     .filter((folder) => !paths.has(`${folder}/mod.ts`))

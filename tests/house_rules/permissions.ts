@@ -34,6 +34,7 @@ const GRANTS: readonly Grant[] = [
   { place: "main.ts", may: EVERYTHING, because: "the executable's entry" },
   { place: "mod.ts", may: EVERYTHING, because: "the library's entry" },
   { place: "raft/bench/", may: EVERYTHING, because: "measures on this machine" },
+  { place: "spec/", may: EVERYTHING, because: "runs the model checker" },
   { place: "tools/", may: EVERYTHING, because: "scripts of the repository" },
 ];
 
