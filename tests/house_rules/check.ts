@@ -49,16 +49,15 @@ function checkLength({ path, text }: SourceFile): Violation[] {
   return [{ rule: "file-length", path, line: 0, message }];
 }
 
-/** Every folder that holds code shows its face in `mod.ts`; folders of tests or documents need none. */
+/** Every folder of a part that holds code shows its face in `mod.ts`; `tests/` and `spec/` are no parts. */
 function checkFaces(sources: readonly SourceFile[]): Violation[] {
   const folders = new Set(
     sources.filter(({ path }) => !/_test\.ts$/.test(path)).map(({ path }) => folderOf(path)),
   );
   folders.delete("");
-  folders.delete("spec");
   const paths = new Set(sources.map(({ path }) => path));
   return [...folders]
-    .filter((folder) => !paths.has(`${folder}/mod.ts`))
+    .filter((folder) => !/^(tests|spec)(\/|$)/.test(folder) && !paths.has(`${folder}/mod.ts`))
     .map((folder) => ({
       rule: "folder-face",
       path: folder,
