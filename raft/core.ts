@@ -38,11 +38,13 @@ import { handleSnapshotChunk, handleSnapshotReply, tickSnapshots } from "./snaps
 
 /** What a core is made from. */
 export interface CoreOptions {
+  /** 1 to 4294967295. */
   readonly id: number;
   /** Election timeouts are drawn from it. */
   readonly random: Random;
   /** What the disk holds. */
   readonly restored: RestoredState;
+  /** What is not given is as in {@link DEFAULT_LIMITS}. */
   readonly limits?: Partial<CoreLimits>;
   /** For the simulator, which plants bugs. */
   readonly rules?: SafetyRules;
@@ -74,10 +76,12 @@ export const EMPTY_STATE: RestoredState = {
   entries: [],
 };
 
+/** One member's part in Raft, without effects: see the head of this file. */
 export class RaftCore {
   readonly #state: CoreState;
   #saved: HardState;
 
+  /** Starts from what the disk holds. */
   constructor(options: CoreOptions) {
     this.#state = new CoreState({
       id: options.id,
@@ -93,9 +97,11 @@ export class RaftCore {
   get state(): Readonly<CoreState> {
     return this.#state;
   }
+  /** What it is in its term. */
   get role(): Role {
     return this.#state.role;
   }
+  /** The latest term that it knows. */
   get term(): number {
     return this.#state.term;
   }

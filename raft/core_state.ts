@@ -21,6 +21,7 @@ import { Progress } from "./progress.ts";
 import { entryBytes, RaftLog } from "./raft_log.ts";
 import type { SafetyRules } from "./rules.ts";
 
+/** What a node is in its term; a `preCandidate` asks whether a campaign would be heard. */
 export type Role = "follower" | "preCandidate" | "candidate" | "leader";
 
 /** Nobody, where a node id is expected. */
@@ -28,7 +29,9 @@ export const NOBODY = 0;
 
 /** What a node finds on its disk. */
 export interface RestoredState {
+  /** Term, vote and what is known to be committed. */
   readonly hardState: HardState;
+  /** The last snapshot, taken or installed. */
   readonly snapshot: Snapshot | null;
   /** Consecutive; they follow the snapshot, or start at 1. */
   readonly entries: readonly Entry[];

@@ -21,6 +21,7 @@ export const ENTRY_OVERHEAD_BYTES = 32;
 export interface CoreLimits {
   /** A follower campaigns after this many to twice as many ticks without a leader. */
   readonly electionTicks: number;
+  /** The leader is heard so often. */
   readonly heartbeatTicks: number;
   /** Append messages on their way to one follower. */
   readonly inflightMessages: number;

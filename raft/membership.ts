@@ -28,14 +28,17 @@ export const MAX_MEMBERS = 1024;
 
 /** Who votes and who only listens. Lists are ascending and without repetition. */
 export interface Configuration {
+  /** Whose majority decides. */
   readonly voters: readonly number[];
   /** The old voters while a joint change is under way; empty otherwise. */
   readonly votersOutgoing: readonly number[];
+  /** Who gets everything and counts for nothing. */
   readonly learners: readonly number[];
 }
 
 /** What a change asks for; the lists are disjoint. */
 export interface MembershipChange {
+  /** Nodes that join, to catch up. */
   readonly addLearners?: readonly number[];
   /** Learners that become voters. */
   readonly promote?: readonly number[];
@@ -60,6 +63,7 @@ export function isVoter(config: Configuration, id: number): boolean {
   return config.voters.includes(id) || config.votersOutgoing.includes(id);
 }
 
+/** Whether it has any part. */
 export function isMember(config: Configuration, id: number): boolean {
   return isVoter(config, id) || config.learners.includes(id);
 }

@@ -25,14 +25,19 @@ export interface StateMachine {
   restore(snapshot: Uint8Array): void;
 }
 
+/** What {@link RaftNode.open} needs: an identity, a world, and what to do with commands. */
 export interface RaftOptions {
   /** 1 to 4294967295. */
   id: number;
   /** Its log `raft/log` belongs to this node. */
   store: LogStore;
+  /** Ticks and deadlines are measured by it. */
   clock: Clock;
+  /** Election timeouts and read requests are drawn from it. */
   random: Random;
+  /** Told what people should know. */
   logger: Logger;
+  /** Gets every committed command, in order. */
   stateMachine: StateMachine;
   /** Best effort; the message may be lost, doubled or late, but not changed. */
   send(to: number, message: Uint8Array): void;
@@ -44,6 +49,7 @@ export interface RaftOptions {
   snapshotEntries?: number;
   /** Bytes of entries between two snapshots. */
   snapshotBytes?: number;
+  /** Bounds of the core, for tests and tuning. */
   limits?: Partial<CoreLimits>;
   /** After anything that `RaftStatus` shows has changed; not from within a call of this class. */
   onStatus?(status: RaftStatus): void;
@@ -51,5 +57,6 @@ export interface RaftOptions {
 
 /** How long to wait, milliseconds. */
 export interface WaitOptions {
+  /** Milliseconds until the wait is given up. */
   timeoutMs: number;
 }

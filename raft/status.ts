@@ -12,12 +12,17 @@ import type { ProgressState } from "./progress.ts";
 
 /** One follower as the leader sees it. */
 export interface PeerProgress {
+  /** How it is sent to: progress.ts. */
   readonly state: ProgressState;
   /** Last entry known to be durable there. */
   readonly match: number;
+  /** Next entry to send. */
   readonly next: number;
+  /** Append messages under way. */
   readonly inflightMessages: number;
+  /** Bytes of entries under way. */
   readonly inflightBytes: number;
+  /** It was heard since the quorum was last checked. */
   readonly recentlyActive: boolean;
   /** While it gets a snapshot: bytes that it has. */
   readonly snapshotOffset: number | null;
@@ -25,21 +30,29 @@ export interface PeerProgress {
 
 /** How a node stands now. A value; it doesn't change later. */
 export interface RaftStatus {
+  /** Of this node. */
   readonly id: number;
+  /** What it is in its term. */
   readonly role: Role;
+  /** The latest term that it knows. */
   readonly term: number;
   /** `null` while none is known. */
   readonly leader: number | null;
+  /** Last entry of the log. */
   readonly lastIndex: number;
+  /** Last entry known to be committed. */
   readonly committed: number;
+  /** Last entry that the state machine has. */
   readonly applied: number;
   /** The index of the last snapshot, 0 without one. */
   readonly snapshotIndex: number;
+  /** The last one in the log, committed or not. */
   readonly config: Configuration;
   /** Whether `config` is committed, as far as this node knows. */
   readonly configCommitted: boolean;
-  /** Whether this node is a part of `config`, and whether it votes. */
+  /** Whether this node is a part of `config`. */
   readonly member: boolean;
+  /** Whether it votes there. */
   readonly voter: boolean;
   /** On the leader: every other member; empty elsewhere. */
   readonly progress: ReadonlyMap<number, PeerProgress>;

@@ -15,7 +15,9 @@ interface Waiter<T> {
 
 /** What a proposer gets: where its command stands, and what the state machine made of it. */
 export interface Applied {
+  /** The command's entry. */
   readonly index: number;
+  /** What `StateMachine.apply` returned on this node. */
   readonly result: unknown;
 }
 
