@@ -238,11 +238,14 @@ MayLead(n, s) ==
   \/ Replicas(s) = {n}
   \/ ~Rule("WriterNeverResumes")
 
+\* The named leader makes the segment's writer. To resume, its new run must be named by metadata first:
+\* RegisterNode does it, in the order of the metadata log, so only while the segment is open there.
 OpenWriter(n) ==
   LET s == OpenAt(known[n]) IN
   /\ up[n] /\ writer[n] = Idle
   /\ Leader(s) = n /\ ~IsSealingAt(s, known[n])
   /\ MayLead(n, s)
+  /\ opened[s] = 0 \/ (s = OpenAt(Now) /\ ~IsSealingAt(s, Now))
   /\ writer' = [writer EXCEPT ![n] = [seg |-> s, phase |-> "open"]]
   /\ opened' = [opened EXCEPT ![s] = @ + 1]
   /\ UNCHANGED <<metadataVars, diskVars, up, barrier, lease, recovery, networkVars,
@@ -440,11 +443,13 @@ Longest(n) ==
   IF Rule("LongestWins") THEN {a \in answers : \A b \in answers : ~IsLonger(b, a)}
   ELSE {a \in answers : \A b \in answers : ~IsLonger(a, b)}
 
-\* Step 4: one record of the missing tail goes to a fenced replica, at its end.
+\* Step 4: one record of the missing tail goes to a fenced replica, at its end. Not where the seal is
+\* known already: another failover was first, perhaps with a smaller count, and the tail was cut.
 CopyTail(n, r) ==
   LET s == recovery[n].seg IN
   /\ up[n] /\ IsDecided(n) /\ Rule("TailIsCopied")
-  /\ up[r] /\ r \in Replicas(s) /\ fence[r][s] # "none" /\ ~KnowsSealed(r, s)
+  /\ up[r] /\ r \in Replicas(s) /\ fence[r][s] # "none"
+  /\ Rule("SealedTakesNoCopies") => ~KnowsSealed(r, s)
   /\ \E target \in Longest(n) :
        /\ Len(log[r][s]) < Len(target)
        /\ log' = [log EXCEPT ![r][s] = Append(@, target[Len(@) + 1])]

@@ -8,8 +8,11 @@ EXTENDS Walrus
 
 SealedSegments == {s \in Segments : s < OpenAt(Now)}
 
-\* What the writer of s streamed at a position that is committed.
-StreamedAt(s, p) == (CHOOSE sent \in streamed[s] : sent[1] = p)[2]
+\* What the writer of s wrote at a position that is committed. (A lone replica that resumes may write a
+\* position anew that wasn't durable: there its own log tells.)
+StreamedAt(s, p) ==
+  IF R(s) = 1 THEN log[Leader(s)][s][p]
+  ELSE (CHOOSE sent \in streamed[s] : sent[1] = p)[2]
 CommittedLog(s) == [p \in 1..committed[s] |-> StreamedAt(s, p)]
 
 TypeOK ==
