@@ -87,6 +87,8 @@ export class DurableRaftLog {
   /** Not durable yet, in order: kept so that they can be written again after a full disk. */
   #jobs: Job[] = [];
   #retry: Timer | null = null;
+  /** Where the log ended after the last job that was written. */
+  #endPosition = 0;
   #closed = false;
   /** Where each entry stands in the log: `#positions[i]` for entry `#firstIndex + i`. */
   #positions: number[] = [];
@@ -189,16 +191,20 @@ export class DurableRaftLog {
 
   #write(job: Job): void {
     const start = this.#log.endPosition;
+    // The log went back: a full disk has rejected what is before this job, and the news is on its way. Were
+    // this one written now, it could be durable without the others.
+    if (start < this.#endPosition) return;
     // All in one turn: they are durable in order, and the last one is durable when all are.
     const appends = job.batches.map((batch) => this.#log.append(batch));
     const lastStart = start +
       job.batches.slice(0, -1).reduce((sum, batch) => sum + batch.count, 0);
     this.#notePositions(job, lastStart + job.firstEntryRecord);
     const trimTo = this.#trimPosition(job, start);
+    this.#endPosition = this.#log.endPosition;
     Promise.all(appends).then(
       () => this.#onDurable(job, trimTo),
       (error) => this.#onFailed(error),
-    );
+    ).catch((error) => this.#fail(error));
   }
 
   #notePositions(job: Job, firstEntryPosition: number): void {
@@ -251,6 +257,7 @@ export class DurableRaftLog {
     });
     this.#retry = this.#clock.after(FULL_DISK_RETRY_MS, () => {
       this.#retry = null;
+      this.#endPosition = 0;
       for (const job of [...this.#jobs]) this.#write(job);
     });
   }

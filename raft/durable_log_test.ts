@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { openLogStore } from "../storage/mod.ts";
+import { DiskFullError, openLogStore } from "../storage/mod.ts";
 import { silentLogger } from "../world/mod.ts";
 import { SeededRandom, SimClock, SimDrive } from "../world/sim/mod.ts";
 import { EMPTY_STATE } from "./core.ts";
@@ -179,6 +179,33 @@ Deno.test("DurableRaftLog: pieces of a snapshot without the marker mean nothing"
   store.crash();
   log.close();
   assert.deepEqual(await reopen(store), before);
+});
+
+Deno.test("DurableRaftLog: a full disk rejects some writes; all become durable later, in order", async () => {
+  const clock = new SimClock();
+  const store = new MemoryLogStore();
+  store.manual = true;
+  const { log } = await DurableRaftLog.open(store.asLogStore(), { clock, logger: silentLogger });
+  const memory = store.logs.get(RAFT_LOG_NAME)!;
+  const writer = new Writer();
+  const done: number[] = [];
+  const write = (place: number, step: Step) =>
+    void log.persist(writer.next(step)).then(() => done.push(place));
+  write(0, { kind: "append", count: 3, size: 10 });
+  memory.syncAll();
+  write(1, { kind: "conflict", back: 1, count: 2 });
+  write(2, { kind: "compact", back: 2, size: 100 });
+  memory.rejectPending(new DiskFullError("no room"));
+  // Handed in before the driver knows of the rejection.
+  write(3, { kind: "append", count: 1, size: 10 });
+  await clock.runFor(100);
+  assert.deepEqual(done, [0]);
+  write(4, { kind: "vote" });
+  await clock.runFor(1000);
+  memory.syncAll();
+  await clock.runFor(1);
+  assert.deepEqual(done, [0, 1, 2, 3, 4]);
+  assert.deepEqual(await reopen(store), writer.state);
 });
 
 Deno.test("DurableRaftLog.open() refuses records that it doesn't know, and a damaged log", async () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { type LogLevel, silentLogger } from "../world/mod.ts";
 import { PoweredGroup } from "./testing/mod.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -86,7 +87,9 @@ Deno.test("RaftNode on the real store: a node whose sync fails stops, the others
 });
 
 Deno.test("RaftNode on the real store: a full disk holds up its node, and it goes on with room", async () => {
-  const group = new PoweredGroup("full");
+  const warnings: string[] = [];
+  const logger = { ...silentLogger, log: (_: LogLevel, message: string) => warnings.push(message) };
+  const group = new PoweredGroup("full", { logger });
   await group.start();
   const client = new Client(group);
   const follower = group.members.find(({ id }) => id !== group.leader()!.id)!;
@@ -94,6 +97,7 @@ Deno.test("RaftNode on the real store: a full disk holds up its node, and it goe
   follower.drive.fail({ op: "write", code: "NoSpace", times: 40 });
   await group.clock.runFor(4000);
   assert.equal(follower.node!.status.failure, null);
+  assert.ok(warnings.some((message) => message.includes("disk is full")));
   assert.ok(client.acknowledged.size > 50);
   await group.clock.runFor(20_000);
   await agreeAtEnd(group, client);
