@@ -28,6 +28,7 @@ CONSTANTS
   MaxCrashes,         \* kill -9, power cuts
   MaxWipes,           \* disks lost with all that was on them
   MaxRecoverers,      \* nodes that fail a segment over at the same time
+  FirstLeaders,       \* who may lead segment 1: Nodes, or any one of them, for they are alike
   \* What the cluster is like.
   FalseSuspicion,     \* may a living leader be failed over?
   LeasesLag,          \* are leases checked (and late)? FALSE: never in anybody's way
@@ -129,7 +130,7 @@ NoAnswer == [heard |-> FALSE, records |-> <<>>, certain |-> FALSE]
 NotRecovering == [seg |-> 0, answers |-> [r \in Nodes |-> NoAnswer]]
 
 Init ==
-  /\ \E set \in ReplicaSets : \E leader \in set :
+  /\ \E set \in ReplicaSets : \E leader \in set \intersect FirstLeaders :
        meta = <<[op |-> "open", seg |-> 0, leader |-> leader, replicas |-> set, base |-> 0,
                  cursor |-> 0]>>
   /\ known = [n \in Nodes |-> 1]
