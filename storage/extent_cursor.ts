@@ -42,6 +42,8 @@ export class ExtentCursor {
   #windowPlace = 0;
   #window: Uint8Array = new Uint8Array(0);
   #scanner: FrameScanner | null = null;
+  /** Where the frame that was judged last stands, if it was good. */
+  #goodPlace = -1;
 
   constructor(extent: Extent, options: CursorOptions) {
     this.extent = extent;
@@ -89,12 +91,30 @@ export class ExtentCursor {
   /** Judges what stands at the cursor, or `null` where more has to be loaded first. */
   tryJudge(): Exclude<FrameVerdict, "short"> | null {
     if (this.#scanner === null) return null;
+    if (this.place === this.#goodPlace) {
+      this.#scanner.recall(this.place - this.#windowPlace);
+      return "frame";
+    }
     const verdict = this.#scanner.judgeNext(this.place - this.#windowPlace, {
       extentRest: this.endPlace - this.place,
       position: this.at.position,
       offset: this.at.offset,
     });
+    if (verdict === "frame") this.#goodPlace = this.place;
     return verdict === "short" ? null : verdict;
+  }
+
+  /** Stands at the frame that was judged last once more, without reading or checking it again. False: not any more. */
+  rewind(): boolean {
+    if (this.#goodPlace < 0) return false;
+    if (this.place === this.#goodPlace) return true;
+    this.place = this.#goodPlace;
+    this.#scanner!.recall(this.place - this.#windowPlace);
+    const { header, at } = this;
+    at.position = header.firstPosition;
+    at.offset = header.firstOffset;
+    at.payload -= header.bodyBytes - header.count * RECORD_HEADER_BYTES;
+    return true;
   }
 
   /** Judges what stands at the cursor. Short of a whole frame because the file ends is bad. */
@@ -178,6 +198,7 @@ export class ExtentCursor {
       window = window.subarray(0, read.got);
     }
     this.#window = window;
+    this.#goodPlace = -1;
     this.#windowPlace = this.place;
     const { run, generation } = this.extent;
     this.#scanner = new FrameScanner(window, { logId: this.#logId, run, generation }, this.#key);

@@ -61,6 +61,11 @@ export class FrameScanner {
     return checksumHolds(this.#buffer, at, { bodyBytes, key: this.#key }) ? "frame" : "bad";
   }
 
+  /** Takes a frame's fields again that was judged to be good. */
+  recall(at: number): void {
+    decodeFrameHeader(this.#buffer.view, at, this.header);
+  }
+
   /** {@link judge}, and it must be the frame that begins at this position and offset. */
   judgeNext(
     at: number,

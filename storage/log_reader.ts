@@ -40,6 +40,8 @@ export class LogReader {
   readonly #key: FrameKey;
   readonly #limits: StorageLimits;
   readonly #walks = new Map<Extent, Promise<void>>();
+  /** Stands at the last large frame that was read: its records are read one by one, its bytes once. */
+  #large: ExtentCursor | null = null;
 
   constructor(options: { disk: Disk; key: FrameKey; limits: StorageLimits }) {
     this.#disk = options.disk;
@@ -140,8 +142,9 @@ export class LogReader {
   async #readOnce(log: LogState, position: number, limits: ReadLimits): Promise<ReadResult> {
     if (position >= log.written.position) return emptyResult(position, log.written);
     if (position >= log.homed.position) return readAway(log, position, limits);
-    const cursor = await this.#cursorAt(log, position, limits.maxBytes);
-    const reach = cursor.reach.position;
+    const cursor = this.#largeAt(log, position) ??
+      await this.#cursorAt(log, position, limits.maxBytes);
+    const reach = Math.min(cursor.reach.position, log.homed.position);
     const out = new ReadBuilder(position, limits);
     while (cursor.at.position < reach && !out.isFull) {
       let verdict = cursor.tryJudge();
@@ -156,10 +159,24 @@ export class LogReader {
         throw await this.#damageAt(log, cursor);
       }
       out.take({ ...cursor.header, body: cursor.body() }, { at: cursor.at, reach });
+      if (cursor.header.bodyBytes >= LARGE_FRAME_BYTES) this.#large = cursor;
       cursor.advance();
     }
     if (out.count === 0) throw new StaleRead();
     return out.finish();
+  }
+
+  /** The cursor at the large frame, if it holds the position. Nobody else uses it meanwhile. */
+  #largeAt(log: LogState, position: number): ExtentCursor | null {
+    const cursor = this.#large;
+    if (cursor === null || cursor.extent.isGone || !log.extents.includes(cursor.extent)) {
+      return null;
+    }
+    this.#large = null;
+    if (!cursor.rewind()) return null;
+    const { at, header } = cursor;
+    const holds = at.position <= position && position < at.position + header.count;
+    return holds && position < cursor.reach.position ? cursor : null;
   }
 
   async #pointOnce(
@@ -327,6 +344,8 @@ export class LogReader {
 
 /** Read at once while walking over an extent. */
 const WALK_WINDOW_BYTES = 1 << 20;
+/** From here on a frame is kept for the next read: one of 64 MiB would be read again for each record. */
+const LARGE_FRAME_BYTES = 1 << 20;
 /** A read that meets a cut or a trim starts again; more often than this is a fault of ours. */
 const STALE_READS_MAX = 1000;
 

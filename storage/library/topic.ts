@@ -29,6 +29,8 @@ export class Topic {
   #moved: number;
   /** Moves that are through. */
   #persisted: number;
+  /** One past the last entry that was answered as appended: what lies behind may not be readable yet. */
+  #readable: number;
   #readBytes = 0;
   #reclaiming: Promise<void> | null = null;
   /** Reads come one after another; what they wait for in the end they wait for together. */
@@ -42,6 +44,7 @@ export class Topic {
     // A position beyond the end: entries that were read and never durable are gone; the next ones count.
     this.#next = Math.max(log.startOffset, Math.min(host.cursors.get(name), log.endOffset));
     this.#moved = this.#persisted = this.#next;
+    this.#readable = log.endOffset;
   }
 
   /** Offset of the entry that comes next. */
@@ -51,7 +54,9 @@ export class Topic {
 
   async append(batch: RecordBatch): Promise<number> {
     const { endOffset } = this.log;
+    const { entryCount } = batch;
     await this.log.append(batch);
+    this.#readable = Math.max(this.#readable, endOffset + entryCount);
     this.#wake();
     return endOffset;
   }
@@ -69,9 +74,9 @@ export class Topic {
     return taken.entries;
   }
 
-  /** Resolves at the next append, or at once when there is something behind `offset`. */
+  /** Resolves at the next append, or at once when the entry with that offset is there. */
   async waitFor(offset: number, signal?: AbortSignal): Promise<void> {
-    if (offset < this.log.endOffset) return;
+    if (offset < this.#readable) return;
     signal?.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
       const wake = () => {

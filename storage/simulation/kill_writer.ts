@@ -16,7 +16,7 @@ const [directory, backend] = Deno.args;
 const disk = await openDisk({ directory: directory!, disableUring: backend === "file" });
 const world = { disk, clock: new RealClock(), random: new RealRandom(), crc: disk.crc32c };
 const store = await openLogStore(world, {
-  limits: { fileBytesMin: 1 << 20, fileBytesMax: 1 << 22, homeBytesMin: 8192, awayBytesMax: 65536 },
+  limits: { extentBytesMax: 1 << 18, homeBytesMin: 8192, awayBytesMax: 65536 },
 });
 const encoder = new TextEncoder();
 
