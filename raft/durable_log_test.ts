@@ -196,8 +196,9 @@ Deno.test("DurableRaftLog: a full disk rejects some writes; all become durable l
   write(1, { kind: "conflict", back: 1, count: 2 });
   write(2, { kind: "compact", back: 2, size: 100 });
   memory.rejectPending(new DiskFullError("no room"));
-  // Handed in before the driver knows of the rejection.
+  // Handed in before the driver knows of the rejection: it must not get to the disk alone.
   write(3, { kind: "append", count: 1, size: 10 });
+  memory.syncAll();
   await clock.runFor(100);
   assert.deepEqual(done, [0]);
   write(4, { kind: "vote" });
