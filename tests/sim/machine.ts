@@ -47,7 +47,7 @@ export class Machine {
   /** Faults were planted that entitle this process to fail. */
   isDiskFaulty = false;
   readonly #in: Surroundings;
-  readonly #join: Address | null;
+  #join: Address | null;
   #gate: Gate;
   #clock: ProcessClock | null = null;
   #starts = 0;
@@ -61,6 +61,11 @@ export class Machine {
     this.#join = join;
     this.#gate = new Gate(surroundings.clock);
     this.drive = this.#newDrive();
+  }
+
+  /** It was started before, with whatever drive. */
+  get hasRun(): boolean {
+    return this.#starts > 0;
   }
 
   get isPaused(): boolean {
@@ -142,12 +147,13 @@ export class Machine {
     }, (error) => this.#in.onFailure(`${this.host} can't stop: ${error.stack}`));
   }
 
-  /** Another drive is put in, an empty one. */
-  wipe(): void {
-    this.kill();
+  /** Another drive is put in, an empty one; the node is to join the cluster through that host. */
+  wipe(joinHost: string): void {
+    this.#end("gets another disk");
+    this.drive.kill();
     this.drive = this.#newDrive();
     this.#boots++;
-    this.#in.transcript.add(this.host, "wiped");
+    this.#join = { host: joinHost, port: RAFT_PORT };
   }
 
   get #usualRate(): number {

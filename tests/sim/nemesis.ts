@@ -7,6 +7,7 @@
 import { sleep } from "../../world/mod.ts";
 import type { SeededRandom, SimClock, SimNetwork } from "../../world/sim/mod.ts";
 import type { Machine } from "./machine.ts";
+import type { Operator } from "./operator.ts";
 import type { MethodName } from "./rpc_tap.ts";
 import type { FaultName, Shape } from "./shape.ts";
 import type { Transcript } from "./transcript.ts";
@@ -19,6 +20,7 @@ export interface NemesisParts {
   shape: Shape;
   transcript: Transcript;
   machines: readonly Machine[];
+  operator: Operator;
   /** Whether all replicas hold what they should, so that a disk may forget something again. */
   isWhole: () => boolean;
 }
@@ -71,6 +73,9 @@ export class Nemesis {
     const { clock, shape } = this.#parts;
     this.#isRunning = true;
     const endMs = clock.nowMs() + shape.faultPhaseMs;
+    for (const machine of this.#parts.machines) {
+      if (!machine.hasRun) this.#startLater(machine, this.#random.between(0, shape.faultPhaseMs));
+    }
     while (clock.nowMs() < endMs && this.#isRunning) {
       await sleep(clock, this.#random.between(0, 2 * shape.faultEveryMs));
       this.#strike(this.#draw());
@@ -205,6 +210,14 @@ export class Nemesis {
         return this.#usurp();
       case "forget":
         return this.#forget();
+      case "replaceNode":
+        if (machines.length < 4 || !this.#canSpare(one)) return;
+        this.#note(fault, one.host);
+        return void this.#parts.operator.replace(one);
+      case "loseDisk":
+        if (machines.length < 4 || !this.#canSpare(one)) return;
+        this.#note(fault, one.host);
+        return void this.#parts.operator.loseDisk(one);
     }
   }
 
@@ -260,6 +273,21 @@ export class Nemesis {
         if (options.bothWays) network.heal(to, from);
       }
     });
+  }
+
+  /** Whether a disk may be lost for good: everything is on three nodes, and no other disk lacks anything. */
+  #canSpare(machine: Machine): boolean {
+    const { machines, operator, isWhole, shape } = this.#parts;
+    if (operator.isBusy || machine.state !== "up" || shape.durability !== "each" || !isWhole()) {
+      return false;
+    }
+    const states = machines.map(({ node }) => node!.inspect().metadata);
+    return states.every(({ nodes, topics }) =>
+      nodes.size === machines.length &&
+      [...topics.values()].every(({ segments }) =>
+        segments.every(({ replicas }) => replicas.length >= 3)
+      )
+    );
   }
 
   /** Something happens to a node at the very message. */

@@ -29,7 +29,9 @@ export type FaultName =
   | "raftDeaf"
   | "slowClock"
   | "usurp"
-  | "forget";
+  | "forget"
+  | "replaceNode"
+  | "loseDisk";
 
 const USUAL_FAULTS: Readonly<Partial<Record<FaultName, number>>> = {
   killOne: 4,
@@ -53,6 +55,8 @@ const USUAL_FAULTS: Readonly<Partial<Record<FaultName, number>>> = {
   slowClock: 2,
   usurp: 2,
   forget: 1,
+  replaceNode: 1,
+  loseDisk: 1,
 };
 
 /** Worlds in which one kind of trouble comes again and again: rules that are rarely needed are needed there. */
@@ -60,6 +64,7 @@ export const STORIES = {
   /** A writer that is thought dead lives on beside one replica, and its lease doesn't end. */
   usurper: {
     nodes: 5,
+    lateNodes: 0,
     replicationFactor: 3,
     durability: "each",
     clockRates: [1, 1, 1, 1, 1],
@@ -73,12 +78,22 @@ export const STORIES = {
   },
   /** Disks that forget what was acknowledged, one at a time, while the writer dies. */
   forgetful: {
+    lateNodes: 0,
     replicationFactor: 3,
     durability: "none",
     producers: 3,
     thinkMsMax: 10,
     faults: { forget: 6, killOne: 1, usurp: 1 },
     faultEveryMs: 1500,
+  },
+  /** Nodes that are replaced all the time, and disks that are lost. */
+  replacements: {
+    nodes: 4,
+    replicationFactor: 3,
+    durability: "each",
+    faults: { replaceNode: 3, loseDisk: 3, killOne: 1, crashOne: 1, ambush: 2, partial: 1 },
+    faultEveryMs: 800,
+    restartMsMax: 1500,
   },
   /** Nodes that die in the middle of seals and recoveries. */
   ambushes: {
@@ -96,6 +111,8 @@ export type StoryName = keyof typeof STORIES;
 /** One simulation's parameters. */
 export interface Shape {
   nodes: number;
+  /** Of these, so many join only while there are faults. */
+  lateNodes: number;
   replicationFactor: number;
   durability: Durability;
   maxSegmentEntries: number;
@@ -131,14 +148,18 @@ export function drawShape(
 ): Shape {
   const nodes = random.pick([3, 3, 3, 4, 5]);
   const slow = random.chance(0.25);
+  const lateNodes = random.chance(0.2) ? 1 + random.below(nodes - 1) : 0;
+  const durability = random.pick<Durability>(["each", "each", "each", "each", "none", { ms: 20 }]);
   const names = Object.keys(STORIES) as StoryName[];
   const isStory = random.chance(0.4);
   const drawn = random.pick(names);
   const story = options.story ?? (isStory ? drawn : null);
   return {
     nodes,
+    // A cluster of one bears no loss of what was not synced.
+    lateNodes: durability === "each" ? lateNodes : 0,
     replicationFactor: random.pick([1, 2, 3, 3, 3, 3, 3]),
-    durability: random.pick<Durability>(["each", "each", "each", "each", "none", { ms: 20 }]),
+    durability,
     maxSegmentEntries: 5 + random.below(46),
     maxSegmentBytes: random.chance(0.2) ? 600 : 1024 * 1024,
     monitorCheckMs: random.pick([300, 1000, 10_000]),

@@ -12,6 +12,7 @@ import { checkTopic } from "../cluster/checkers.ts";
 import { SimClient } from "./client.ts";
 import { Machine, RAFT_PORT } from "./machine.ts";
 import { Nemesis } from "./nemesis.ts";
+import { Operator } from "./operator.ts";
 import { areSealedReplicasWhole, MetadataChecker, readTopic } from "./replicas_checker.ts";
 import { framesIn, joinFrames } from "./rpc_tap.ts";
 import { drawShape, type Shape, type StoryName } from "./shape.ts";
@@ -25,6 +26,8 @@ const RECOVERY_MS_MAX = 20_000;
 /** Simulated time within which, without faults, all sealed replicas must be whole. */
 const WHOLE_MS_MAX = 30_000;
 const DRAIN_MS_MAX = 60_000;
+/** Simulated time within which, without faults, a node is replaced. */
+const OPERATOR_MS_MAX = 60_000;
 /** How often what the nodes know is compared. */
 const CHECK_MS = 25;
 const PROBLEMS_SHOWN_MAX = 8;
@@ -87,6 +90,7 @@ class Simulation {
   readonly #transcript: Transcript;
   readonly #machines: Machine[] = [];
   readonly #workload: Workload;
+  readonly #operator: Operator;
   readonly #nemesis: Nemesis;
   readonly #metadata: MetadataChecker;
   readonly #problems: string[] = [];
@@ -129,7 +133,15 @@ class Simulation {
       hosts,
     });
     this.#metadata = new MetadataChecker((message) => this.fail(message));
+    this.#operator = new Operator({
+      clock,
+      network,
+      transcript,
+      machines,
+      onFailure: (message) => this.fail(message),
+    });
     this.#nemesis = new Nemesis({
+      operator: this.#operator,
       clock,
       network,
       random: random.fork("faults"),
@@ -185,6 +197,7 @@ class Simulation {
     this.#nemesis.end();
     this.#transcript.add("phase", "faults have ended");
     const endedMs = this.#clock.nowMs();
+    await this.#until("the operator is done", () => !this.#operator.isBusy, OPERATOR_MS_MAX);
     await this.#settle("every node takes entries again", this.#acceptAll(), RECOVERY_MS_MAX);
     this.#recoveryMs = this.#clock.nowMs() - endedMs;
     this.#workload.stopProducers();
@@ -198,10 +211,11 @@ class Simulation {
 
   /** Starts all nodes, waits until they know each other, and registers the topics. */
   async #form(): Promise<void> {
-    for (const machine of this.#machines) machine.start();
+    const first = this.#machines.slice(0, this.#shape.nodes - this.#shape.lateNodes);
+    for (const machine of first) machine.start();
     const knowsAll = (machine: Machine) =>
-      machine.node?.inspect().metadata.nodes.size === this.#machines.length;
-    await this.#until("the cluster forms", () => this.#machines.every(knowsAll), FORM_MS_MAX);
+      machine.node?.inspect().metadata.nodes.size === first.length;
+    await this.#until("the cluster forms", () => first.every(knowsAll), FORM_MS_MAX);
     const register = async () => {
       const client = await this.#connect("registrar", this.#machines[0]!);
       for (const topic of this.#shape.topics) {
