@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import {
   askOnce,
   frame,
+  memoryMiB,
   RawClient,
-  residentMiB,
   type RunningCluster,
   stepsOf,
   withCluster,
@@ -30,10 +30,14 @@ async function assertUnharmed(running: RunningCluster): Promise<void> {
   }
 }
 
+/** What the first node's memory grows by, resident or asked for, whichever is more. */
 async function growthOf(running: RunningCluster, abuse: () => Promise<void>): Promise<number> {
-  const before = await residentMiB(running.nodes[0]!);
+  const node = running.nodes[0]!;
+  const measure = () => Promise.all([memoryMiB(node, "VmRSS"), memoryMiB(node, "VmData")]);
+  const [residentBefore, askedBefore] = await measure();
   await abuse();
-  return await residentMiB(running.nodes[0]!) - before;
+  const [resident, asked] = await measure();
+  return Math.max(resident - residentBefore, asked - askedBefore);
 }
 
 async function filesLimit(): Promise<number> {

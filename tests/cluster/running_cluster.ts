@@ -109,11 +109,14 @@ export async function killAll(nodes: readonly LocalNode[]): Promise<void> {
   await Promise.all(nodes.map((node) => node.exit));
 }
 
-/** Resident memory of a node's process, in MiB. */
-export async function residentMiB(node: LocalNode): Promise<number> {
+/**
+ * Memory of a node's process in MiB: what is resident (`VmRSS`), or all that was asked for (`VmData`), which
+ * shows buffers too that were allocated and never touched.
+ */
+export async function memoryMiB(node: LocalNode, kind: "VmRSS" | "VmData"): Promise<number> {
   const status = await Deno.readTextFile(`/proc/${node.pid}/status`);
-  const match = /^VmRSS:\s+(\d+) kB$/m.exec(status);
-  if (match === null) throw new Error(`No VmRSS of process ${node.pid}`);
+  const match = new RegExp(`^${kind}:\\s+(\\d+) kB$`, "m").exec(status);
+  if (match === null) throw new Error(`No ${kind} of process ${node.pid}`);
   return Number(match[1]) / 1024;
 }
 
