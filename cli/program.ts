@@ -5,37 +5,56 @@
  * @module
  */
 
-import { Command } from "commander";
+import { Argument, Command } from "commander";
 import { makeBenchCommand } from "./bench/mod.ts";
 import { makeShellCommand } from "./shell/mod.ts";
 import { describeError, EXIT, exitCodeOf } from "./exit.ts";
 import { makeServeCommand, planServe, type ServeFlags } from "./serve_options.ts";
 import { type Output, processOutput } from "./terminal.ts";
-import { VERSION } from "./version.ts";
+import { completionsFor, SHELLS } from "./completions.ts";
+import { type BuildInfo, describeVersion } from "./version.ts";
+
+/** What {@link runProgram} may be given. */
+export interface ProgramOptions {
+  /** The process's own, if not given. */
+  output?: Output;
+  /** How the executable was made; `null` for a program that runs from source. */
+  build?: BuildInfo | null;
+}
 
 /** Does what `args` say; the exit code. Never throws: what goes wrong is one line on stderr. */
 export async function runProgram(
   args: readonly string[],
-  output: Output = processOutput(),
+  { output = processOutput(), build = null }: ProgramOptions = {},
 ): Promise<number> {
   let exitCode: number = EXIT.ok;
-  const program = makeProgram(output, (code) => exitCode = code);
+  const program = makeProgram({ output, build, onExitCode: (code) => exitCode = code });
   if (args.length === 0) {
     output.error(program.helpInformation());
     return EXIT.usage;
   }
   try {
-    await program.parseAsync([...args], { from: "user" });
+    const isVersionAsked = args[0] === "--version" || args[0] === "-V";
+    await program.parseAsync(isVersionAsked ? ["version"] : [...args], { from: "user" });
     return exitCode;
   } catch (error) {
     return reportError(error, output);
   }
 }
 
-function makeProgram(output: Output, onExitCode: (code: number) => void): Command {
+/** What the commands are given. */
+export interface ProgramParts {
+  output: Output;
+  build: BuildInfo | null;
+  /** Is told what a command ends with, where that isn't 0. */
+  onExitCode: (code: number) => void;
+}
+
+/** All commands with their flags. */
+export function makeProgram({ output, build, onExitCode }: ProgramParts): Command {
   const program = new Command("walrus")
     .description("A distributed log: append messages to topics, read them back in order.")
-    .version(VERSION, "-V, --version", "print the version")
+    .option("-V, --version", "print the version and how this program was built")
     .addHelpText("after", HELP_EXAMPLES);
   program.addCommand(
     makeServeCommand().action(async (flags: ServeFlags) => {
@@ -47,9 +66,15 @@ function makeProgram(output: Output, onExitCode: (code: number) => void): Comman
   program.addCommand(makeShellCommand(output, onExitCode));
   program.addCommand(makeBenchCommand(output));
   program.addCommand(makeVerifyCommand(output, onExitCode));
-  program.command("version").description("Print the version.").action(() => {
-    output.out(`walrus ${VERSION} (deno ${Deno.version.deno}, ${Deno.build.target})\n`);
-  });
+  program.command("version")
+    .description("Print version, commit, backend and how this program was built.")
+    .addHelpText("after", VERSION_HELP)
+    .action(async () => output.out(await describeVersion(build)));
+  program.command("completions")
+    .description("Print the completion script of a shell.")
+    .addArgument(new Argument("<shell>").choices(SHELLS))
+    .addHelpText("after", COMPLETIONS_HELP)
+    .action((shell: string) => output.out(completionsFor(shell, program)));
   for (const command of withSubcommands(program)) prepare(command, output);
   return program;
 }
@@ -73,9 +98,19 @@ Examples:
   walrus verify --data-dir ./data/1
   walrus verify --data-dir ./data/1 --json`;
 
+const VERSION_HELP = `
+Examples:
+  walrus version
+  walrus --version`;
+
+const COMPLETIONS_HELP = `
+Examples:
+  walrus completions bash > /etc/bash_completion.d/walrus
+  walrus completions zsh > "\${fpath[1]}/_walrus"`;
+
 const HELP_EXAMPLES = `
 Examples:
-  walrus serve --node-id 1
+  walrus serve --dev
   walrus cli --addr 127.0.0.1:8080 put logs "hello"`;
 
 function withSubcommands(command: Command): Command[] {

@@ -13,7 +13,7 @@ async function run(...args: string[]): Promise<{ code: number; out: string; erro
     paint: painterFor(false),
     paintError: painterFor(false),
   };
-  const code = await runProgram(args, output);
+  const code = await runProgram(args, { output });
   return { code, ...said };
 }
 
@@ -85,8 +85,13 @@ Deno.test("walrus ends with 1 and one line when nobody listens", async () => {
 });
 
 Deno.test("walrus prints its version and help to stdout, and ends with 0", async () => {
-  match((await run("version")).out, /^walrus \d+\.\d+\.\d+ /);
-  match((await run("--version")).out, /^\d+\.\d+\.\d+\n$/);
+  const version = await run("version");
+  const keys = version.out.split("\n").map((line) => line.split(" ")[0]);
+  deepStrictEqual(keys, ["walrus", "commit", "backend", "built", "runtime", ""]);
+  match(version.out, /^walrus \d+\.\d+\.\d+\n/);
+  match(version.out, /(io_uring|file \(.+\))\n.* run from source\n/);
+  deepStrictEqual(await run("--version"), version);
+  deepStrictEqual(await run("-V"), version);
   for (
     const args of [["--help"], ["serve", "--help"], ["cli", "--help"], ["bench", "--help"], [
       "verify",

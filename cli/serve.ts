@@ -12,6 +12,7 @@ import { formatAddress, type Logger, type World } from "../world/mod.ts";
 import {
   ConsoleLogger,
   fileSink,
+  JsonLogger,
   RealClock,
   RealNetwork,
   RealRandom,
@@ -21,11 +22,33 @@ import { EXIT, FailureError } from "./exit.ts";
 import type { ServePlan } from "./serve_options.ts";
 import { VERSION } from "./version.ts";
 
+const DEV_DATA_PREFIX = "walrus-dev-";
+
 /** Runs until a signal or a failure ends the node; the exit code. @throws what kept it from starting. */
 export async function serve(plan: ServePlan): Promise<number> {
   const logger = openLogger(plan);
-  await mustNotBeForeign(plan.dataDir);
-  const disk = await openDisk({ directory: plan.dataDir, disableUring: plan.disableUring });
+  if (plan.dataDir !== null) {
+    await mustNotBeForeign(plan.dataDir);
+    return await serveFrom({ ...plan, dataDir: plan.dataDir }, logger);
+  }
+  const dataDir = await Deno.makeTempDir({ prefix: DEV_DATA_PREFIX });
+  // A second Ctrl-C ends the process where it stands, but not without this.
+  globalThis.addEventListener("unload", () => removeDevData(dataDir));
+  logger.log("info", "For trying things out: the data is temporary, gone when this node stops");
+  return await serveFrom({ ...plan, dataDir }, logger);
+}
+
+function removeDevData(directory: string): void {
+  try {
+    Deno.removeSync(directory, { recursive: true });
+  } catch {
+    // It lies in the system's folder for temporary things, which is cleaned anyway.
+  }
+}
+
+async function serveFrom(plan: ServePlan & { dataDir: string }, logger: Logger): Promise<number> {
+  const { dataDir } = plan;
+  const disk = await openDisk({ directory: dataDir, disableUring: plan.disableUring });
   const world: World = {
     clock: new RealClock(),
     random: new RealRandom(),
@@ -36,7 +59,7 @@ export async function serve(plan: ServePlan): Promise<number> {
     ...bootIdOfMachine(),
   };
   try {
-    logger.log("info", `Walrus ${VERSION}`, { node: plan.config.nodeId, dataDir: plan.dataDir });
+    logger.log("info", `Walrus ${VERSION}`, { node: plan.config.nodeId, dataDir });
     return await runNode(await startNode(plan.config, world), logger);
   } finally {
     await disk.close();
@@ -93,7 +116,8 @@ async function mustNotBeForeign(dataDir: string): Promise<void> {
 function openLogger(plan: ServePlan): Logger {
   try {
     const sink = plan.logFile === null ? stderrSink() : fileSink(plan.logFile);
-    return new ConsoleLogger({ threshold: plan.logThreshold, sink, clock: new RealClock() });
+    const options = { threshold: plan.logThreshold, sink, clock: new RealClock() };
+    return plan.logFormat === "json" ? new JsonLogger(options) : new ConsoleLogger(options);
   } catch (error) {
     throw new FailureError(`Can't write the log file ${plan.logFile}: ${(error as Error).message}`);
   }

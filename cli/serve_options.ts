@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { MAX_FRAME_BYTES_DEFAULT } from "../client/mod.ts";
 import {
   FAILOVER_MS_DEFAULT,
@@ -26,6 +26,8 @@ import {
 } from "./flag_values.ts";
 import { VERSION } from "./version.ts";
 
+const DATA_DIR_DEFAULT = "./data";
+const DEV_NODE_ID = 1;
 const RAFT_PORT_DEFAULT = 6000;
 const CLIENT_PORT_DEFAULT = 8080;
 const REPLICATION_FACTOR_DEFAULT = 3;
@@ -38,8 +40,9 @@ const MAX_FRAME_BYTES_MIN = 1024;
 
 /** What the flags say, as the parser leaves it. */
 export interface ServeFlags {
-  nodeId: number;
-  dataDir: string;
+  dev?: boolean;
+  nodeId?: number;
+  dataDir?: string;
   raftPort: number;
   raftHost: string;
   raftAdvertiseHost?: string;
@@ -49,8 +52,13 @@ export interface ServeFlags {
   replicationFactor: number;
   fsync: Durability;
   logFile?: string;
+  logFormat: LogFormat;
   maxFrameBytes: number;
 }
+
+/** Lines for people, or one JSON object a line. */
+export type LogFormat = "text" | "json";
+const LOG_FORMATS: readonly LogFormat[] = ["text", "json"];
 
 /** Reads an environment variable; `undefined` where it isn't set. */
 export type Environment = (name: string) => string | undefined;
@@ -58,22 +66,25 @@ export type Environment = (name: string) => string | undefined;
 /** Everything about a process that `serve` runs, besides the node's own configuration. */
 export interface ServePlan {
   config: NodeConfig;
-  dataDir: string;
+  /** `null`: a temporary directory that is gone when the node has stopped. */
+  dataDir: string | null;
   disableUring: boolean;
   logThreshold: LogThreshold;
   logFile: string | null;
+  logFormat: LogFormat;
 }
 
 /** The command with its flags; the caller adds what it does. */
 export function makeServeCommand(): Command {
   return new Command("serve")
     .description("Run a node.")
-    .requiredOption(
+    .option("--dev", "to try things out: node 1, with temporary data")
+    .option(
       "--node-id <n>",
-      "this node's number, unique in the cluster",
+      "this node's number, unique in the cluster (required without --dev)",
       integerBetween(1, NODE_ID_MAX),
     )
-    .option("--data-dir <path>", "where this node keeps its data", "./data")
+    .option("--data-dir <path>", `where this node keeps its data (default: ${DATA_DIR_DEFAULT})`)
     .option("--raft-port <port>", "for other nodes", port, RAFT_PORT_DEFAULT)
     .option("--raft-host <host>", "address to listen on for other nodes", host, "127.0.0.1")
     .option(
@@ -97,6 +108,10 @@ export function makeServeCommand(): Command {
       "each",
     )
     .option("--log-file <path>", "write log lines there instead of stderr")
+    .addOption(
+      new Option("--log-format <format>", "log lines for people or for machines")
+        .choices(LOG_FORMATS).default("text"),
+    )
     .option(
       "--max-frame-bytes <n>",
       "longest request that a client may send",
@@ -115,6 +130,7 @@ Environment:
   WALRUS_LOG                  debug, info, warn or error (info)
 
 Examples:
+  walrus serve --dev
   walrus serve --node-id 1 --data-dir ./data/1
   walrus serve --node-id 2 --data-dir ./data/2 --raft-port 6002 --client-port 8082 --join 127.0.0.1:6000`,
     );
@@ -123,10 +139,11 @@ Examples:
 /** @throws {UsageError} for what the flags' own checks can't see, and for environment variables. */
 export function planServe(flags: ServeFlags, environment: Environment): ServePlan {
   checkPorts(flags);
+  checkDev(flags);
   const raftAdvertiseHost = flags.raftAdvertiseHost ?? flags.raftHost;
   return {
     config: {
-      nodeId: flags.nodeId,
+      nodeId: flags.nodeId ?? DEV_NODE_ID,
       raft: { host: flags.raftHost, port: flags.raftPort },
       raftAdvertiseHost,
       client: { host: flags.clientHost, port: flags.clientPort },
@@ -145,11 +162,25 @@ export function planServe(flags: ServeFlags, environment: Environment): ServePla
       maxFrameBytes: flags.maxFrameBytes,
       version: VERSION,
     },
-    dataDir: flags.dataDir,
+    dataDir: flags.dev === true ? null : flags.dataDir ?? DATA_DIR_DEFAULT,
     disableUring: isSwitchedOn(environment("WALRUS_DISABLE_IO_URING")),
     logThreshold: logThreshold(environment),
     logFile: flags.logFile ?? null,
+    logFormat: flags.logFormat,
   };
+}
+
+function checkDev(flags: ServeFlags): void {
+  if (flags.dev !== true) {
+    if (flags.nodeId !== undefined) return;
+    throw new UsageError(
+      "walrus serve needs --node-id <n>, this node's number, or --dev to try things out.",
+    );
+  }
+  // What a cluster keeps must not be on one of its nodes for a while only.
+  const clash = flags.dataDir !== undefined ? "--data-dir" : flags.join && "--join";
+  if (clash === undefined) return;
+  throw new UsageError(`--dev has temporary data and a cluster of its own: leave ${clash} out.`);
 }
 
 function checkPorts(flags: ServeFlags): void {

@@ -14,6 +14,7 @@ Deno.test("planServe() has the defaults that the design names", () => {
     disableUring: false,
     logThreshold: "info",
     logFile: null,
+    logFormat: "text",
   });
   partialDeepStrictEqual(config, {
     nodeId: 7,
@@ -33,7 +34,7 @@ Deno.test("planServe() has the defaults that the design names", () => {
 Deno.test("planServe() takes every flag and variable", () => {
   const args = "--node-id 2 --data-dir /d --raft-port 6002 --raft-host 0.0.0.0 " +
     "--raft-advertise-host db2.example --client-port 9092 --client-host :: --join [::1]:6001 " +
-    "--replication-factor 1 --fsync 25ms --log-file /l --max-frame-bytes 2048";
+    "--replication-factor 1 --fsync 25ms --log-file /l --log-format json --max-frame-bytes 2048";
   const { config, ...rest } = plan(args.split(" "), {
     WALRUS_MAX_SEGMENT_ENTRIES: "10",
     WALRUS_MAX_SEGMENT_BYTES: "4096",
@@ -46,6 +47,7 @@ Deno.test("planServe() takes every flag and variable", () => {
     disableUring: true,
     logThreshold: "debug",
     logFile: "/l",
+    logFormat: "json",
   });
   partialDeepStrictEqual(config, {
     nodeId: 2,
@@ -62,6 +64,13 @@ Deno.test("planServe() takes every flag and variable", () => {
   });
 });
 
+Deno.test("planServe() needs nothing decided with --dev", () => {
+  const { config, dataDir } = plan(["--dev"]);
+  strictEqual(dataDir, null);
+  deepStrictEqual([config.nodeId, config.raft.port, config.client.port], [1, 6000, 8080]);
+  strictEqual(plan(["--dev", "--node-id", "4"]).config.nodeId, 4);
+});
+
 Deno.test("planServe() understands RUST_LOG, and WALRUS_LOG before it", () => {
   strictEqual(plan(["--node-id", "1"], { RUST_LOG: "warn" }).logThreshold, "warn");
   strictEqual(plan(["--node-id", "1"], { RUST_LOG: "hyper=trace" }).logThreshold, "info");
@@ -72,6 +81,9 @@ Deno.test("planServe() understands RUST_LOG, and WALRUS_LOG before it", () => {
 Deno.test("planServe() refuses what can't work, and names it", () => {
   const refused: [string, RegExp, Record<string, string>?][] = [
     ["", /--node-id/],
+    ["--dev --data-dir ./data", /leave --data-dir out/],
+    ["--dev --join h:1", /leave --join out/],
+    ["--node-id 1 --log-format xml", /text, json/],
     ["--node-id 0", /1 to 2147483647/],
     ["--node-id 1 --client-port 70000", /0 to 65535/],
     ["--node-id 1 --client-port 8o80", /client-port.*8o80/],

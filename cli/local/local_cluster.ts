@@ -5,7 +5,7 @@
  */
 
 import type { NodeMetrics } from "../../client/mod.ts";
-import { LocalNode, type LocalNodeOptions } from "./local_node.ts";
+import { LocalNode, type LocalNodeOptions, type NodePlace } from "./local_node.ts";
 
 /** Nodes of a local cluster. */
 export const LOCAL_NODES = 3;
@@ -19,6 +19,8 @@ export interface LocalClusterOptions {
   raftPorts: readonly number[];
   clientPorts: readonly number[];
   environment?: Record<string, string>;
+  /** Where each node stands, unless that is this machine's loopback. */
+  placeOf?: (nodeId: number) => NodePlace;
   onLine?: (nodeId: number, line: string) => void;
 }
 
@@ -39,6 +41,7 @@ export class LocalCluster {
         environment: options.environment ?? {},
         onLine: (line) => options.onLine?.(nodeId, line),
       };
+      if (options.placeOf) node.place = options.placeOf(nodeId);
       if (i > 0) node.joinPort = options.raftPorts[0]!;
       return new LocalNode(node);
     });

@@ -17,10 +17,22 @@ export interface LocalNodeOptions {
   clientPort: number;
   /** Raft port of a member to join; without it the node starts a cluster. */
   joinPort?: number;
+  /** Where it stands, unless that is this machine's loopback. */
+  place?: NodePlace;
   /** Besides what this process has. */
   environment?: Record<string, string>;
   /** Takes the node's log lines. */
   onLine?: (line: string) => void;
+}
+
+/** A node in a network of its own; its client port is relayed to the same port of the loopback. */
+export interface NodePlace {
+  /** The address that it listens on. */
+  host: string;
+  /** Of the member to join. */
+  joinHost: string;
+  /** The command that runs a command there. */
+  prefix: readonly string[];
 }
 
 /** How a process ended. */
@@ -73,9 +85,13 @@ export class LocalNode {
     args.push(fileURLToPath(new URL("main.ts", root)), "serve");
     args.push("--node-id", `${options.nodeId}`, "--data-dir", options.dataDir);
     args.push("--raft-port", `${options.raftPort}`, "--client-port", `${options.clientPort}`);
-    if (options.joinPort !== undefined) args.push("--join", `127.0.0.1:${options.joinPort}`);
-    const child = new Deno.Command(Deno.execPath(), {
-      args,
+    const { place } = options;
+    if (place) args.push("--raft-host", place.host, "--client-host", place.host);
+    const joinHost = place?.joinHost ?? "127.0.0.1";
+    if (options.joinPort !== undefined) args.push("--join", `${joinHost}:${options.joinPort}`);
+    const [command, ...before] = [...place?.prefix ?? [], Deno.execPath()];
+    const child = new Deno.Command(command!, {
+      args: [...before, ...args],
       env: { DENO_NO_UPDATE_CHECK: "1", ...options.environment },
       stdin: "null",
       stdout: "null",

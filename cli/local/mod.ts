@@ -6,4 +6,4 @@
 
 export { findFreePorts } from "./free_ports.ts";
 export { knowsAll, LOCAL_NODES, LocalCluster, type LocalClusterOptions } from "./local_cluster.ts";
-export { LocalNode, type LocalNodeOptions, type NodeExit } from "./local_node.ts";
+export { LocalNode, type LocalNodeOptions, type NodeExit, type NodePlace } from "./local_node.ts";
