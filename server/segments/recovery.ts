@@ -70,7 +70,11 @@ export async function recoverSegment(parts: RecoveryParts, target: SegmentTarget
       `${target.topic}/${target.segment}: ${answers.length} of ${info.replicas.length} replicas answered`,
     );
   }
-  await copyTail(parts, target, { answers, longest: verdict.longest });
+  await copyTail(parts, target, {
+    answers,
+    longest: verdict.longest,
+    replicas: info.replicas.length,
+  });
   await seal(parts, target, verdict);
   if (verdict.mayHaveLost) {
     logger.log(
@@ -89,11 +93,16 @@ export async function recoverSegment(parts: RecoveryParts, target: SegmentTarget
  * Uncertain ones give data, but no vote. Where certain answers can never be enough, all must answer. Pure.
  */
 export function judge(answers: readonly Answer[], replicas: number): Verdict | null {
-  const needed = replicas - majorityOf(replicas) + 1;
+  const needed = neededAnswers(replicas);
   const certain = answers.filter((answer) => answer.isCertain).length;
   if (certain < needed && answers.length < replicas) return null;
   const longest = answers.reduce((best, answer) => answer.length > best.length ? answer : best);
   return { longest, mayHaveLost: certain < needed };
+}
+
+/** R − W + 1: so many replicas always include one of every majority. */
+function neededAnswers(replicas: number): number {
+  return replicas - majorityOf(replicas) + 1;
 }
 
 /** From here on nobody else seals it. False where it is sealed already. */
@@ -141,13 +150,17 @@ function fenceReplicas(
   });
 }
 
-/** The entries that will count are on a majority of those that answered before the count is taken. */
+/**
+ * ⛔ The entries that will count are on R − W + 1 replicas before the count is taken: what is sealed must
+ * survive what committed entries survive. (A majority of those alive is not enough, where one of those that
+ * answered has died since: spec/DECISIONS.md, 8.)
+ */
 async function copyTail(
   parts: RecoveryParts,
   target: SegmentTarget,
-  found: { answers: readonly Answer[]; longest: Answer },
+  found: { answers: readonly Answer[]; longest: Answer; replicas: number },
 ): Promise<void> {
-  const { answers, longest } = found;
+  const { answers, longest, replicas } = found;
   const short = answers.filter((answer) => answer.length < longest.length);
   const copies = await Promise.allSettled(
     short.map(({ node }) =>
@@ -155,7 +168,7 @@ async function copyTail(
     ),
   );
   const failed = copies.filter((copy) => copy.status === "rejected");
-  if (answers.length - failed.length >= majorityOf(answers.length)) return;
+  if (answers.length - failed.length >= neededAnswers(replicas)) return;
   throw new UnavailableError(
     `${target.topic}/${target.segment}: its tail could not be copied: ${failed[0]!.reason}`,
   );

@@ -116,6 +116,20 @@ Deno.test("recoverSegment() seals nothing while too few replicas answer, and wor
   assert.equal(state.topics.get("t")!.segments[0]!.count, 2);
 });
 
+Deno.test("recoverSegment() seals nothing that too few replicas hold", async () => {
+  const { metadata, state } = metadataWith([1, 2, 3]);
+  let isAlive = false;
+  const link: RecoveryLink = {
+    fence: (node) => Promise.resolve(answer(node, node) as FenceAnswer),
+    complete: () => isAlive ? Promise.resolve() : Promise.reject(new Error("it has died since")),
+  };
+  await assert.rejects(recoveryOf(metadata, link, new SimClock()), /tail could not be copied/);
+  assert.equal(state.topics.get("t")!.segments.length, 1);
+  isAlive = true;
+  await recoveryOf(metadata, link, new SimClock());
+  assert.equal(state.topics.get("t")!.segments[0]!.count, 3);
+});
+
 Deno.test("recoverSegment() is harmless where another recovery was first", async () => {
   const { metadata, state, applied } = metadataWith([1, 2, 3]);
   const clock = new SimClock();

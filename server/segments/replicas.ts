@@ -8,6 +8,7 @@
 import type { Crc32c, LogStore } from "../../storage/mod.ts";
 import type { Clock, Logger } from "../../world/mod.ts";
 import { sleep } from "../../world/mod.ts";
+import { UnavailableError } from "../errors.ts";
 import { type Cursor, openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
 import type { MetadataState } from "../metadata/mod.ts";
 import { decodeCursors } from "./control_record.ts";
@@ -211,6 +212,7 @@ export class Replicas {
     await replica.discard();
   }
 
+  /** ⛔ Never beyond a seal that is known here: a recovery that came second may want a larger count. */
   async #fetchUpTo(replica: Replica, options: { from: number; end: number }): Promise<void> {
     const { topic, segment } = replica;
     await replica.settle();
@@ -227,8 +229,17 @@ export class Replicas {
           `node ${options.from} does not hold ${topic}/${segment} from ${position} on`,
         );
       }
+      const sealed = this.#sealedLength(replica);
+      if (sealed !== null && position + placed.batch.count > sealed) {
+        throw new UnavailableError(`${topic}/${segment} is sealed at ${sealed} records already`);
+      }
       await replica.append(placed);
     }
+  }
+
+  #sealedLength(target: { topic: string; segment: number }): number | null {
+    const topic = this.#parts.metadata().topics.get(target.topic);
+    return topic?.segments[target.segment - 1]?.length ?? null;
   }
 
   #mayFollow(from: number, target: { topic: string; segment: number }): boolean {

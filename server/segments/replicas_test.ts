@@ -51,7 +51,7 @@ class Holder {
       store: this.store,
       fences: this.fences,
       metadata: () => state,
-      fetch: () => Promise.reject(new Error("nobody is there")),
+      fetch: (_from, { position }) => Promise.resolve(placed(position, "copied")),
       digestAt: () => Promise.reject(new Error("nobody is there")),
       crc32c: crc32cByTables,
       onFenced: () => {},
@@ -64,6 +64,23 @@ class Holder {
   append(position: number, ...entries: string[]) {
     return this.replicas.append(LEADER, target, placed(position, ...entries));
   }
+}
+
+/** A recovery's seal, as it is applied on this node. */
+function sealAt(state: MetadataState, length: number): void {
+  state.apply({ kind: "beginSeal", ...target }, []);
+  state.apply({
+    kind: "sealSegment",
+    ...target,
+    expectedRun: null,
+    count: length,
+    length,
+    bytes: length,
+    mayHaveLost: false,
+    cursors: [],
+    nextLeader: 3,
+    nextReplicas: [3],
+  }, []);
 }
 
 function placed(position: number, ...entries: string[]): PlacedBatch {
@@ -167,25 +184,28 @@ Deno.test("Replicas gives an uncertain segment's data, but no certain answer, an
 Deno.test("Replicas cuts what is beyond the sealed length when it learns of the seal", async () => {
   const holder = await Holder.start();
   await holder.append(0, "a", "b", "c");
-  holder.state.apply({ kind: "beginSeal", ...target }, []);
-  holder.state.apply({
-    kind: "sealSegment",
-    ...target,
-    expectedRun: null,
-    count: 2,
-    length: 2,
-    bytes: 2,
-    mayHaveLost: false,
-    cursors: [],
-    nextLeader: 3,
-    nextReplicas: [3],
-  }, []);
+  sealAt(holder.state, 2);
   holder.replicas.topicChanged(holder.state.topics.get("t")!);
   await new Promise((resolve) => setTimeout(resolve, 0));
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
   assert.equal(holder.store.get(segmentLogName("t", 1))!.endPosition, 2);
   const { length, entries } = await holder.replicas.digest(target);
   assert.deepEqual([length, entries], [2, 2]);
+});
+
+Deno.test("Replicas.complete() copies for a recovery, but nothing beyond a seal that is known", async () => {
+  const holder = await Holder.start();
+  await holder.append(0, "a");
+  await holder.replicas.fence(target);
+  await holder.replicas.complete(target, { from: 3, end: 2 });
+  assert.equal((await holder.replicas.digest(target)).length, 2);
+  sealAt(holder.state, 2);
+  holder.replicas.topicChanged(holder.state.topics.get("t")!);
+  await assert.rejects(
+    holder.replicas.complete(target, { from: 3, end: 3 }),
+    /sealed at 2 records/,
+  );
+  assert.equal((await holder.replicas.digest(target)).length, 2);
 });
 
 Deno.test("Replicas.fence() finds the cursors in the last control record", async () => {
