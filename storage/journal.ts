@@ -16,7 +16,7 @@ import {
   EXTENT_RECORD_BYTES,
   writeDataRecord,
 } from "./catalog_record.ts";
-import { type ExtentSource, NeedsSpace } from "./extent_source.ts";
+import type { ExtentSource } from "./extent_source.ts";
 import type { Extent } from "./extent.ts";
 import { FRAME_HEADER_BYTES, frameBytes } from "./frame.ts";
 import type { FrameSealer } from "./frame_writer.ts";

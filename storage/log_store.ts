@@ -26,7 +26,7 @@ import { type AwayFrame, Journal } from "./journal.ts";
 import type { StorageLimits } from "./limits.ts";
 import { LogReader } from "./log_reader.ts";
 import { LogState } from "./log_state.ts";
-import { countRecords, type RecordBatch } from "./record_batch.ts";
+import { countRecords, RECORD_HEADER_BYTES, type RecordBatch } from "./record_batch.ts";
 import type { Recovered } from "./recovery.ts";
 import { RunKeeper, type RunKeeperOptions } from "./run_keeper.ts";
 import { ChunkPool } from "./staging.ts";
@@ -308,11 +308,7 @@ export class WalStore implements LogStore, LogHost {
         `A batch of ${bytes.length} bytes is over the limit of ${batchBytesMax}. Append it in parts.`,
       );
     }
-    const counted = countRecords(bytes);
-    assert(
-      counted !== null && counted.count === batch.count && counted.entryCount === batch.entryCount,
-      "a batch is whole records, as many as it says",
-    );
+    assert(isWhole(batch), "a batch is whole records, as many as it says");
     return null;
   }
 
@@ -454,6 +450,17 @@ export class WalStore implements LogStore, LogHost {
     this.#mustBeOpen();
     if (log.isClosed) throw new LogClosedError(`Log ${log.name} is closed.`);
   }
+}
+
+function isWhole({ bytes, count, entryCount }: RecordBatch): boolean {
+  if (count === 1 && bytes.length >= RECORD_HEADER_BYTES) {
+    // The usual case, without a view: bits 0 to 30 are the length, bit 31 says that it is no entry.
+    const top = bytes[3]!;
+    const length = bytes[0]! | bytes[1]! << 8 | bytes[2]! << 16 | (top & 127) << 24;
+    return length + RECORD_HEADER_BYTES === bytes.length && (top < 128 ? 1 : 0) === entryCount;
+  }
+  const counted = countRecords(bytes);
+  return counted !== null && counted.count === count && counted.entryCount === entryCount;
 }
 
 function mustHold(log: LogState, position: number): void {
