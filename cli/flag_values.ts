@@ -61,6 +61,3 @@ export function addressOption(description: string): Option {
     .argParser(addresses)
     .default(addresses(ADDRESS_DEFAULT), ADDRESS_DEFAULT);
 }
-
-/** Of any topic. */
-export const REPLICATION_FACTOR_MAX = 7;

@@ -15,15 +15,9 @@ import {
 import type { Durability } from "../storage/types.ts";
 import { type LogThreshold, parseLogThreshold } from "../world/real/mod.ts";
 import type { Address } from "../world/mod.ts";
+import { REPLICATION_FACTOR_MAX } from "../server/topic_settings.ts";
 import { UsageError } from "./exit.ts";
-import {
-  address,
-  durability,
-  host,
-  integerBetween,
-  port,
-  REPLICATION_FACTOR_MAX,
-} from "./flag_values.ts";
+import { address, durability, host, integerBetween, port } from "./flag_values.ts";
 import { VERSION } from "./version.ts";
 
 const DATA_DIR_DEFAULT = "./data";

@@ -12,13 +12,9 @@ import {
   WalrusClient,
 } from "../../client/mod.ts";
 import type { Address } from "../../world/mod.ts";
+import { REPLICATION_FACTOR_MAX } from "../../server/topic_settings.ts";
 import { EXIT, UsageError } from "../exit.ts";
-import {
-  addressOption,
-  durability,
-  integerBetween,
-  REPLICATION_FACTOR_MAX,
-} from "../flag_values.ts";
+import { addressOption, durability, integerBetween } from "../flag_values.ts";
 import { nearest } from "../nearest.ts";
 import type { Output } from "../terminal.ts";
 import { readLines } from "../lines.ts";
