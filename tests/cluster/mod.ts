@@ -10,6 +10,8 @@ export * from "./drain.ts";
 export * from "./extra_node.ts";
 export * from "./history.ts";
 export * from "./load.ts";
+export * from "./members.ts";
+export * from "./namespaces.ts";
 export * from "./raw_client.ts";
 export * from "./reports.ts";
 export * from "./running_cluster.ts";

@@ -6,7 +6,7 @@
 
 import { findFreePorts } from "../../cli/local/mod.ts";
 import { knowsAll, knowsLeader, LOCAL_NODES, LocalCluster } from "../../cli/local/local_cluster.ts";
-import type { LocalNode } from "../../cli/local/local_node.ts";
+import type { LocalNode, NodePlace } from "../../cli/local/local_node.ts";
 import { openDisk } from "../../storage/disk/mod.ts";
 
 /** How long a node may take to be ready again after a restart. */
@@ -33,20 +33,22 @@ export interface RunningCluster {
   restart(): Promise<void>;
 }
 
-/** Starts three nodes, runs the test, and stops everything whatever happens. */
+/** Starts three nodes, on the loopback unless told otherwise, runs the test, and stops everything whatever happens. */
 export async function withCluster(
   environment: Record<string, string>,
   test: (running: RunningCluster) => Promise<void>,
+  options: { placeOf?: (nodeId: number) => NodePlace; clientPorts?: readonly number[] } = {},
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "walrus-test-" });
   const ports = findFreePorts(2 * LOCAL_NODES);
-  const clientPorts = ports.slice(LOCAL_NODES);
+  const clientPorts = options.clientPorts ?? ports.slice(LOCAL_NODES);
   const logs = new Map<number, string[]>();
   const cluster = new LocalCluster({
     folder,
     raftPorts: ports.slice(0, LOCAL_NODES),
     clientPorts,
     environment: { WALRUS_LOG: "info", ...environment },
+    ...(options.placeOf && { placeOf: options.placeOf }),
     onLine: (nodeId, line) => {
       const lines = logs.get(nodeId) ?? [];
       lines.push(line);
