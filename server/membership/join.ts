@@ -6,7 +6,7 @@
 
 import type { RaftNode } from "../../raft/mod.ts";
 import { type Address, type Clock, formatAddress, type Logger, sleep } from "../../world/mod.ts";
-import { RefusedError } from "../errors.ts";
+import { RefusedError, UnavailableError } from "../errors.ts";
 import {
   type JoinReply,
   METHOD,
@@ -57,14 +57,23 @@ export async function letIn(
   node: NodeInfo,
 ): Promise<Uint8Array> {
   const { raft, metadata, clusterId } = parts;
+  const isMember = () => {
+    const { voters, learners } = raft.status.config;
+    return [...voters, ...learners].includes(node.id);
+  };
+  const known = metadata.state.nodes.get(node.id);
+  // ⛔ An id leaves metadata before it leaves Raft. Were another disk let in between the two, Raft would take
+  // an empty log for that of a voter which has acknowledged entries and given its vote.
+  if (known?.incarnation !== node.incarnation && isMember()) {
+    throw new UnavailableError(`node id ${node.id} is still being removed: try again later`);
+  }
   try {
     await metadata.propose({ kind: "registerNode", ...node }, { timeoutMs: JOIN_TIMEOUT_MS });
   } catch (error) {
     if (error instanceof RefusedError) throw new RpcRefusal(REFUSED_CODE, error.message);
     throw error;
   }
-  const { voters, learners } = raft.status.config;
-  if (![...voters, ...learners].includes(node.id)) {
+  if (!isMember()) {
     await raft.addLearner(node.id, { timeoutMs: JOIN_TIMEOUT_MS });
   }
   return writeJoinReply({ clusterId, nodes: [...metadata.state.nodes.values()] });
