@@ -47,7 +47,7 @@ export interface CoreLimits {
 
 export const DEFAULT_LIMITS: CoreLimits = {
   electionTicks: 10,
-  heartbeatTicks: 2,
+  heartbeatTicks: 3,
   inflightMessages: 64,
   inflightBytes: 8 * 1024 * 1024,
   appendBytes: 512 * 1024,

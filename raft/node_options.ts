@@ -51,7 +51,7 @@ export interface RaftOptions {
   snapshotBytes?: number;
   /** Bounds of the core, for tests and tuning. */
   limits?: Partial<CoreLimits>;
-  /** After anything that `RaftStatus` shows has changed; not from within a call of this class. */
+  /** After anything that `RaftStatus` shows has changed. It must not call back into the node at once. */
   onStatus?(status: RaftStatus): void;
 }
 

@@ -5,9 +5,13 @@ import { PoweredGroup } from "./testing/mod.ts";
 const bytes = (text: string) => new TextEncoder().encode(text);
 const WAIT = { timeoutMs: 3000 };
 
-/** Proposes numbered commands to whoever leads, all the time; which were acknowledged, and where. */
+/** Proposes numbered commands to whoever leads, all the time, and reads anywhere. */
 class Client {
+  /** The index of each command that was. */
   readonly acknowledged = new Map<string, number>();
+  reads = 0;
+  staleReads = 0;
+  #acknowledgedIndex = 0;
   #next = 0;
   #stopped = false;
 
@@ -25,16 +29,32 @@ class Client {
     for (let i = this.group.random.below(4); leader && i >= 0; i--) {
       const text = `c${this.#next++}`;
       leader.node!.propose(bytes(text), WAIT).then(
-        ({ index }) => this.acknowledged.set(text, index),
+        ({ index }) => {
+          this.acknowledged.set(text, index);
+          this.#acknowledgedIndex = Math.max(this.#acknowledgedIndex, index);
+        },
         () => {},
       );
     }
+    this.#read();
     this.group.clock.after(1 + this.group.random.below(20), () => this.#go());
+  }
+
+  /** Linearizable: whatever was acknowledged before it began is in what the node has then. */
+  #read(): void {
+    const { node } = this.group.members[this.group.random.below(3)]!;
+    if (node === null) return;
+    const floor = this.#acknowledgedIndex;
+    node.readIndex(WAIT).then((index) => {
+      this.reads++;
+      if (index < floor || node.status.applied < index) this.staleReads++;
+    }, () => {});
   }
 }
 
 async function agreeAtEnd(group: PoweredGroup, client: Client): Promise<void> {
   client.stop();
+  assert.equal(client.staleReads, 0);
   for (const { id, node } of group.members) if (node === null) await group.powerOn(id);
   const { clock, members } = group;
   await clock.runUntil(() => group.leader() !== undefined, { maxMs: 10_000 });
@@ -70,6 +90,7 @@ for (let seed = 0; seed < 8; seed++) {
       }
     }
     assert.ok(client.acknowledged.size > 100, `${client.acknowledged.size} were acknowledged`);
+    assert.ok(client.reads > 100, `${client.reads} reads`);
     await agreeAtEnd(group, client);
   });
 }

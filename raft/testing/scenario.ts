@@ -43,6 +43,9 @@ const decoder = new TextDecoder();
 /** A scenario that doesn't settle within so many messages never will. */
 const MAX_SETTLE_MESSAGES = 2000;
 
+/** Stories count ticks: these don't change with the defaults. */
+const STORY_LIMITS: Partial<CoreLimits> = { electionTicks: 10, heartbeatTicks: 2 };
+
 /** Every timeout is the shortest one: stories decide who campaigns. */
 const noRandom: Random = { nextU32: () => 0, below: () => 0, uuid: () => "" };
 
@@ -57,7 +60,7 @@ interface StoryNode extends Observed {
 export class Scenario {
   readonly #nodes = new Map<number, StoryNode>();
   readonly #checker = new Checker();
-  #limits: Partial<CoreLimits> = {};
+  #limits: Partial<CoreLimits> = STORY_LIMITS;
   #network: Message[] = [];
   #cuts = new Set<string>();
   #lines: string[] = [];
@@ -90,7 +93,9 @@ export class Scenario {
     const first = Number(args[0]);
     switch (name) {
       case "limits":
-        this.#limits = Object.fromEntries([...options].map(([key, value]) => [key, Number(value)]));
+        for (const [key, value] of options) {
+          this.#limits = { ...this.#limits, [key]: Number(value) };
+        }
         return;
       case "group": {
         const initial = bootstrapState(args.map(Number));
