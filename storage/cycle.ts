@@ -44,6 +44,11 @@ export class Cycle {
     return this.dirty.length > 0 || this.mustSync || this.mustHomeAll || this.#watchers.length > 0;
   }
 
+  /** Appends that wait for it. */
+  get waiters(): number {
+    return this.#resolves.length;
+  }
+
   /** Copies the batch and moves the log's end. */
   add(log: LogState, batch: RecordBatch): void {
     if (!log.isDirty) {

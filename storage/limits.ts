@@ -59,7 +59,7 @@ export const DEFAULT_LIMITS: StorageLimits = {
   batchBytesMax: 256 * MIB,
   pendingBytesMax: 64 * MIB,
   chunkBytes: 4 * MIB,
-  chunksKept: 16,
+  chunksKept: 32,
   indexStrideBytes: 64 * KIB,
   checkpointEveryBytes: 256 * MIB,
   checkpointEveryJournalBytes: 128 * MIB,

@@ -21,7 +21,7 @@ const { values, positionals } = parseArgs({
 
 const unknown = positionals.find((name) => !(name in ROWS));
 if (unknown !== undefined) {
-  console.error(`There is no row ${unknown}. Rows: ${Object.keys(ROWS).join(", ")}.`);
+  print(`There is no row ${unknown}. Rows: ${Object.keys(ROWS).join(", ")}.`);
   Deno.exit(2);
 }
 
@@ -35,9 +35,9 @@ for (const [name, run] of Object.entries(ROWS)) {
     disableUring: values.file,
   });
   all.push(...measured);
-  if (!values.json) { for (const row of measured) console.log(describe(row)); }
+  if (!values.json) { for (const row of measured) print(describe(row)); }
 }
-if (values.json) console.log(JSON.stringify(all, null, 2));
+if (values.json) print(JSON.stringify(all, null, 2));
 
 function describe(measured: Measured): string {
   const { row, entries, payloadBytes, seconds, p50Ms, p99Ms, p999Ms, diskPerByte, note } = measured;
@@ -53,4 +53,8 @@ function describe(measured: Measured): string {
   if (diskPerByte > 0) parts.push(`disk ×${diskPerByte.toFixed(2)}`);
   if (note !== "") parts.push(note);
   return parts.join("  ");
+}
+
+function print(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }

@@ -15,14 +15,18 @@ for (let seed = from ?? 1; seed < (from ?? 1) + (count ?? 1000); seed++) {
     await simulation.run();
   } catch (error) {
     failed++;
-    console.log(`Seed ${seed} fails: ${(error as Error).stack}`);
-    console.log(simulation.transcript.slice(-30).join("\n"));
-    console.log(
+    print(`Seed ${seed} fails: ${(error as Error).stack}`);
+    print(simulation.transcript.slice(-30).join("\n"));
+    print(
       `Again: deno run -A storage/simulation/main.ts ${seed} 1${
         withFullDisk ? " --full-disk" : ""
       }`,
     );
   }
 }
-console.log(`${count ?? 1000} seeds, ${failed} failed`);
+print(`${count ?? 1000} seeds, ${failed} failed`);
 Deno.exit(failed === 0 ? 0 : 1);
+
+function print(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}

@@ -26,6 +26,7 @@ const GRANTS: readonly Grant[] = [
     because: "drains promises by an immediate",
   },
   { place: "storage/disk/", may: ["clock", "deno", "node"], because: "the real disks" },
+  { place: "storage/bench/", may: EVERYTHING, because: "programs that measure this machine" },
   { place: "ffi/", may: ["deno", "node"], because: "opens and builds the shim" },
   { place: "client/node_network.ts", may: ["clock", "node"], because: "TCP on Deno and Node" },
   { place: "client/client.ts", may: ["real"], because: "gives programs a default clock" },

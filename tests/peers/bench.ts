@@ -13,8 +13,8 @@ import {
   type PeerWork,
   runFio,
   runPeer,
-} from "../../tests/peers/mod.ts";
-import { type Measured, ROWS } from "./mod.ts";
+} from "./mod.ts";
+import { type Measured, ROWS } from "../../storage/bench/mod.ts";
 
 const { values } = parseArgs({
   args: Deno.args,
@@ -153,28 +153,36 @@ function comparisons(): Comparison[] {
   ];
 }
 
-await Deno.mkdir(values.dir, { recursive: true });
-const peers = await buildPeers();
-for (const peer of peers) if (!peer.ok) console.error(`${peer.name}: left out: ${peer.reason}`);
-const rates: Rates = new Map();
-for (let round = 0; round < Number(values.rounds); round++) {
-  await measureOurs(rates);
-  await measurePeers(rates, peers);
-}
-const rows = comparisons().map(({ ours, peer, reach }) => {
-  const [our, their] = [rates.get(ours) ?? NaN, rates.get(peer) ?? NaN];
-  return { ours, peer, our, their, ratio: our / their, reach };
-});
-if (values.json) {
-  console.log(JSON.stringify({ rates: Object.fromEntries(rates), rows }, null, 2));
-} else {
-  for (const { ours, peer, our, their, ratio, reach } of rows) {
-    const verdict = Number.isNaN(ratio) ? "not measured" : ratio >= reach ? "reached" : "MISSED";
-    console.log(
-      `${ours}\n  ${Math.round(our).toLocaleString("en")}/s against ${peer}: ` +
-        `${Math.round(their).toLocaleString("en")}/s = ${
-          ratio.toFixed(2)
-        } (reach ${reach}: ${verdict})`,
-    );
+async function compareAll(): Promise<void> {
+  await Deno.mkdir(values.dir, { recursive: true });
+  const peers = await buildPeers();
+  for (const peer of peers) if (!peer.ok) print(`${peer.name}: left out: ${peer.reason}`);
+  const rates: Rates = new Map();
+  for (let round = 0; round < Number(values.rounds); round++) {
+    await measureOurs(rates);
+    await measurePeers(rates, peers);
+  }
+  const rows = comparisons().map(({ ours, peer, reach }) => {
+    const [our, their] = [rates.get(ours) ?? NaN, rates.get(peer) ?? NaN];
+    return { ours, peer, our, their, ratio: our / their, reach };
+  });
+  if (values.json) {
+    print(JSON.stringify({ rates: Object.fromEntries(rates), rows }, null, 2));
+  } else {
+    for (const { ours, peer, our, their, ratio, reach } of rows) {
+      const verdict = Number.isNaN(ratio) ? "not measured" : ratio >= reach ? "reached" : "MISSED";
+      print(
+        `${ours}\n  ${Math.round(our).toLocaleString("en")}/s against ${peer}: ` +
+          `${Math.round(their).toLocaleString("en")}/s = ${
+            ratio.toFixed(2)
+          } (reach ${reach}: ${verdict})`,
+      );
+    }
   }
 }
+
+function print(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}
+
+await compareAll();
