@@ -30,6 +30,7 @@ import {
 } from "./node_options.ts";
 import { QuorumContact } from "./quorum_contact.ts";
 import { ReadQueue } from "./read_queue.ts";
+import { SnapshotPolicy } from "./snapshot_policy.ts";
 import { coreStatus, introspectCore, type RaftStatus } from "./status.ts";
 import { type Applied, AppliedWaiters, ConditionWaiters, ProposalWaiters } from "./waiting.ts";
 
@@ -55,6 +56,7 @@ export class RaftNode {
   readonly #conditions = new ConditionWaiters();
   readonly #applied = new AppliedWaiters();
   readonly #reads: ReadQueue;
+  readonly #snapshots: SnapshotPolicy;
   readonly #membership: MembershipCalls;
   #queue: QueuedProposal[] = [];
   #timer: Timer | null = null;
@@ -63,8 +65,6 @@ export class RaftNode {
   #failure: Error | null = null;
   /** Settles when everything that was given to the disk is done; `null` when nothing is on its way. */
   #lastWrite: Promise<void> | null = null;
-  #entriesSinceSnapshot = 0;
-  #bytesSinceSnapshot = 0;
   #lastStatusKey = "";
   #droppedMessages = 0;
 
@@ -74,6 +74,10 @@ export class RaftNode {
     this.#durable = durable;
     this.#tickMs = options.tickMs ?? DEFAULT_TICK_MS;
     this.#reads = new ReadQueue(options.random);
+    this.#snapshots = new SnapshotPolicy({
+      entries: options.snapshotEntries ?? DEFAULT_SNAPSHOT_ENTRIES,
+      bytes: options.snapshotBytes ?? DEFAULT_SNAPSHOT_BYTES,
+    });
     this.#membership = new MembershipCalls(core, {
       conditions: this.#conditions,
       schedule: () => this.#schedule(),
@@ -392,7 +396,7 @@ export class RaftNode {
     if (ready.install !== null) {
       this.#options.stateMachine.restore(ready.install.data);
       this.#proposals.onInstalled(ready.install.index);
-      this.#entriesSinceSnapshot = this.#bytesSinceSnapshot = 0;
+      this.#snapshots.restart();
       this.#applied.onApplied(ready.install.index);
     }
     for (const entry of ready.committed) this.#apply(entry);
@@ -438,22 +442,26 @@ export class RaftNode {
     const result = entry.kind === "command"
       ? this.#options.stateMachine.apply(entry.index, entry.data)
       : undefined;
-    this.#entriesSinceSnapshot++;
-    this.#bytesSinceSnapshot += entry.data.length;
+    this.#snapshots.onApplied(entry);
     this.#proposals.onApplied(entry, result);
   }
 
   #maybeCompact(): void {
-    const { snapshotEntries = DEFAULT_SNAPSHOT_ENTRIES, snapshotBytes = DEFAULT_SNAPSHOT_BYTES } =
-      this.#options;
-    const lastBytes = this.#core.state.snapshot?.data.length ?? 0;
-    if (
-      this.#entriesSinceSnapshot < snapshotEntries &&
-      this.#bytesSinceSnapshot < Math.max(snapshotBytes, lastBytes)
-    ) return;
-    this.#entriesSinceSnapshot = this.#bytesSinceSnapshot = 0;
+    if (!this.#snapshots.isDue(this.#core.state.snapshot?.data.length ?? 0)) return;
+    this.#snapshots.restart();
     const data = this.#options.stateMachine.snapshot();
-    assert(data.length <= MAX_SNAPSHOT_BYTES, "the state machine's snapshot is small enough");
+    if (data.length > MAX_SNAPSHOT_BYTES) {
+      // Stopping would stop all nodes of the group at the same entry: rather a log that grows.
+      this.#options.logger.log(
+        "error",
+        "raft: the snapshot is too large, the log can't be compacted",
+        {
+          snapshotBytes: data.length,
+          snapshotBytesMax: MAX_SNAPSHOT_BYTES,
+        },
+      );
+      return;
+    }
     this.#core.compact(this.#core.state.log.applied, data);
   }
 

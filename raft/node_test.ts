@@ -10,7 +10,7 @@ import {
   RaftStoppedError,
   RaftTimeoutError,
 } from "./errors.ts";
-import { MAX_COMMAND_BYTES } from "./limits.ts";
+import { MAX_COMMAND_BYTES, MAX_SNAPSHOT_BYTES } from "./limits.ts";
 import { NodeGroup } from "./testing/mod.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -283,6 +283,17 @@ Deno.test("RaftNode: the log on disk and in memory stays short", async () => {
   }
   assert.equal(node.status.applied, 1002);
   assert.ok(store.logs.get("raft/log")!.records.length < 400);
+  await group.stop();
+});
+
+Deno.test("RaftNode: a snapshot that is too large is not taken, and the node goes on", async () => {
+  const group = new NodeGroup(21, { snapshotEntries: 5 });
+  const { node, machine } = await group.start(1, { bootstrap: true });
+  await group.until(() => node.status.role === "leader");
+  machine.snapshot = () => new Uint8Array(MAX_SNAPSHOT_BYTES + 1);
+  for (let i = 0; i < 10; i++) await group.run(node.propose(bytes("x"), WAIT));
+  assert.deepEqual([node.status.snapshotIndex, node.status.failure], [0, null]);
+  assert.match(group.logs[0]!, /too large/);
   await group.stop();
 });
 
