@@ -12,7 +12,7 @@ import type { RaftStatus } from "./status.ts";
 export const DEFAULT_TICK_MS = 50;
 /** A snapshot is taken after so many applied entries … */
 export const DEFAULT_SNAPSHOT_ENTRIES = 10_000;
-/** … or so many bytes of them, or as many as the last snapshot has, if that is more. */
+/** … or so many bytes of them; later when the state is large (snapshot_policy.ts). */
 export const DEFAULT_SNAPSHOT_BYTES = 4 * 1024 * 1024;
 
 /** What the group agrees on: a deterministic function of its commands. It must not throw. */

@@ -1,12 +1,16 @@
 /**
  * When a snapshot is due: after so many entries, or so many bytes of them; and with a large state not
- * before as many bytes as the last snapshot had, so that snapshots cost a constant part of the writes
- * (thesis §5.1.3).
+ * before the log has grown to a share of the last snapshot, so that snapshots cost at most a few times what
+ * the entries cost (thesis §5.1.3).
  *
  * @module
  */
 
 import type { Entry } from "./messages.ts";
+import { entryBytes } from "./raft_log.ts";
+
+/** The log grows to the last snapshot's size divided by this. */
+const LOG_SHARE = 4;
 
 export class SnapshotPolicy {
   readonly #entriesMax: number;
@@ -21,7 +25,7 @@ export class SnapshotPolicy {
 
   onApplied(entry: Entry): void {
     this.#entries++;
-    this.#bytes += entry.data.length;
+    this.#bytes += entryBytes(entry);
   }
 
   /** One was taken or installed. */
@@ -30,7 +34,7 @@ export class SnapshotPolicy {
   }
 
   isDue(lastSnapshotBytes: number): boolean {
-    return this.#entries >= this.#entriesMax ||
-      this.#bytes >= Math.max(this.#bytesMax, lastSnapshotBytes);
+    return (this.#entries >= this.#entriesMax || this.#bytes >= this.#bytesMax) &&
+      this.#bytes >= lastSnapshotBytes / LOG_SHARE;
   }
 }

@@ -9,15 +9,17 @@ const entry = (size: number): Entry => ({
   data: new Uint8Array(size),
 });
 
-Deno.test("SnapshotPolicy: due by entries, by bytes, and not sooner than the last one was large", () => {
-  const policy = new SnapshotPolicy({ entries: 3, bytes: 100 });
+Deno.test("SnapshotPolicy: due by entries, by bytes, and not before the log is worth it", () => {
+  const policy = new SnapshotPolicy({ entries: 3, bytes: 1000 });
   policy.onApplied(entry(0));
   policy.onApplied(entry(0));
   assert.ok(!policy.isDue(0));
   policy.onApplied(entry(0));
-  assert.ok(policy.isDue(1e9));
-  policy.restart();
-  policy.onApplied(entry(150));
   assert.ok(policy.isDue(0));
-  assert.ok(!policy.isDue(200));
+  assert.ok(!policy.isDue(10_000));
+  policy.restart();
+  policy.onApplied(entry(1500));
+  assert.ok(policy.isDue(0));
+  assert.ok(policy.isDue(6000));
+  assert.ok(!policy.isDue(7000));
 });
