@@ -4,6 +4,7 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type NodeMetrics, WalrusClient } from "../../client/mod.ts";
 import { FailureError } from "../exit.ts";
@@ -46,6 +47,15 @@ const POLL_TIMEOUT_MS = 1000;
 /** Log lines that are kept for a failure's message. */
 const LAST_LINES_MAX = 5;
 
+/** From source by this very Deno, or the executable at `path`. */
+function howToRun(path: string | undefined): { program: string; args: string[] } {
+  if (path) return { program: resolve(path), args: [] };
+  const root = new URL("../../", import.meta.url);
+  const config = fileURLToPath(new URL("deno.json", root));
+  const args = ["run", "-q", "-A", "--config", config, fileURLToPath(new URL("main.ts", root))];
+  return { program: Deno.execPath(), args };
+}
+
 /** One process after the other under the same name, ports and data. */
 export class LocalNode {
   readonly options: LocalNodeOptions;
@@ -80,16 +90,14 @@ export class LocalNode {
   /** Starts the process; `ready()` tells when it serves. */
   start(): void {
     const { options } = this;
-    const root = new URL("../../", import.meta.url);
-    const args = ["run", "-q", "-A", "--config", fileURLToPath(new URL("deno.json", root))];
-    args.push(fileURLToPath(new URL("main.ts", root)), "serve");
-    args.push("--node-id", `${options.nodeId}`, "--data-dir", options.dataDir);
+    const { program, args } = howToRun(Deno.env.get("WALRUS_EXECUTABLE"));
+    args.push("serve", "--node-id", `${options.nodeId}`, "--data-dir", options.dataDir);
     args.push("--raft-port", `${options.raftPort}`, "--client-port", `${options.clientPort}`);
     const { place } = options;
     if (place) args.push("--raft-host", place.host, "--client-host", place.host);
     const joinHost = place?.joinHost ?? "127.0.0.1";
     if (options.joinPort !== undefined) args.push("--join", `${joinHost}:${options.joinPort}`);
-    const [command, ...before] = [...place?.prefix ?? [], Deno.execPath()];
+    const [command, ...before] = [...place?.prefix ?? [], program];
     const child = new Deno.Command(command!, {
       args: [...before, ...args],
       env: { DENO_NO_UPDATE_CHECK: "1", ...options.environment },
