@@ -210,6 +210,7 @@ export class Services {
     this.#monitor = world.clock.after(config.monitorCheckMs, () => {
       this.#checkSegments();
       this.#collectGarbage();
+      this.#segments.replicas.mendRotten();
       this.#startMonitor();
     });
   }

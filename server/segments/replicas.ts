@@ -167,6 +167,21 @@ export class Replicas {
   }
 
   /**
+   * For the monitor loop: a frame that was found rotten when it was read, long after its segment's seal, is no
+   * change of metadata that would have the replica looked at.
+   */
+  mendRotten(): void {
+    const { store, metadata, nodeId } = this.#parts;
+    for (const { name, damage } of store.list()) {
+      const target = damage.length > 0 ? parseSegmentLogName(name) : null;
+      if (target === null || this.#live.has(name)) continue;
+      const info = metadata().topics.get(target.topic)?.segments[target.segment - 1];
+      if (!info || info.count === null || !info.replicas.includes(nodeId)) continue;
+      this.#conform(target, info);
+    }
+  }
+
+  /**
    * Brings a replica of a sealed segment to exactly its sealed length. Again and again, until it is so, or
    * the node stops.
    */
