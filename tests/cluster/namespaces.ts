@@ -16,6 +16,7 @@ export class Namespaces {
   /** Names and addresses are drawn: another run on the machine may have its own, or have left some behind. */
   readonly #name = `w${crypto.randomUUID().slice(0, 8)}`;
   readonly #subnet = `10.213.${crypto.getRandomValues(new Uint8Array(1))[0]}`;
+  readonly #cuts: Set<string> = new Set();
   readonly #relays: Relay[] = [];
   readonly clientPorts: readonly number[];
 
@@ -82,6 +83,7 @@ export class Namespaces {
       const args = ["-n", this.#nameOf(id), "rule", "del", "pref", `${DROP_PRIORITY}`];
       while (await succeeds("ip", ...args));
     }
+    this.#cuts.clear();
   }
 
   get #ids(): number[] {
