@@ -94,10 +94,12 @@ export class WalStore implements LogStore, LogHost {
     const key = { crc, salt: image.salt };
     this.#reader = new LogReader({ disk, key, limits });
     this.#pool = new ChunkPool(disk, limits);
-    // Of the run before nothing is needed once this run's checkpoints are written.
+    // ⛔ Of the run before nothing is needed once this run's checkpoints are written, and all of it until then:
+    // a power loss in between has the next start read the old journal again.
     const last = image.logs.find(({ id }) => id === CATALOG_LOG_ID) ??
       newLogImage(CATALOG_LOG_ID, "catalog", null);
-    const log = new LogState({ ...last, extents: [] }, { files, durability: "each" });
+    const log = new LogState(last, { files, durability: "each" });
+    for (const extent of log.extents) files.claim(extent.range);
     const run = { run: 0, nextGeneration: image.nextGeneration };
     const source = new ExtentSource({ files, limits, run });
     const sealer = new FrameSealer({ key, limits });
