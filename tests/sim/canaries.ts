@@ -63,10 +63,10 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     rule: "R − W + 1 certain answers before a count is taken",
     edits: [{
       file: RECOVERY,
-      from: "const needed = replicas - majorityOf(replicas) + 1;",
-      to: "const needed = 1;",
+      from: "return replicas - majorityOf(replicas) + 1;",
+      to: "return replicas > 0 ? 1 : 0;",
     }],
-    story: null,
+    story: "laggards",
     seedsMax: 60,
   },
   countFromTheFirst: {
@@ -76,7 +76,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
       from: "answer.length > best.length ? answer : best",
       to: "answer.length < best.length ? answer : best",
     }],
-    story: null,
+    story: "laggards",
     seedsMax: 20,
   },
   uncertainCounts: {
@@ -124,7 +124,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
       from: "this.#quorum = majorityOf(replicas.length);",
       to: "this.#quorum = 1;",
     }],
-    story: null,
+    story: "laggards",
     seedsMax: 40,
   },
   acknowledgedBeforeDurable: {
@@ -134,7 +134,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
       from: "    await log.append(fresh);\n    await opening;\n",
       to: "    log.append(fresh).catch(() => {});\n",
     }],
-    story: null,
+    story: "laggards",
     seedsMax: 60,
   },
   acknowledgedAfterCount: {
@@ -154,7 +154,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
       from: "if (this.#log === undefined || this.#log.endPosition <= position) return;",
       to: "if (this.#log === undefined || this.#log.endPosition >= 0) return;",
     }],
-    story: null,
+    story: "laggards",
     seedsMax: 60,
   },
   cursorMovesFirst: {

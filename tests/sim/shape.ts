@@ -86,6 +86,16 @@ export const STORIES = {
     faults: { forget: 6, killOne: 1, usurp: 1 },
     faultEveryMs: 1500,
   },
+  /** Followers that lag, while the writer and the one that kept up with it die. */
+  laggards: {
+    lateNodes: 0,
+    replicationFactor: 3,
+    durability: "each",
+    producers: 4,
+    thinkMsMax: 10,
+    faults: { forget: 6, killOne: 1, ambush: 1 },
+    faultEveryMs: 800,
+  },
   /** Nodes that are replaced all the time, and disks that are lost. */
   replacements: {
     nodes: 4,

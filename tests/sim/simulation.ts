@@ -27,7 +27,7 @@ const RECOVERY_MS_MAX = 20_000;
 const WHOLE_MS_MAX = 30_000;
 const DRAIN_MS_MAX = 60_000;
 /** Simulated time within which, without faults, a node is replaced. */
-const OPERATOR_MS_MAX = 60_000;
+const OPERATOR_MS_MAX = 120_000;
 /** How often what the nodes know is compared. */
 const CHECK_MS = 25;
 const PROBLEMS_SHOWN_MAX = 8;
@@ -196,8 +196,8 @@ class Simulation {
     );
     this.#nemesis.end();
     this.#transcript.add("phase", "faults have ended");
-    const endedMs = this.#clock.nowMs();
     await this.#until("the operator is done", () => !this.#operator.isBusy, OPERATOR_MS_MAX);
+    const endedMs = this.#clock.nowMs();
     await this.#settle("every node takes entries again", this.#acceptAll(), RECOVERY_MS_MAX);
     this.#recoveryMs = this.#clock.nowMs() - endedMs;
     this.#workload.stopProducers();
