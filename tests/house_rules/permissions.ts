@@ -27,7 +27,7 @@ const GRANTS: readonly Grant[] = [
   },
   { place: "storage/disk/", may: ["clock", "deno", "node"], because: "the real disks" },
   { place: "storage/bench/", may: EVERYTHING, because: "programs that measure this machine" },
-  { place: "ffi/", may: ["deno", "node"], because: "opens and builds the shim" },
+  { place: "ffi/", may: ["deno", "node", "random"], because: "opens, builds and hashes the shim" },
   { place: "client/node_network.ts", may: ["clock", "node"], because: "TCP on Deno and Node" },
   { place: "client/client.ts", may: ["real"], because: "gives programs a default clock" },
   { place: "storage/library/real_world.ts", may: EVERYTHING, because: "the library's own world" },
@@ -36,6 +36,7 @@ const GRANTS: readonly Grant[] = [
   { place: "mod.ts", may: EVERYTHING, because: "the library's entry" },
   { place: "raft/bench/", may: EVERYTHING, because: "measures on this machine" },
   { place: "spec/", may: EVERYTHING, because: "runs the model checker" },
+  { place: "packaging/", may: EVERYTHING, because: "builds the executable" },
   { place: "tools/", may: EVERYTHING, because: "scripts of the repository" },
 ];
 
