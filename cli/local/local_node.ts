@@ -47,13 +47,19 @@ const POLL_TIMEOUT_MS = 1000;
 /** Log lines that are kept for a failure's message. */
 const LAST_LINES_MAX = 5;
 
-/** From source by this very Deno, or the executable at `path`. */
-function howToRun(path: string | undefined): { program: string; args: string[] } {
-  if (path) return { program: resolve(path), args: [] };
+interface HowToRun {
+  program: string;
+  args: string[];
+  env: Record<string, string>;
+}
+
+/** From source by this very Deno; or the executable at `path`, which needs nothing that `PATH` has. */
+function howToRun(path: string | undefined): HowToRun {
+  if (path) return { program: resolve(path), args: [], env: { PATH: "" } };
   const root = new URL("../../", import.meta.url);
   const config = fileURLToPath(new URL("deno.json", root));
   const args = ["run", "-q", "-A", "--config", config, fileURLToPath(new URL("main.ts", root))];
-  return { program: Deno.execPath(), args };
+  return { program: Deno.execPath(), args, env: { DENO_NO_UPDATE_CHECK: "1" } };
 }
 
 /** One process after the other under the same name, ports and data. */
@@ -90,7 +96,7 @@ export class LocalNode {
   /** Starts the process; `ready()` tells when it serves. */
   start(): void {
     const { options } = this;
-    const { program, args } = howToRun(Deno.env.get("WALRUS_EXECUTABLE"));
+    const { program, args, env } = howToRun(Deno.env.get("WALRUS_EXECUTABLE"));
     args.push("serve", "--node-id", `${options.nodeId}`, "--data-dir", options.dataDir);
     args.push("--raft-port", `${options.raftPort}`, "--client-port", `${options.clientPort}`);
     const { place } = options;
@@ -100,7 +106,7 @@ export class LocalNode {
     const [command, ...before] = [...place?.prefix ?? [], program];
     const child = new Deno.Command(command!, {
       args: [...before, ...args],
-      env: { DENO_NO_UPDATE_CHECK: "1", ...options.environment },
+      env: { ...place?.prefix ? {} : env, ...options.environment }, // a prefix is looked for in PATH
       stdin: "null",
       stdout: "null",
       stderr: "piped",
