@@ -146,9 +146,10 @@ export class CycleLayout {
     for (const { chunk, start, end, count, entryCount } of log.away) {
       staging.add(owner, { bytes: chunk.bytes.subarray(start, end), count, entryCount });
     }
-    for (const { chunk, start, end, count, entryCount } of pieces) {
+    for (const { chunk, start, end, count, entryCount, goesOn } of pieces) {
       const bytes = chunk.bytes.subarray(start + FRAME_HEADER_BYTES, end);
-      staging.add(owner, { bytes, count, entryCount });
+      if (goesOn) staging.addPart(owner, { bytes, count, entryCount, goesOn });
+      else staging.add(owner, { bytes, count, entryCount });
     }
     staging.closeOpen();
     return owner.pieces;

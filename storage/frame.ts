@@ -1,11 +1,12 @@
 /**
- * The unit on disk. A frame holds records of one log that stand one behind the other; a batch is never
- * split between frames, so all of it is there or nothing. Frames start on multiples of 8 bytes.
+ * The unit on disk. A frame holds records of one log that stand one behind the other. A batch that is too
+ * large for one is several, all but the last marked: recovery takes all of them or none. Frames start on
+ * multiples of 8 bytes.
  *
  * | at | bytes | field (little-endian) |
  * | -- | ----- | --------------------- |
  * | 0 | 4 | CRC-32C of the rest of the header and the body, begun from the store's salt |
- * | 4 | 4 | body length in bytes, less than 2^31 |
+ * | 4 | 4 | bits 0–30: body length in bytes; bit 31: the last batch goes on in the next frame |
  * | 8 | 4 | log id |
  * | 12 | 4 | run: a random number of the process that wrote it |
  * | 16 | 4 | generation of the extent that it stands in |
@@ -37,10 +38,13 @@ export const FRAME_ALIGN_BYTES = 8;
 export const TERMINATOR_BYTES = 16;
 
 const LENGTH_AT = 4;
+const LENGTH_MASK = 0x7fffffff;
+const GOES_ON_BIT = 0x80000000;
 
 /** A frame's header in memory, used again for frame after frame. */
 export interface FrameHeader {
   bodyBytes: number;
+  goesOn: boolean;
   logId: number;
   run: number;
   generation: number;
@@ -55,6 +59,7 @@ export interface FrameHeader {
 export function newFrameHeader(): FrameHeader {
   return {
     bodyBytes: 0,
+    goesOn: false,
     logId: 0,
     run: 0,
     generation: 0,
@@ -95,7 +100,8 @@ export function sealFrame(
   at: number,
   { header, key }: { header: FrameHeader; key: FrameKey },
 ): void {
-  view.setUint32(at + LENGTH_AT, header.bodyBytes, true);
+  const word = header.goesOn ? header.bodyBytes | GOES_ON_BIT : header.bodyBytes;
+  view.setUint32(at + LENGTH_AT, word >>> 0, true);
   view.setUint32(at + 8, header.logId, true);
   view.setUint32(at + 12, header.run, true);
   view.setUint32(at + 16, header.generation, true);
@@ -110,7 +116,9 @@ export function sealFrame(
 
 /** Takes the fields apart. Says nothing about whether they are true. */
 export function decodeFrameHeader(view: DataView, at: number, into: FrameHeader): void {
-  into.bodyBytes = view.getUint32(at + LENGTH_AT, true);
+  const word = view.getUint32(at + LENGTH_AT, true);
+  into.bodyBytes = word & LENGTH_MASK;
+  into.goesOn = word >= GOES_ON_BIT;
   into.logId = view.getUint32(at + 8, true);
   into.run = view.getUint32(at + 12, true);
   into.generation = view.getUint32(at + 16, true);

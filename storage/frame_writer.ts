@@ -33,6 +33,7 @@ export interface FrameBody {
   bodyBytes: number;
   count: number;
   entryCount: number;
+  goesOn: boolean;
 }
 
 /** Seals frames for one store and keeps their logs' books. */
@@ -51,6 +52,7 @@ export class FrameSealer {
     const header = this.#header;
     const { laid } = log;
     header.bodyBytes = body.bodyBytes;
+    header.goesOn = body.goesOn;
     header.logId = log.id;
     header.run = extent.run;
     header.generation = extent.generation;

@@ -200,7 +200,14 @@ export class Journal {
     chunk.bytes.fill(0, at, start + bytes);
     const count = frame.records.length + frame.data.length;
     const { bodyBytes } = frame;
-    this.#sealer.seal(this.log, extent, { chunk, start, bodyBytes, count, entryCount: 0 });
+    this.#sealer.seal(this.log, extent, {
+      chunk,
+      start,
+      bodyBytes,
+      count,
+      entryCount: 0,
+      goesOn: false,
+    });
   }
 
   #writeData(

@@ -280,6 +280,39 @@ for (const isClean of [true, false]) {
   });
 }
 
+Deno.test("LogStore is honest about an old copy of any file that was put back", async () => {
+  for (const isClean of [true, false]) {
+    const drive = newDrive();
+    const store = await open(drive);
+    const expected = new Map<string, string[]>([["a", []], ["b", []]]);
+    const copies = new Map<string, Uint8Array>();
+    for (const name of expected.keys()) store.create(name);
+    for (let round = 0; round < 60; round++) {
+      for (const [name, texts] of expected) {
+        const text = `${name}${round}${"z".repeat(round * 7)}`;
+        await store.get(name)!.append(batchOf(encoder.encode(text)));
+        texts.push(text);
+      }
+      if (round === 20) {
+        for (const name of drive.names()) copies.set(name, drive.copyFile(name));
+      }
+    }
+    if (isClean) await store.close();
+    drive.kill();
+    const files = new Map(drive.names().map((name) => [name, drive.copyFile(name)]));
+    assert(copies.size > 2);
+    for (const [name, bytes] of copies) {
+      const changed = copyOf(files);
+      changed.putFile(name, bytes);
+      await mustBeHonest(
+        changed,
+        expected,
+        `an old ${name} of a ${isClean ? "closed" : "killed"} store`,
+      );
+    }
+  }
+});
+
 Deno.test("LogStore reads on with one of its two checkpoints gone or rotten", async () => {
   const { files, expected } = await smallStore({ isClean: false });
   for (const name of ["checkpoint-a", "checkpoint-b"]) {

@@ -15,7 +15,7 @@ import {
   TERMINATOR_BYTES,
 } from "./frame.ts";
 import type { StorageLimits } from "./limits.ts";
-import type { RecordBatch } from "./record_batch.ts";
+import { type RecordBatch, RecordReader } from "./record_batch.ts";
 
 /** One staging buffer. */
 export class Chunk implements FrameBuffer {
@@ -85,6 +85,8 @@ export class Piece {
   end: number;
   count = 0;
   entryCount = 0;
+  /** Its batch goes on in the next piece. */
+  goesOn = false;
 
   constructor(chunk: Chunk, start: number) {
     this.chunk = chunk;
@@ -121,6 +123,9 @@ export class Staging {
   /** Copies a batch to the end of the owner's pieces. */
   add(owner: PieceOwner, batch: RecordBatch): void {
     const { bytes, count, entryCount } = batch;
+    if (bytes.length > this.#limits.frameBytesTarget && count > 1) {
+      return this.#addLarge(owner, batch);
+    }
     const piece = this.#openOwner === owner && this.#fits(this.#open!, bytes.length)
       ? this.#open!
       : this.#begin(owner, bytes.length);
@@ -130,6 +135,16 @@ export class Staging {
     piece.entryCount += entryCount;
   }
 
+  /** Copies a part of a large batch to a piece of its own. */
+  addPart(owner: PieceOwner, part: RecordBatch & { goesOn: boolean }): void {
+    const piece = this.#begin(owner, part.bytes.length);
+    piece.chunk.bytes.set(part.bytes, piece.end);
+    piece.end += part.bytes.length;
+    piece.count = part.count;
+    piece.entryCount = part.entryCount;
+    piece.goesOn = part.goesOn;
+  }
+
   /** Merges small pieces that stand apart, so that a log has as few frames in a cycle as it can. */
   gather(owner: PieceOwner): void {
     const { pieces } = owner;
@@ -137,7 +152,7 @@ export class Staging {
     const merged: Piece[] = [];
     for (const piece of pieces) {
       const last = merged.at(-1);
-      const joins = last !== undefined &&
+      const joins = last !== undefined && !last.goesOn && !piece.goesOn &&
         last.bodyBytes + piece.bodyBytes <= this.#limits.frameBytesTarget;
       if (joins) merged[merged.length - 1] = this.#join(last, piece);
       else merged.push(piece);
@@ -159,8 +174,26 @@ export class Staging {
     this.#chunk = this.#open = this.#openOwner = null;
   }
 
+  /** A reader of one record should not have to check all of a large batch: it becomes several pieces. */
+  #addLarge(owner: PieceOwner, { bytes }: RecordBatch): void {
+    const reader = new RecordReader(bytes);
+    let start = 0, end = 0, count = 0, entryCount = 0;
+    const flush = (goesOn: boolean) => {
+      this.addPart(owner, { bytes: bytes.subarray(start, end), count, entryCount, goesOn });
+      start = end;
+      count = entryCount = 0;
+    };
+    while (reader.next()) {
+      if (count > 0 && reader.end - start > this.#limits.frameBytesTarget) flush(true);
+      end = reader.end;
+      count++;
+      if (!reader.isControl) entryCount++;
+    }
+    flush(false);
+  }
+
   #fits(piece: Piece, bytes: number): boolean {
-    return piece.bodyBytes + bytes <= this.#limits.frameBytesTarget &&
+    return !piece.goesOn && piece.bodyBytes + bytes <= this.#limits.frameBytesTarget &&
       roomFor(piece.end + bytes) <= piece.chunk.bytes.length;
   }
 

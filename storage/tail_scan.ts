@@ -31,6 +31,14 @@ interface Behind {
   syncedPosition: number;
 }
 
+/** Where a batch begins that has not come to its end yet. */
+interface OpenBatch {
+  extentIndex: number;
+  place: number;
+  at: LogPoint;
+  lastControl: number;
+}
+
 /** Called with each frame's packed records and the run that wrote it. */
 type OnFrame = (body: Uint8Array, run: number) => void;
 
@@ -46,6 +54,7 @@ export class TailScan {
   readonly #key: FrameKey;
   readonly #files: DataFiles;
   readonly #at: LogPoint = { position: 0, offset: 0, payload: 0 };
+  #openBatch: OpenBatch | null = null;
 
   constructor(
     log: LogImage,
@@ -74,6 +83,7 @@ export class TailScan {
       }
       const behind = await this.#findBehind(index, stop.cursor);
       if (behind !== null && behind.syncedPosition > this.#at.position) {
+        this.#openBatch = null; // what was acknowledged is not cut, whatever is missing of it
         this.#noteDamage(index, { place: stop.cursor.place, next: behind.first });
         copyPoint(this.#at, behind.first);
         ({ extentIndex: index, place } = behind);
@@ -87,8 +97,21 @@ export class TailScan {
       extents.length = index + 1;
       break;
     }
+    this.#cutOpenBatch();
     copyPoint(known, this.#at);
     return { torn };
+  }
+
+  /** A batch of which the end is not there was never acknowledged: none of it is kept. */
+  #cutOpenBatch(): void {
+    const batch = this.#openBatch;
+    if (batch === null) return;
+    const { extents } = this.#log;
+    extents.length = batch.extentIndex + 1;
+    const last = extents[batch.extentIndex]!;
+    last.usedBytes = batch.place;
+    last.lastControl = batch.lastControl;
+    copyPoint(this.#at, batch.at);
   }
 
   /**
@@ -112,6 +135,12 @@ export class TailScan {
         return { isGood, hasSomething: verdict === "bad", cursor };
       }
       const { header, at } = cursor;
+      if (!header.goesOn) this.#openBatch = null;
+      else {
+        const { place } = cursor;
+        const { lastControl } = image;
+        this.#openBatch ??= { extentIndex: index, place, at: { ...at }, lastControl };
+      }
       if (header.count > header.entryCount) image.lastControl = at.position;
       onFrame(cursor.body(), image.run);
       cursor.advance();
