@@ -15,7 +15,7 @@ import {
   writeJoinReply,
   writeNodeBody,
 } from "../messages.ts";
-import type { Metadata, NodeInfo } from "../metadata/mod.ts";
+import { type Metadata, type NodeInfo, otherDiskText } from "../metadata/mod.ts";
 import { type Peers, RemoteError, RpcRefusal } from "../network/mod.ts";
 
 /** For one attempt to be let in, milliseconds. */
@@ -61,10 +61,15 @@ export async function letIn(
     const { voters, learners } = raft.status.config;
     return [...voters, ...learners].includes(node.id);
   };
+  // As of everything that is committed: what is decided here is not looked at again.
+  await metadata.refresh({ timeoutMs: JOIN_TIMEOUT_MS });
   const known = metadata.state.nodes.get(node.id);
+  if (known && known.incarnation !== node.incarnation) {
+    throw new RpcRefusal(REFUSED_CODE, otherDiskText(known, node.incarnation));
+  }
   // ⛔ An id leaves metadata before it leaves Raft. Were another disk let in between the two, Raft would take
   // an empty log for that of a voter which has acknowledged entries and given its vote.
-  if (known?.incarnation !== node.incarnation && isMember()) {
+  if (!known && isMember()) {
     throw new UnavailableError(`node id ${node.id} is still being removed: try again later`);
   }
   try {

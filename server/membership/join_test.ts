@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { RaftNode } from "../../raft/mod.ts";
-import { RefusedError, UnavailableError } from "../errors.ts";
+import { UnavailableError } from "../errors.ts";
+import { RpcRefusal } from "../network/mod.ts";
 import type { Metadata, NodeInfo } from "../metadata/mod.ts";
 import { letIn } from "./join.ts";
 
@@ -26,12 +27,9 @@ function setUp(members: number[], registered: NodeInfo[]) {
   } as unknown as RaftNode;
   const metadata = {
     state: { nodes },
+    refresh: () => Promise.resolve(),
     propose: ({ kind, ...node }: NodeInfo & { kind: string }) => {
       done.push(kind);
-      const known = nodes.get(node.id);
-      if (known && known.incarnation !== node.incarnation) {
-        return Promise.reject(new RefusedError("another data directory"));
-      }
       nodes.set(node.id, node);
       return Promise.resolve();
     },
@@ -54,5 +52,13 @@ Deno.test("letIn() answers a member that asks again because it died before it he
 Deno.test("letIn() takes no other disk for a voter that has left metadata and not yet Raft", async () => {
   const { done, letIn } = setUp([1, 2, 3], []);
   await assert.rejects(letIn(nodeOf("b")), UnavailableError);
+  assert.deepEqual(done, []);
+});
+
+Deno.test("letIn() refuses another disk under the id of a node that is in the cluster", async () => {
+  const { done, letIn } = setUp([1, 2, 3], [nodeOf("a")]);
+  await assert.rejects(letIn(nodeOf("b")), (error) => {
+    return error instanceof RpcRefusal && /another data directory/.test(error.message);
+  });
   assert.deepEqual(done, []);
 });

@@ -95,11 +95,7 @@ export class MetadataState {
   #registerNode({ kind: _, ...node }: NodeInfo & { kind: string }, changes: Change[]): Outcome {
     const known = this.nodes.get(node.id);
     if (known && known.incarnation !== node.incarnation) {
-      return refuse(
-        `node id ${node.id} belongs to another data directory (incarnation ${known.incarnation}, ` +
-          `not ${node.incarnation}): was the disk wiped? Remove the old node first ` +
-          `(walrus cli remove-node ${node.id}), or start this one with a new --node-id`,
-      );
+      return refuse(otherDiskText(known, node.incarnation));
     }
     if (this.removed.has(node.incarnation)) return refuse(removedText(node.id));
     this.nodes.set(node.id, node);
@@ -243,6 +239,13 @@ export class MetadataState {
       mayHaveLost: false,
     };
   }
+}
+
+/** Why a node with another disk than the registered one is not taken. */
+export function otherDiskText(known: NodeInfo, incarnation: string): string {
+  return `node id ${known.id} belongs to another data directory (incarnation ${known.incarnation}, ` +
+    `not ${incarnation}): was the disk wiped? Remove the old node first ` +
+    `(walrus cli remove-node ${known.id}), or start this one with a new --node-id`;
 }
 
 /** For the node that was removed, and those that it tries to talk to. */
