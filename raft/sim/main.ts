@@ -1,6 +1,6 @@
 /**
  * Runs simulations by hand:
- * `deno run -A raft/sim/main.ts --seed 7 --record` · `--from 0 --seeds 10000` · `--canary NAME` · `--steps 1000000`
+ * `deno run -A raft/sim/main.ts --seed 7 --record` · `--from 0 --seeds 10000` · `--canary NAME` · `--steps 1000000` · `--scale 20` (longer lives)
  *
  * @module
  */
@@ -17,6 +17,7 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "100" },
     steps: { type: "string" },
     canary: { type: "string" },
+    scale: { type: "string", default: "1" },
     record: { type: "boolean", default: false },
   },
 });
@@ -48,11 +49,14 @@ function runOne(seed: number): SimResult {
   try {
     return simulate({
       seed,
+      scale: Number(values.scale),
       ...(canary && { canary }),
       ...(values.record && { onLine: (line: string) => console.log(line) }),
     });
   } catch (error) {
-    const options = `--seed ${seed} --record${canary ? ` --canary ${canary}` : ""}`;
+    const options = `--seed ${seed} --scale ${values.scale} --record${
+      canary ? ` --canary ${canary}` : ""
+    }`;
     console.error(`seed ${seed}: ${(error as Error).stack}`);
     console.error(`\nreplay: deno task sim:raft ${options}`);
     Deno.exit(1);

@@ -34,6 +34,8 @@ type Event =
 export interface SimOptions {
   seed: number | string;
   canary?: CanaryName;
+  /** So many times longer than usual go the faults on; 1 unless given. */
+  scale?: number;
   /** Gets a line for every event. */
   onLine?: (line: string) => void;
 }
@@ -68,6 +70,7 @@ class Simulation implements SimWorld {
   readonly #onLine: ((line: string) => void) | undefined;
   readonly #cuts = new Set<number>();
   readonly #canary: Canary | undefined;
+  readonly #scale: number;
   #quiet = false;
   #lossPercent = 0;
   #key = 0;
@@ -97,6 +100,7 @@ class Simulation implements SimWorld {
     this.#load = root.fork("load");
     this.#disks = root.fork("disks");
     this.#onLine = options.onLine;
+    this.#scale = options.scale ?? 1;
     const canary: Canary | undefined = options.canary && CANARIES[options.canary];
     this.#canary = canary;
     const shape = root.fork("shape");
@@ -128,7 +132,7 @@ class Simulation implements SimWorld {
     for (const node of this.nodes) this.#start(node);
     this.#queue.add(this.#faults.below(200), { type: "fault" });
     this.#queue.add(50, { type: "load" });
-    const endMs = this.#profile.faultsMs;
+    const endMs = this.#profile.faultsMs * this.#scale;
     while (this.#queue.nowMs < endMs) this.#step();
     this.#recover();
     this.#result.simulatedMs = Math.round(this.#queue.nowMs);
