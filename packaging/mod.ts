@@ -9,3 +9,4 @@
  */
 
 export { buildExecutable, type BuiltExecutable } from "./executable.ts";
+export { makePackage } from "./package.ts";
