@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { type BenchPlan, type BenchResult, runBench } from "../../cli/bench/bench.ts";
+import { type BenchPlan, runBench } from "../../cli/bench/bench.ts";
 import { RealClock, RealNetwork } from "../../world/real/mod.ts";
 import {
   askOnce,
@@ -23,10 +23,16 @@ import {
 
 const KILLS = 20;
 const ROLLOVERS = 50;
+const ROLLOVER_ENTRIES = 200;
 const STORM_ROLLOVERS = 1000;
 const STORM_ENTRIES = 10;
+/** The storm is repeated so often, to see growth beside noise. */
+const STORM_MARKS = 3;
+const STORM_DEPTH = 8;
+const WARM_UP_ENTRIES = 200;
 const SIZE_BYTES = 726;
 const PUT_SECONDS = 10;
+const GET_SECONDS = 5;
 const WARM_UP_SECONDS = 3;
 /** How long a failed request waits for the next try, milliseconds. */
 const RETRY_MS = 5;
@@ -79,64 +85,83 @@ async function measureKills(running: RunningCluster): Promise<Report> {
   return { kills: KILLS, raft_leader_too: raftLeaderToo, first_ack_ms: summary(gapsMs) };
 }
 
-/** The longest gap between two acknowledgements of a producer with one request after the other. */
-async function measureRollovers(running: RunningCluster, entries: number): Promise<Report> {
+/**
+ * The longest gap between two acknowledgements of a producer with one request after the other: through
+ * rollovers, and, to know what the machine makes of it just then, without any.
+ */
+async function measureRollovers(running: RunningCluster): Promise<Report> {
   const [port] = running.clientPorts as [number];
   await registerTopics(port, ["rolling"]);
+  const rolling = await gapsOf(port, "rolling", ROLLOVER_ENTRIES * (ROLLOVERS + 1));
+  const { current_segment: segment } = await stateOf(port, "rolling");
+  assert.ok(segment > ROLLOVERS, `${segment} segments`);
+  let control: number[] = [];
+  await withCluster({ WALRUS_LOG: "warn" }, async ({ clientPorts }) => {
+    const [quietPort] = clientPorts as [number];
+    await registerTopics(quietPort, ["quiet"]);
+    control = await gapsOf(quietPort, "quiet", rolling.length);
+  });
+  return { rollovers: segment - 1, gap_ms: summary(rolling), gap_ms_without: summary(control) };
+}
+
+async function gapsOf(port: number, topic: string, count: number): Promise<number[]> {
   const client = await RawClient.connect(port);
   const gapsMs: number[] = [];
-  assert.equal(await client.ask("PUT rolling first"), "OK");
+  assert.equal(await client.ask(`PUT ${topic} first`), "OK");
   let lastMs = performance.now();
-  for (let i = 0; i < entries * (ROLLOVERS + 1); i++) {
-    assert.equal(await client.ask(`PUT rolling ${i}`), "OK");
+  for (let i = 0; i < count; i++) {
+    assert.equal(await client.ask(`PUT ${topic} ${i}`), "OK");
     const nowMs = performance.now();
     gapsMs.push(nowMs - lastMs);
     lastMs = nowMs;
   }
   client.close();
-  const { current_segment: segment } = await stateOf(port, "rolling");
-  assert.ok(segment > ROLLOVERS, `${segment} segments`);
-  return { rollovers: segment - 1, gap_ms: summary(gapsMs) };
+  return gapsMs;
 }
 
-/** Segments of ten entries, as fast as they roll, with a producer on each node. */
+/** Segments of ten entries, as fast as they roll, with a producer on each node; looked at on the way. */
 async function measureStorm(running: RunningCluster): Promise<Report> {
   const ports = running.clientPorts;
   await registerTopics(ports[0]!, ["storm"]);
-  const perNode = Math.ceil(STORM_ROLLOVERS * STORM_ENTRIES / ports.length) + STORM_ENTRIES;
-  const depth = 8;
-  const produce = async (port: number, name: string, count: number) => {
-    const client = await RawClient.connect(port);
-    for (let i = 0; i < depth; i++) await client.send(`PUT storm ${name}-${i}`);
-    for (let i = 0; i < count; i++) {
-      assert.equal(await client.receive(), "OK");
-      if (i + depth < count) await client.send(`PUT storm ${name}-${i + depth}`);
-    }
-    client.close();
-  };
+  const perNode = Math.ceil(STORM_ROLLOVERS * STORM_ENTRIES / ports.length);
   // What the first segments cost once is not the growth.
-  await Promise.all(ports.map((port, i) => produce(port, `warm-${i}`, 20 * STORM_ENTRIES)));
-  const before = await footprint(running);
+  await Promise.all(ports.map((port, i) => produce(port, `warm-${i}`, WARM_UP_ENTRIES)));
+  const marks = [await footprint(running)];
   const startMs = performance.now();
-  await Promise.all(ports.map((port, i) => produce(port, `${i}`, perNode)));
+  for (let mark = 1; mark <= STORM_MARKS; mark++) {
+    await Promise.all(ports.map((port, i) => produce(port, `${mark}-${i}`, perNode)));
+    marks.push(await footprint(running));
+  }
   const seconds = (performance.now() - startMs) / 1000;
-  const after = await footprint(running);
   const read = await drainTopic("storm", ports);
-  const expected = ports.length * (perNode + 20 * STORM_ENTRIES);
-  const segments = after.segments - before.segments;
+  const entries = ports.length * (STORM_MARKS * perNode + WARM_UP_ENTRIES);
+  const [first, second] = [marks[0]!, marks[1]!];
+  const last = marks.at(-1)!;
+  const rollovers = last.segments - first.segments;
   return {
-    rollovers: segments,
-    rollovers_per_second: segments / seconds,
-    entries: expected,
-    lost: expected - new Set(read).size,
+    rollovers,
+    rollovers_per_second: rollovers / seconds,
+    entries,
+    lost: entries - new Set(read).size,
     duplicated: read.length - new Set(read).size,
-    rss_mib_before: before.rssMib,
-    rss_mib_after: after.rssMib,
-    rss_bytes_per_segment: after.rssMib.map((mib, i) =>
-      Math.round((mib - before.rssMib[i]!) * 2 ** 20 / segments)
+    marks,
+    // Behind the first thousand: before that a process still grows to its working size.
+    rss_bytes_per_segment: last.rssMib.map((mib, i) =>
+      Math.round((mib - second.rssMib[i]!) * 2 ** 20 / (last.segments - second.segments))
     ),
-    state_bytes_per_segment: Math.round((after.stateBytes - before.stateBytes) / segments),
+    state_bytes_per_segment: Math.round((last.stateBytes - first.stateBytes) / rollovers),
   };
+}
+
+/** One connection with a few requests in flight; no request may fail. */
+async function produce(port: number, name: string, count: number): Promise<void> {
+  const client = await RawClient.connect(port);
+  for (let i = 0; i < STORM_DEPTH; i++) await client.send(`PUT storm ${name}-${i}`);
+  for (let i = 0; i < count; i++) {
+    assert.equal(await client.receive(), "OK");
+    if (i + STORM_DEPTH < count) await client.send(`PUT storm ${name}-${i + STORM_DEPTH}`);
+  }
+  client.close();
 }
 
 async function footprint(
@@ -155,44 +180,51 @@ function rssMib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) / 1024;
 }
 
-function load(running: RunningCluster, plan: Partial<BenchPlan>): Promise<BenchResult> {
+/** Runs a load; adds what it cost in processor time, which other work on the machine hardly changes. */
+async function load(running: RunningCluster, plan: Partial<BenchPlan>): Promise<Report> {
   const addresses = running.nodes.filter((node) => node.isRunning)
     .map((node) => ({ host: "127.0.0.1", port: node.options.clientPort }));
-  return runBench({
+  const nodes = running.nodes.flatMap(({ pid }) => pid === null ? [] : [pid]);
+  const before = { nodes: nodes.map(cpuMs), self: cpuMs(Deno.pid) };
+  const result = await runBench({
     kind: "put",
     addresses,
     connections: 256,
     depth: 16,
     sizeBytes: SIZE_BYTES,
     seconds: PUT_SECONDS,
-    warmUpSeconds: WARM_UP_SECONDS,
+    warmUpSeconds: 0,
     topics: 1,
     topicPrefix: "bench",
     ...plan,
   }, { clock: new RealClock(), network: new RealNetwork() });
+  const usOf = (ms: number) => Math.round(ms / result.messages * 1e5) / 100;
+  const nodesMs = nodes.reduce((sum, pid, i) => sum + cpuMs(pid) - before.nodes[i]!, 0);
+  return {
+    per_second: Math.round(result.messages_per_second),
+    latency_ms: result.latency_ms,
+    cpu_us_per_message: { nodes: usOf(nodesMs), client: usOf(cpuMs(Deno.pid) - before.self) },
+  };
 }
 
-const shortOf = ({ messages_per_second: rate, latency_ms: latency }: BenchResult): Report => ({
-  per_second: Math.round(rate),
-  p50_ms: latency.p50,
-  p99_ms: latency.p99,
-  max_ms: latency.max,
-});
+/** Processor time of a process so far, milliseconds. */
+function cpuMs(pid: number): number {
+  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  // Behind the command's name in brackets; the kernel counts hundredths of a second.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
 
 /** PUT with three nodes, GET of what that put there on one shared cursor, and PUT with one node dead. */
 async function measureLoad(running: RunningCluster): Promise<Report> {
+  await load(running, { seconds: WARM_UP_SECONDS, topicPrefix: "warm" });
   const three = await load(running, {});
-  const get = await load(running, { kind: "get", connections: 64, warmUpSeconds: 0, seconds: 5 });
+  const get = await load(running, { kind: "get", connections: 64, seconds: GET_SECONDS });
   await running.nodes[2]!.kill();
   await pause(SETTLE_MS);
   const two = await load(running, { topicPrefix: "degraded" });
   await running.restart();
-  return {
-    put_three_nodes: shortOf(three),
-    get_shared_cursor: shortOf(get),
-    put_one_dead: shortOf(two),
-    one_dead_share: two.messages_per_second / three.messages_per_second,
-  };
+  return { put_three_nodes: three, get_shared_cursor: get, put_one_dead: two };
 }
 
 function summary(values: readonly number[]): Record<"p50" | "p99" | "max", number> {
@@ -204,7 +236,7 @@ function summary(values: readonly number[]): Record<"p50" | "p99" | "max", numbe
 const MEASURES: Record<string, () => Promise<Report>> = {
   kills: () => measured({}, measureKills),
   rollovers: () =>
-    measured({ WALRUS_MAX_SEGMENT_ENTRIES: "200" }, (running) => measureRollovers(running, 200)),
+    measured({ WALRUS_MAX_SEGMENT_ENTRIES: `${ROLLOVER_ENTRIES}` }, measureRollovers),
   storm: () => measured({ WALRUS_MAX_SEGMENT_ENTRIES: `${STORM_ENTRIES}` }, measureStorm),
   load: () => measured({}, measureLoad),
 };
