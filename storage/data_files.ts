@@ -92,7 +92,7 @@ export class DataFiles {
   takeUnused(): DataFile[] {
     const unused = [...this.#byNumber.values()].filter((file) => file.isUnused);
     const isSpare = unused.length === this.#byNumber.size ||
-      this.#freeBytes() - unused.reduce((sum, file) => sum + file.sizeBytes, 0) <
+      this.freeBytes - unused.reduce((sum, file) => sum + file.sizeBytes, 0) <
         this.#limits.extentBytesMax;
     if (isSpare) unused.pop();
     for (const file of unused) {
@@ -133,7 +133,7 @@ export class DataFiles {
     }
   }
 
-  #freeBytes(): number {
+  get freeBytes(): number {
     let bytes = 0;
     for (const file of this.#byNumber.values()) bytes += file.free.freeBytes;
     return bytes;

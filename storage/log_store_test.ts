@@ -127,3 +127,63 @@ Deno.test("Log.append() takes a batch larger than an extent", async () => {
   assert.equal((await readAll(store, "log")).length, 90);
   await store.close();
 });
+
+Deno.test("LogStore.backlogged says when to wait, and drained() until when", async () => {
+  const store = await open(newDrive());
+  const log = store.create("log");
+  const appends: Promise<number>[] = [];
+  for (let i = 0; i < 20; i++) appends.push(log.append(batchOf(new Uint8Array(1000))));
+  assert.equal(store.backlogged, true);
+  assert.equal(log.endPosition, 20);
+  await store.drained();
+  assert.equal(store.backlogged, false);
+  assert.deepEqual(await Promise.all(appends), Array.from({ length: 20 }, (_, i) => i));
+  await store.close();
+});
+
+Deno.test("Log.durablePosition follows the sync, whatever the mode resolves after", async () => {
+  const store = await open(newDrive(), { durability: "none" });
+  const log = store.create("log");
+  const each = store.create("each", { durability: "each" });
+  await log.append(batchOf(encoder.encode("one")));
+  assert.deepEqual([log.endPosition, log.durablePosition], [1, 0]);
+  await each.append(batchOf(encoder.encode("one")));
+  assert.equal(each.durablePosition, 1);
+  await log.sync();
+  assert.equal(log.durablePosition, 1);
+  await store.close();
+});
+
+Deno.test("Log.certain is false after a power loss in a mode that may forget, and stays so", async () => {
+  const drive = newDrive();
+  const none = { durability: "none", bootId: "1" } as const;
+  let store = await open(drive, none);
+  await store.create("log").append(batchOf(encoder.encode("one")));
+  await store.create("each", { durability: "each" }).append(batchOf(encoder.encode("one")));
+  store = await open(drive, none);
+  assert.equal(store.get("log")!.certain, true, "only the process died");
+  drive.crash("lost");
+  store = await open(drive, { ...none, bootId: "2" });
+  assert.equal(store.get("log")!.certain, false);
+  assert.equal(store.get("each")!.certain, true);
+  await store.close();
+  store = await open(drive, { ...none, bootId: "2" });
+  assert.equal(store.get("log")!.certain, false, "nothing that is missing has come back");
+  await store.close();
+});
+
+Deno.test("openLogStore() reads the tail behind the newest checkpoint, not the data", async () => {
+  const drive = newDrive();
+  let store = await open(drive);
+  const log = store.create("log");
+  for (let i = 0; i < 600; i++) await log.append(batchOf(new Uint8Array(500)));
+  store = await open(drive);
+  assert.equal(store.recovery.clean, false);
+  assert.equal(store.get("log")!.endPosition, 600);
+  const { bytesScanned } = store.recovery;
+  assert(bytesScanned < 100_000, `${bytesScanned} bytes of 300 KB were scanned`);
+  await store.close();
+  store = await open(drive);
+  assert.equal(store.recovery.bytesScanned, 0);
+  await store.close();
+});

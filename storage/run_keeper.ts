@@ -17,6 +17,9 @@ import { alignExtent, type StorageLimits } from "./limits.ts";
 import type { LogState } from "./log_state.ts";
 import type { LogImage, StoreImage } from "./store_image.ts";
 
+/** A store of fewer (of the smallest) files does not grow ahead: it may never need more. */
+const GROW_AHEAD_FILES_MIN = 4;
+
 /** What a keeper works with. */
 export interface RunKeeperOptions {
   disk: Disk;
@@ -42,6 +45,7 @@ export class RunKeeper {
   #frameBytes = 0;
   #journalBytes = 0;
   #background: Promise<void> = Promise.resolve();
+  #isGrowing = false;
   /** Set with the commit cycle that it serves. */
   commit!: GroupCommit;
 
@@ -52,6 +56,7 @@ export class RunKeeper {
   /** After each cycle: gives space back, and takes a checkpoint where one is due. */
   afterCycle(cycle: Cycle): Promise<void> | undefined {
     if (cycle.releases.length > 0) this.giveBack(cycle);
+    this.#maybeGrowAhead();
     const { limits, checkpointer } = this.#options;
     const { frameBytes, journalBytes, awayBytes } = this.commit;
     const every = Math.max(limits.checkpointEveryBytes, checkpointer.lengthBytes * 16);
@@ -86,6 +91,18 @@ export class RunKeeper {
         })
       );
     }
+  }
+
+  /** Makes the next file before it is needed: a cycle that has to wait for it is a slow one. */
+  #maybeGrowAhead(): void {
+    const { files, limits } = this.#options;
+    if (this.#isGrowing || files.totalBytes < GROW_AHEAD_FILES_MIN * limits.fileBytesMin) return;
+    if (files.freeBytes >= 2 * limits.extentBytesMax) return;
+    this.#isGrowing = true;
+    const growing = files.grow(limits.extentBytesMax).catch(() => {
+      // A disk that is full is met when the space is needed.
+    }).finally(() => this.#isGrowing = false);
+    this.#background = this.#background.then(() => growing);
   }
 
   /** Resolves when nothing goes on in the background. */
