@@ -270,9 +270,9 @@ export class Services {
    * became uncertain (DESIGN.md §6, "Certain"): which those are, the cluster must tell. Until then it is silent.
    */
   async #findUncertain(): Promise<void> {
-    const { logger, store, world } = this.#parts;
+    const { logger, world } = this.#parts;
     const { replicas } = this.#segments;
-    const isCertain = this.#fences.isCertain && !store.recovery.powerMayHaveFailed;
+    const isCertain = this.#fences.isCertain && !this.#fences.hasDoubt;
     while (!isCertain && !this.#isStopped) {
       try {
         await this.handlers.metadata.refresh({ timeoutMs: REFRESH_TIMEOUT_MS });

@@ -10,7 +10,7 @@
  * | ----- | ----- |
  * | 4, n | topic, length and UTF-8 |
  * | 4 | segment number |
- * | 1 | 0 fenced; 1 uncertain: what this node holds of it may be less than it acknowledged |
+ * | 1 | 0 fenced; 1 uncertain: what this node holds of it may be less than it acknowledged; 2 doubt: this node may have forgotten something, of which segments is not known yet (topic and number are empty) |
  *
  * @module
  */
@@ -40,6 +40,7 @@ export class Fences {
   readonly #durable: Set<string>;
   readonly #uncertain: Map<string, SegmentTarget>;
   readonly #writing: Map<string, Promise<void>> = new Map();
+  #hasDoubt: boolean;
 
   private constructor(store: LogStore, log: Log, found: FoundFences) {
     this.#store = store;
@@ -47,17 +48,29 @@ export class Fences {
     this.#fenced = found.fenced;
     this.#durable = new Set(found.fenced.keys());
     this.#uncertain = found.uncertain;
+    this.#hasDoubt = found.hasDoubt;
   }
 
   /** Reads all fences. */
   static async open(store: LogStore): Promise<Fences> {
-    const found: FoundFences = { fenced: new Map(), uncertain: new Map() };
+    const found: FoundFences = { fenced: new Map(), uncertain: new Map(), hasDoubt: false };
     const logs = store.list().filter(({ name }) => name.startsWith(LOG_PREFIX));
     for (const log of logs) await readFences(log, found);
     const log = logs.at(-1) ?? store.create(`${LOG_PREFIX}1`, { durability: "each" });
     // What recovery found may stand in the page cache only, and must not be told before it is on disk.
     for (const each of logs) await each.sync();
+    // ⛔ Only this start knows that the power may have failed: were the process killed before it has heard from
+    // the cluster what to be uncertain of, the next one would believe what is left of a log, or that there was none.
+    if (store.recovery.powerMayHaveFailed && !found.hasDoubt) {
+      await log.append(batchOf(encode({ topic: "", segment: 0 }, KIND_DOUBT)));
+      found.hasDoubt = true;
+    }
     return new Fences(store, log, found);
+  }
+
+  /** It is not known yet of which segments something may have been forgotten; `renew` ends it. */
+  get hasDoubt(): boolean {
+    return this.#hasDoubt;
   }
 
   /** False where a fence may have been forgotten; `renew` ends it. */
@@ -118,6 +131,7 @@ export class Fences {
     else await log.sync();
     for (const name of written) this.#durable.add(name);
     for (const each of old) await this.#store.delete(each.name);
+    this.#hasDoubt = false;
   }
 
   #logs(): Log[] {
@@ -137,10 +151,12 @@ export class Fences {
 interface FoundFences {
   fenced: Map<string, SegmentTarget>;
   uncertain: Map<string, SegmentTarget>;
+  hasDoubt: boolean;
 }
 
 const KIND_FENCED = 0;
 const KIND_UNCERTAIN = 1;
+const KIND_DOUBT = 2;
 
 async function readFences(log: Log, found: FoundFences): Promise<void> {
   for (let position = log.startPosition; position < log.endPosition;) {
@@ -149,8 +165,12 @@ async function readFences(log: Log, found: FoundFences): Promise<void> {
     while (records.next()) {
       const reader = new BodyReader(records.payload());
       const target = { topic: reader.string(), segment: reader.u32() };
-      const targets = reader.u8() === KIND_UNCERTAIN ? found.uncertain : found.fenced;
-      targets.set(segmentLogName(target.topic, target.segment), target);
+      const kind = reader.u8();
+      if (kind === KIND_DOUBT) found.hasDoubt = true;
+      else {
+        const targets = kind === KIND_UNCERTAIN ? found.uncertain : found.fenced;
+        targets.set(segmentLogName(target.topic, target.segment), target);
+      }
     }
     position = run.firstPosition + run.count;
   }

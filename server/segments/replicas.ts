@@ -143,6 +143,12 @@ export class Replicas {
     }
   }
 
+  /** The segment's replica here has changed behind its seal: the next `topicChanged` brings it into line. */
+  lookAgain(topic: TopicInfo, segment: number): void {
+    const info = topic.segments[segment - 1];
+    if (info) this.#seen.delete(info);
+  }
+
   /** What stands in this node's replica of a sealed segment, to be compared with others'. */
   async digest(target: { topic: string; segment: number }): Promise<Digest> {
     const log = this.#parts.store.get(segmentLogName(target.topic, target.segment));

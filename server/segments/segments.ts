@@ -85,6 +85,8 @@ export class Segments {
     if (led && (led.number !== open.number || !this.#isMine(open))) {
       this.#led.delete(name);
       led.end("its seal was begun elsewhere");
+      // It may have appended since the seal was learnt here.
+      this.replicas.lookAgain(topic, led.number);
     }
     this.replicas.topicChanged(topic);
     if (this.#led.has(name) || this.#opening.has(name) || !this.#isMine(open)) return;
@@ -140,9 +142,10 @@ export class Segments {
     } finally {
       this.#opening.delete(topic.name);
     }
-    // Metadata, or a fence, may have overtaken the opening.
+    // Metadata, or a fence, may have overtaken the opening; a snapshot, with another object for the topic.
     if (this.#fences.has(target)) this.fenced(topic.name, info.number);
-    if (openSegmentOf(topic) !== info || !this.#isMine(info)) this.topicChanged(topic.name);
+    const now = this.#context.metadata.state.topics.get(topic.name);
+    if (!now || openSegmentOf(now) !== info || !this.#isMine(info)) this.topicChanged(topic.name);
   }
 
   #armTidying(): void {

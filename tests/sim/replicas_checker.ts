@@ -90,21 +90,21 @@ export class MetadataChecker {
   }
 }
 
-/** Whether every replica on these machines has exactly the length at which its segment was sealed. */
-export function areSealedReplicasWhole(machines: readonly Machine[]): boolean {
-  const states = machines.map((machine) => machine.node?.inspect() ?? null);
-  for (const [index, machine] of machines.entries()) {
-    const own = states[index];
-    if (!own) return false;
-    for (const topic of own.metadata.topics.values()) {
+/** The first replica on these machines that is not exactly as long as its segment was sealed; `null`: none. */
+export function findPartialReplica(machines: readonly Machine[]): string | null {
+  for (const { host, node, nodeId } of machines) {
+    if (!node) return `${host} does not run`;
+    const { metadata, store } = node.inspect();
+    for (const topic of metadata.topics.values()) {
       for (const { length, number, replicas } of topic.segments) {
-        if (length === null || !replicas.includes(machine.nodeId)) continue;
-        const end = own.store.get(segmentLogName(topic.name, number))?.endPosition ?? 0;
-        if (end !== length) return false;
+        if (length === null || !replicas.includes(nodeId)) continue;
+        const end = store.get(segmentLogName(topic.name, number))?.endPosition ?? 0;
+        if (end === length) continue;
+        return `${host} holds ${end} of ${length} records of ${topic.name}/${number}`;
       }
     }
   }
-  return true;
+  return null;
 }
 
 /** What a topic holds in the end, and what is wrong with its replicas. */

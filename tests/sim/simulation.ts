@@ -13,7 +13,7 @@ import { SimClient } from "./client.ts";
 import { Machine, RAFT_PORT } from "./machine.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Operator } from "./operator.ts";
-import { areSealedReplicasWhole, MetadataChecker, readTopic } from "./replicas_checker.ts";
+import { findPartialReplica, MetadataChecker, readTopic } from "./replicas_checker.ts";
 import { framesIn, joinFrames } from "./rpc_tap.ts";
 import { drawShape, type Shape, type StoryName } from "./shape.ts";
 import { Transcript } from "./transcript.ts";
@@ -148,7 +148,7 @@ class Simulation {
       shape,
       transcript,
       machines,
-      isWhole: () => areSealedReplicasWhole(machines),
+      isWhole: () => findPartialReplica(machines) === null,
     });
     transcript.add("shape", JSON.stringify(shape));
   }
@@ -204,7 +204,9 @@ class Simulation {
     this.#workload.stopConsumers();
     await this.#until("clients end", () => this.#workload.running === 0, DRAIN_MS_MAX);
     await this.#settle("topics are read to their end", this.#drain(), DRAIN_MS_MAX);
-    await this.#until("sealed replicas are whole", () => this.#isWhole(), WHOLE_MS_MAX);
+    const isWhole = () => (partial = findPartialReplica(this.#machines)) === null;
+    let partial: string | null = null;
+    await this.#until(() => `sealed replicas are whole (${partial})`, isWhole, WHOLE_MS_MAX);
     for (const machine of this.#machines) this.#metadata.checkAll(machine);
     await this.#settle("replicas are compared", this.#compare(), DRAIN_MS_MAX);
   }
@@ -301,10 +303,6 @@ class Simulation {
     }
   }
 
-  #isWhole(): boolean {
-    return areSealedReplicasWhole(this.#machines);
-  }
-
   #connect(from: string, machine: Machine): Promise<SimClient> {
     return SimClient.connect({ clock: this.#clock, network: this.#network }, from, machine.host);
   }
@@ -319,7 +317,11 @@ class Simulation {
     return passing.length === frames.length ? bytes : joinFrames(passing);
   }
 
-  async #until(what: string, condition: () => boolean, maxMs: number): Promise<void> {
+  async #until(
+    what: string | (() => string),
+    condition: () => boolean,
+    maxMs: number,
+  ): Promise<void> {
     try {
       await this.#clock.runUntil(() => this.#problems.length > 0 || condition(), { maxMs });
       if (this.#problems.length > 0) throw new GivenUpError();
@@ -338,9 +340,11 @@ class Simulation {
     await done;
   }
 
-  #giveUp(what: string, maxMs: number, error: unknown): never {
+  #giveUp(what: string | (() => string), maxMs: number, error: unknown): never {
     if (!(error instanceof SimStalledError)) throw error;
-    this.fail(`not within ${maxMs} ms of simulated time: ${what}`);
+    this.fail(
+      `not within ${maxMs} ms of simulated time: ${typeof what === "string" ? what : what()}`,
+    );
     throw new GivenUpError();
   }
 }
