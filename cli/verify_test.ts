@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Walrus } from "../mod.ts";
+import { Walrus } from "../storage/library/mod.ts";
 import { runVerify } from "./verify.ts";
 
 async function newStore(): Promise<string> {

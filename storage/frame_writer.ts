@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assert, type Disk } from "../world/mod.ts";
+import { assert } from "../world/mod.ts";
 import type { CatalogRecord } from "./catalog_record.ts";
 import { type ExtentSource, NeedsSpace } from "./extent_source.ts";
 import { type Extent, FrameIndex } from "./extent.ts";
@@ -16,11 +16,12 @@ import {
   sealFrame,
   TERMINATOR_BYTES,
 } from "./frame.ts";
-import { alignExtent, type StorageLimits } from "./limits.ts";
+import type { StorageLimits } from "./limits.ts";
 import type { LogState } from "./log_state.ts";
 import { RECORD_HEADER_BYTES } from "./record_batch.ts";
 import type { Chunk, Piece } from "./staging.ts";
 import type { WriteList } from "./write_list.ts";
+import type { ZeroAhead } from "./zero_ahead.ts";
 
 /** Records of a log that may be written without a sync; the field has 32 bits. */
 const LAG_MAX = 0xffffffff;
@@ -85,21 +86,20 @@ export class FrameWriter {
   readonly #source: ExtentSource;
   readonly #sealer: FrameSealer;
   readonly #list: WriteList;
-  readonly #zeroes: Uint8Array;
+  readonly #zeroAhead: ZeroAhead;
 
   constructor(
     options: {
       source: ExtentSource;
       sealer: FrameSealer;
       list: WriteList;
-      limits: StorageLimits;
-      disk: Disk;
+      zeroAhead: ZeroAhead;
     },
   ) {
     this.#source = options.source;
     this.#sealer = options.sealer;
     this.#list = options.list;
-    this.#zeroes = options.disk.newBuffer(options.limits.zeroAheadBytes);
+    this.#zeroAhead = options.zeroAhead;
   }
 
   /**
@@ -135,7 +135,11 @@ export class FrameWriter {
       });
     }
     this.#terminate(log.tail!, pieces.at(-1)!);
-    this.#maybeZeroAhead(log.tail!);
+    const extent = log.tail!;
+    this.#zeroAhead.maybeAdd(extent, {
+      end: extent.laidBytes + TERMINATOR_BYTES,
+      bytes: extent.laidBytes - extent.usedBytes,
+    });
   }
 
   #extentFor(
@@ -164,27 +168,5 @@ export class FrameWriter {
     const write = this.#list.writes.at(-1)!;
     assert(write.bufferOffset + write.length === end, "the last write is the last frame's");
     write.length += length;
-  }
-
-  /**
-   * Overwriting what was written before costs half of writing to space that was only reserved (its
-   * blocks must be marked as written in the file system's journal, at every sync). Small frames pay
-   * for it once per many; for large ones it would be twice the work.
-   */
-  #maybeZeroAhead(extent: Extent): void {
-    const ahead = this.#zeroes.length;
-    const from = alignExtent(extent.laidBytes + TERMINATOR_BYTES);
-    if (ahead === 0 || from <= extent.zeroedBytes) return;
-    const isSmall = extent.laidBytes - extent.usedBytes <= ahead / 4;
-    const length = Math.min(ahead, extent.sizeBytes - from);
-    extent.zeroedBytes = from;
-    if (!isSmall || length <= 0) return;
-    extent.zeroedBytes = from + length;
-    this.#list.add(extent.file, {
-      fileOffset: extent.start + from,
-      buffer: this.#zeroes,
-      bufferOffset: 0,
-      length,
-    });
   }
 }

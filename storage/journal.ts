@@ -26,6 +26,7 @@ import { CONTROL_BIT, RECORD_HEADER_BYTES } from "./record_batch.ts";
 import { type BlockWrite, RunBuffer } from "./run_buffer.ts";
 import type { Chunk, ChunkPool } from "./staging.ts";
 import type { WriteList } from "./write_list.ts";
+import type { ZeroAhead } from "./zero_ahead.ts";
 
 /** What a journal extent keeps free, so that the record of the next one always fits. */
 export const LINK_BYTES: number = frameBytes(RECORD_HEADER_BYTES + EXTENT_RECORD_BYTES);
@@ -65,6 +66,7 @@ export class Journal {
   readonly #sealer: FrameSealer;
   readonly #list: WriteList;
   readonly #limits: StorageLimits;
+  readonly #zeroAhead: ZeroAhead;
   readonly #run: RunBuffer;
   readonly #bytes = new ByteWriter();
   #blocks: BlockWrite[] = [];
@@ -78,6 +80,7 @@ export class Journal {
       sealer: FrameSealer;
       list: WriteList;
       limits: StorageLimits;
+      zeroAhead: ZeroAhead;
       pool: ChunkPool;
     },
   ) {
@@ -86,6 +89,7 @@ export class Journal {
     this.#sealer = options.sealer;
     this.#list = options.list;
     this.#limits = options.limits;
+    this.#zeroAhead = options.zeroAhead;
     this.#run = new RunBuffer(options.pool);
   }
 
@@ -234,7 +238,10 @@ export class Journal {
   #flush(): void {
     const extent = this.#extent!;
     this.#run.take(this.#blocks, extent.range.length);
+    let end = 0, bytes = 0;
     for (const { chunk, start, length, place } of this.#blocks) {
+      end = place + length;
+      bytes += length;
       this.#list.add(extent.file, {
         fileOffset: extent.start + place,
         buffer: chunk.bytes,
@@ -243,6 +250,7 @@ export class Journal {
       });
     }
     this.#blocks = [];
+    this.#zeroAhead.maybeAdd(extent, { end, bytes });
   }
 }
 

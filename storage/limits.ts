@@ -62,9 +62,9 @@ export const DEFAULT_LIMITS: StorageLimits = {
   chunksKept: 16,
   indexStrideBytes: 64 * KIB,
   checkpointEveryBytes: 256 * MIB,
-  checkpointEveryJournalBytes: 128 * MIB,
+  checkpointEveryJournalBytes: 64 * MIB,
   recoveryProbeBytes: 4 * KIB,
-  zeroAheadBytes: 256 * KIB,
+  zeroAheadBytes: MIB,
 };
 
 /** Limits so small that a short test reaches all of them. */
@@ -85,7 +85,7 @@ export const TINY_LIMITS: StorageLimits = {
   checkpointEveryBytes: 24 * KIB,
   checkpointEveryJournalBytes: 16 * KIB,
   recoveryProbeBytes: 256,
-  zeroAheadBytes: 1 * KIB,
+  zeroAheadBytes: 8 * KIB,
 };
 
 /** Extents start and end on multiples of this. */

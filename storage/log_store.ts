@@ -43,6 +43,7 @@ import type {
 } from "./types.ts";
 import { type LogHost, WalLog } from "./wal_log.ts";
 import { WriteList } from "./write_list.ts";
+import { ZeroAhead } from "./zero_ahead.ts";
 
 /** Longest name of a log, in bytes of UTF-8. */
 export const NAME_BYTES_MAX = 600;
@@ -104,8 +105,10 @@ export class WalStore implements LogStore, LogHost {
     const source = new ExtentSource({ files, limits, run });
     const sealer = new FrameSealer({ key, limits });
     const list = new WriteList();
-    const journal = new Journal({ log, source, sealer, list, limits, pool: this.#pool });
-    const writer = new FrameWriter({ source, sealer, list, limits, disk });
+    const zeroAhead = new ZeroAhead({ disk, limits, list });
+    const pool = this.#pool;
+    const journal = new Journal({ log, source, sealer, list, limits, zeroAhead, pool });
+    const writer = new FrameWriter({ source, sealer, list, zeroAhead });
     const layout = new CycleLayout({ list, source, files, writer, journal, limits });
     const checkpointer = new Checkpointer({ disk, crc, sequence: image.sequence });
     this.#keeper = new RunKeeper({
@@ -119,7 +122,7 @@ export class WalStore implements LogStore, LogHost {
     this.#commit = new GroupCommit({
       ...options,
       layout,
-      pool: this.#pool,
+      pool,
       journal: log,
       hooks: {
         afterCycle: (cycle) => this.#keeper.afterCycle(cycle),

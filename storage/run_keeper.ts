@@ -162,17 +162,19 @@ export class RunKeeper {
       await files.grow(length);
       range = files.take(length)!;
     }
-    journal.startRun(
-      new Extent({
-        ...range,
-        sizeBytes: range.length,
-        run: run.run,
-        generation: run.nextGeneration++,
-        first: { ...journal.log.laid },
-        usedBytes: 0,
-        lastControl: -1,
-      }),
-    );
+    const isFresh = range.start >= range.file.writtenBytes;
+    range.file.writtenBytes = Math.max(range.file.writtenBytes, range.start + range.length);
+    const extent = new Extent({
+      ...range,
+      sizeBytes: range.length,
+      run: run.run,
+      generation: run.nextGeneration++,
+      first: { ...journal.log.laid },
+      usedBytes: 0,
+      lastControl: -1,
+    });
+    if (isFresh) extent.zeroedBytes = 0;
+    journal.startRun(extent);
   }
 
   /** What is away was in the old run's journal: it goes into the new one's before that counts. */

@@ -61,6 +61,10 @@ function wrap(disk: Disk, replaced: Partial<Disk>): Disk {
   });
 }
 
+Deno.test("StoreSimulation finds nothing through a wrapper that changes nothing", async () => {
+  assert.equal(await firstFailure(20, { wrapDisk: (disk) => wrap(disk, {}) }), null);
+});
+
 Deno.test("StoreSimulation finds a store that answers before the sync", async () => {
   const forgetful = (disk: Disk) => wrap(disk, { commit: (writes) => disk.commit(writes, []) });
   const options = { wrapDisk: forgetful, durability: "each" } as const;
