@@ -327,7 +327,10 @@ launcherTest("The launcher says that its file was cut off", async ({ executable,
   await Deno.truncate(executable, size - 1000);
   const said = await run(executable, { args: ["version"], env });
   assert.deepEqual([said.code, said.out], [1, ""]);
-  assert.match(said.error, /^walrus: The executable can't be used: .*Download it again\.\n$/);
+  assert.match(
+    said.error,
+    /^walrus: The executable was cut off or changed\. Download it again\.\n$/,
+  );
 });
 
 launcherTest("The launcher notices damage in its payload", async ({ executable, env, cache }) => {

@@ -37,7 +37,7 @@ int main(int argc, char **argv) {
   static struct payload payload;
   const char *wrong = payload_open(&payload);
   if (wrong != NULL) {
-    fprintf(stderr, "walrus: The executable can't be used: %s. Download it again.\n", wrong);
+    fprintf(stderr, "walrus: %s\n", wrong);
     return 1;
   }
   static char folder[PATH_BYTES_MAX];

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #define CODEC_STORED 0
 #define CODEC_ZSTD 1
 #define CHUNK_BYTES (1u << 20)
+#define CUT_OFF "The executable was cut off or changed. Download it again."
 
 struct trailer {
   char magic[8];
@@ -28,41 +28,33 @@ struct trailer {
 _Static_assert(sizeof(struct member) == 64, "the table's layout");
 _Static_assert(sizeof(struct trailer) == 96, "the trailer's layout");
 
-static int open_executable(void) {
-  int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-  if (fd >= 0) return fd;
-  /* No /proc here: the path that the kernel was given will do. */
-  const char *path = (const char *)getauxval(AT_EXECFN);
-  return path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-}
-
 static int is_plain_name(const char *name, size_t size) {
   return name[0] != 0 && name[0] != '.' && memchr(name, 0, size) != NULL && strchr(name, '/') == NULL;
 }
 
 const char *payload_open(struct payload *payload) {
-  int fd = open_executable();
-  if (fd < 0) return "it can't read its own file";
+  int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "Can't read the own file through /proc/self/exe: is /proc mounted?";
   struct stat stat;
-  if (fstat(fd, &stat) != 0 || stat.st_size < (off_t)sizeof(struct trailer)) return "its file is cut off";
+  if (fstat(fd, &stat) != 0 || stat.st_size < (off_t)sizeof(struct trailer)) return CUT_OFF;
   uint64_t size = (uint64_t)stat.st_size;
   const uint8_t *file = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
   close(fd);
-  if (file == MAP_FAILED) return "it can't map its own file";
+  if (file == MAP_FAILED) return "Can't map the own file: there is not enough memory.";
 
   struct trailer trailer;
   memcpy(&trailer, file + size - sizeof(trailer), sizeof(trailer));
-  if (memcmp(trailer.magic, "WALRUSX1", 8) != 0) return "its file is cut off or was changed";
+  if (memcmp(trailer.magic, "WALRUSX1", 8) != 0) return CUT_OFF;
   uint64_t table_length = trailer.member_count * sizeof(struct member);
   if (trailer.member_count == 0 || trailer.member_count > MEMBERS_MAX ||
       trailer.stream_offset > size || trailer.stream_length > size ||
       trailer.stream_offset + trailer.stream_length + table_length + sizeof(trailer) != size ||
       !is_plain_name(trailer.folder, FOLDER_NAME_BYTES)) {
-    return "its file was changed";
+    return CUT_OFF;
   }
   memcpy(payload->members, file + trailer.stream_offset + trailer.stream_length, table_length);
   for (uint32_t i = 0; i < trailer.member_count; i++) {
-    if (!is_plain_name(payload->members[i].name, MEMBER_NAME_BYTES)) return "its file was changed";
+    if (!is_plain_name(payload->members[i].name, MEMBER_NAME_BYTES)) return CUT_OFF;
   }
   payload->stream = file + trailer.stream_offset;
   payload->stream_length = trailer.stream_length;

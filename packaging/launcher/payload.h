@@ -48,7 +48,7 @@ struct payload {
 /* Takes some of the stream's bytes, in order; returns 0, or an errno that ends the walk. */
 typedef int (*payload_sink)(void *context, const uint8_t *bytes, size_t length);
 
-/* Maps the payload of the running executable. Returns NULL, or what is wrong. */
+/* Maps the payload of the running executable. Returns NULL, or a sentence for people. */
 const char *payload_open(struct payload *payload);
 
 /* Gives all members' bytes to the sink. Returns 0, the sink's errno, or EBADMSG for a damaged stream. */
