@@ -313,6 +313,27 @@ Deno.test("LogStore is honest about an old copy of any file that was put back", 
   }
 });
 
+Deno.test("LogStore is honest about arbitrary bytes anywhere", async () => {
+  const random = new SeededRandom("garbage");
+  for (const isClean of [true, false]) {
+    const { files, expected } = await smallStore({ isClean });
+    const names = [...files.keys()];
+    for (let trial = 0; trial < 400; trial++) {
+      const name = names[random.below(names.length)]!;
+      const bytes = files.get(name)!.slice();
+      const used = bytes.findLastIndex((byte) => byte !== 0) + 1;
+      const at = random.below(used);
+      const length = 1 + random.below(random.below(2) === 0 ? 16 : 3000);
+      for (let place = at; place < Math.min(bytes.length, at + length); place++) {
+        bytes[place] = random.below(256);
+      }
+      const drive = copyOf(files);
+      drive.putFile(name, bytes);
+      await mustBeHonest(drive, expected, `trial ${trial}: ${length} bytes at ${at} of ${name}`);
+    }
+  }
+});
+
 Deno.test("LogStore reads on with one of its two checkpoints gone or rotten", async () => {
   const { files, expected } = await smallStore({ isClean: false });
   for (const name of ["checkpoint-a", "checkpoint-b"]) {
