@@ -73,16 +73,16 @@ export class OpenSegment {
   #sealing: Promise<void> | null = null;
   #isEnded = false;
 
-  private constructor(context: SegmentContext, topic: TopicInfo, opened: OpenedReplica) {
+  private constructor(context: SegmentContext, topic: string, opened: OpenedReplica) {
     this.#context = context;
-    this.#topic = topic.name;
-    this.#info = openSegmentOf(topic);
+    this.#topic = topic;
+    this.#info = opened.info;
     this.#tail = new TailBuffer(opened.log.endPosition, { capacityBytes: TAIL_BYTES });
     this.writer = this.#makeWriter(opened.log);
     this.#feeds = this.#makeFeeds();
     this.cursor = new SharedCursor({
       writer: this.writer,
-      source: context.sourceOf(topic.name),
+      source: context.sourceOf(topic),
       baseOffset: this.#info.baseOffset,
       position: opened.cursorPosition,
     });
@@ -96,15 +96,18 @@ export class OpenSegment {
    * run (DESIGN.md §6, "A writer never resumes"), and nobody else can hold others at their positions.
    */
   static async open(context: SegmentContext, topic: TopicInfo, log: Log): Promise<OpenSegment> {
+    // ⛔ Looked up before the first wait: by its end the topic may have gone on to another segment, which has a
+    // log of its own.
     const info = openSegmentOf(topic);
+    const inherited = topic.cursors;
     assert(info.leaderRun === context.runId, "only the run that metadata names may write");
     assert(log.endPosition === 0 || info.replicas.length === 1, "a shared segment begins empty");
     // What recovery found in the page cache becomes durable before it counts as committed.
     if (log.endPosition > log.startPosition) await log.sync();
     const record = await log.lastControl();
-    const cursors = record === null ? topic.cursors : decodeCursors(record.payload);
+    const cursors = record === null ? inherited : decodeCursors(record.payload);
     const cursorPosition = cursors.find((cursor) => cursor.name === "")?.offset ?? 0;
-    return new OpenSegment(context, topic, { log, cursorPosition });
+    return new OpenSegment(context, topic.name, { info, log, cursorPosition });
   }
 
   /** The segment's number. */
@@ -263,6 +266,7 @@ export class OpenSegment {
 }
 
 interface OpenedReplica {
+  info: SegmentInfo;
   log: Log;
   cursorPosition: number;
 }
