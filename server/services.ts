@@ -68,6 +68,7 @@ export class Services {
   readonly #startedMs: number;
   #monitor: Timer | null = null;
   #isStopped = false;
+  #isCollecting = false;
 
   /** Reads the node's fences, and wires everything. */
   static async make(parts: ServicesParts): Promise<Services> {
@@ -229,6 +230,8 @@ export class Services {
 
   /** Deletes what others hold now, by a view that is not a moment old. */
   async #collectGarbage(): Promise<void> {
+    if (this.#isCollecting) return;
+    this.#isCollecting = true;
     try {
       await this.handlers.metadata.refresh({ timeoutMs: REFRESH_TIMEOUT_MS });
       await this.#segments.replicas.collectGarbage();
@@ -236,6 +239,8 @@ export class Services {
       this.#parts.logger.log("debug", "could not look for garbage", {
         reason: (error as Error).message,
       });
+    } finally {
+      this.#isCollecting = false;
     }
   }
 

@@ -199,7 +199,8 @@ export class Replicas {
     if (isWhole && !this.#live.has(name)) return;
     const replica = this.#replicaOf(target);
     const others = info.replicas.filter((id) => id !== nodeId);
-    for (let attempt = 0; !this.#isStopped; attempt++) {
+    // Until then it is this very object's: a segment that went to other nodes is none of its business.
+    for (let attempt = 0; !this.#isStopped && this.#live.get(name) === replica; attempt++) {
       try {
         await replica.repair(async () => {
           const from = others[attempt % others.length];
@@ -207,7 +208,8 @@ export class Replicas {
           if (from !== undefined) await this.#replaceIfRotten(replica, { from, end: info.length! });
           if (from !== undefined) await this.#fetchUpTo(replica, { from, end: info.length! });
         });
-        this.#live.delete(name);
+        if (replica.extent.end > info.length!) throw new Error("its writer lived until just now");
+        if (this.#live.get(name) === replica) this.#live.delete(name);
         return;
       } catch (error) {
         logger.log("debug", "a sealed replica is not complete yet", {
