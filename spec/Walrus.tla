@@ -394,12 +394,16 @@ StartRecovery(n) ==
 \* Step 2: a replica is asked to fence (BeginSeal is committed, so somebody may have asked). It makes the
 \* fence durable, and refuses appends from here on. One step: a crash before the fence is durable is a
 \* request that never came. (Broken: the fence is written, answered, and not durable before a Sync.)
-\* Records that were written before it and not synced may become durable later, behind its answer.
+\* Records that were written before it and not synced may become durable later, behind its answer: that
+\* is harmless as long as they are acknowledged only when durable. With --fsync none they may have been
+\* acknowledged, so there the log is synced with the fence. (The code does so always.)
 Fence(n, s) ==
   /\ up[n] /\ Exists(s) /\ n \in Replicas(s)
   /\ IsSealingAt(s, Now) /\ fence[n][s] = "none"
   /\ fence' = [fence EXCEPT ![n][s] = IF Rule("FenceIsDurable") THEN "durable" ELSE "written"]
-  /\ UNCHANGED <<metadataVars, log, durable, forgot, processVars, networkVars, historyVars>>
+  /\ durable' = IF AckBeforeSync /\ Rule("FenceSyncsTheLog")
+                THEN [durable EXCEPT ![n][s] = Len(log[n][s])] ELSE durable
+  /\ UNCHANGED <<metadataVars, log, forgot, processVars, networkVars, historyVars>>
 
 Answered(n) == {r \in Nodes : recovery[n].answers[r].heard}
 CertainlyAnswered(n) == {r \in Answered(n) : recovery[n].answers[r].certain}
