@@ -377,6 +377,7 @@ class RunningNode implements Node {
     }
     this.#clientService = new UnavailableService("this node is stopping: connect to another one");
     await this.#clients?.drain(DRAIN_TIMEOUT_MS);
+    await this.#handOverTheRest();
     await this.#takeDown().catch((error) => failure = error);
     this.#resolveStopped(failure);
   }
@@ -393,6 +394,13 @@ class RunningNode implements Node {
     if (this.#raft.status.role === "leader" && voter !== undefined) {
       await this.#raft.transferLeadership(voter, { timeoutMs: HANDOVER_TIMEOUT_MS });
     }
+  }
+
+  /** What others gave to this node while its clients were answered. */
+  async #handOverTheRest(): Promise<void> {
+    if (!this.#services || this.#services.liveNodes().every((id) => id === this.nodeId)) return;
+    await withLimit(this.#world.clock, HANDOVER_TIMEOUT_MS, this.#services.handOver())
+      .catch(() => {});
   }
 
   async #takeDown(): Promise<void> {

@@ -113,7 +113,11 @@ export class Segments {
     if (led?.number === segment) led.end("it was fenced by a recovery");
   }
 
-  /** No new segment is opened here; those that are led are sealed, and so handed to others. */
+  /**
+   * Seals what is led, and from here on whatever this node is still given, and so hands it to others. (Another
+   * node that rolls a segment over doesn't know yet that this one stops. Left alone, the new segment would take
+   * nothing until its leader is gone and a failover has found out.)
+   */
   async handOver(): Promise<void> {
     this.#isHandingOver = true;
     await Promise.all([...this.#led.values()].map((segment) => segment.seal()));
@@ -130,10 +134,11 @@ export class Segments {
     const info = openSegmentOf(topic);
     const target = { topic: topic.name, segment: info.number };
     try {
-      if (this.#isHandingOver || this.#fences.has(target)) return;
+      if (this.#fences.has(target)) return;
       const log = openSegmentLog(store, target, topic.durability);
       const segment = await OpenSegment.open(this.#context, topic, log);
       this.#led.set(topic.name, segment);
+      if (this.#isHandingOver) segment.seal();
     } catch (error) {
       logger.log("error", "can't open a segment that this node leads", {
         ...target,

@@ -57,6 +57,9 @@ export class Namespaces {
 
   /** From now on nothing that `from` sends reaches `to`. The other way stays as it is. */
   async cut(from: number, to: number): Promise<void> {
+    const cut = `${from}-${to}`;
+    if (this.#cuts.has(cut)) return;
+    this.#cuts.add(cut);
     const rule = [
       "pref",
       `${DROP_PRIORITY}`,
