@@ -117,10 +117,11 @@ Readable(n, s) ==
   ELSE IF KnowsSealed(n, s) THEN EntriesOf(First(log[n][s], Min({Seal(s).length, Len(log[n][s])})))
   ELSE EntriesOf(First(log[n][s], Min({committed[s], Len(log[n][s])})))
 
-\* Only committed entries: durable on a majority by the writer's word, or sealed.
+\* Only committed entries: durable on a majority by the writer's word, or sealed. (After a loud loss a
+\* node that hasn't learned it may still show more.)
 ReadsOnlyCommitted ==
   \A s \in Segments : Exists(s) => \A n \in Replicas(s) :
-    Len(Readable(n, s)) <= IF s \in SealedSegments THEN Seal(s).count
+    (s \in SealedSegments /\ Seal(s).mayHaveLost) \/ Len(Readable(n, s)) <= IF s \in SealedSegments THEN Seal(s).count
                            ELSE EntryCount(CommittedLog(s))
 
 \* And the same ones everywhere; so what was read once is read again.
