@@ -23,12 +23,14 @@ interface Homecoming {
   log: LogState;
   tail: Extent | undefined;
   sizeBytes: number;
+  /** The tail was empty and went. */
+  wasPopped: boolean;
 }
 
 /** Lays out one cycle after the other. */
 export class CycleLayout {
   readonly list: WriteList;
-  /** Of this cycle. */
+  /** Of this cycle: the logs that are laid out in their own extents. */
   readonly home: Homecoming[] = [];
   data: JournalData[] = [];
   away: AwayFrame[] = [];
@@ -91,14 +93,24 @@ export class CycleLayout {
     await this.#withRoom(() => this.away = this.#journal.layOut(records, this.data));
   }
 
-  /** Takes back a layout of which nothing was written. Returns the records that were not its own. */
-  undo(cycle: Cycle): CatalogRecord[] {
+  /**
+   * Takes back a layout: its frames count for nothing. True: as if it had never been, and what was to be
+   * recorded besides is returned; otherwise a new run must say so.
+   */
+  undo(cycle: Cycle, { hasWritten }: { hasWritten: boolean }): CatalogRecord[] | null {
+    const isUntouched = !hasWritten && cycle.releases.length === 0 &&
+      this.#journal.log.laid.position === this.#journal.log.homed.position &&
+      this.home.every(({ log, tail, wasPopped }) =>
+        // Nobody cut or trimmed the log while the layout waited for a file.
+        tail === undefined || (wasPopped ? tail.isGone : log.extents.includes(tail))
+      );
+    for (const extent of this.#journal.log.rollBack()) this.#files.give(extent.range);
     // In reverse: each took space from what those before it had left.
-    for (const { log, tail, sizeBytes } of this.home.reverse()) {
-      this.#source.undo(log, { tail, sizeBytes });
+    for (const { log, tail, sizeBytes } of this.home.splice(0).reverse()) {
+      if (isUntouched) this.#source.undo(log, { tail, sizeBytes });
+      else for (const extent of log.rollBack()) this.#files.give(extent.range);
     }
-    this.home.length = 0;
-    return cycle.records.slice(0, this.#givenRecords);
+    return isUntouched ? cycle.records.slice(0, this.#givenRecords) : null;
   }
 
   /** Logs that have nothing new. */
@@ -120,9 +132,13 @@ export class CycleLayout {
   /** False where there is no room: what is away stays away, what is new follows it. */
   async #maybeHome(cycle: Cycle, log: LogState, pieces: readonly Piece[]): Promise<boolean> {
     const homeward = this.#piecesFor(cycle, log, pieces);
-    const { tail } = log;
-    const sizeBytes = tail?.sizeBytes ?? 0;
-    const layOut = () => this.#writer.layOut(log, homeward, cycle.records);
+    const layOut = () => {
+      const { tail } = log;
+      const sizeBytes = tail?.sizeBytes ?? 0;
+      this.#writer.layOut(log, homeward, cycle.records);
+      const wasPopped = tail?.isGone ?? false;
+      this.home.push({ log, tail, sizeBytes, wasPopped });
+    };
     try {
       // Room is there nearly always: no promise for it then.
       if (!this.#maybe(layOut)) await this.#withRoom(layOut);
@@ -130,7 +146,6 @@ export class CycleLayout {
       if (isNoSpace(error)) return false;
       throw error;
     }
-    this.home.push({ log, tail, sizeBytes });
     return true;
   }
 

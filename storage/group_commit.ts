@@ -295,8 +295,9 @@ export class GroupCommit {
     this.#filling = this.#spare;
     cycle.takeOff();
     try {
-      if (this.#needsRestart) await this.#restart(cycle);
       this.#hasWritten = false;
+      this.#layout.begin();
+      if (this.#needsRestart) await this.#restart(cycle);
       await this.#layout.layOut(cycle, this.#awayLogs);
       await this.#commit(cycle);
     } catch (error) {
@@ -410,11 +411,10 @@ export class GroupCommit {
 
   async #handleFailure(cycle: Cycle, error: unknown): Promise<void> {
     if (!isNoSpace(error)) return this.fail(error);
-    const given = this.#layout.undo(cycle);
-    for (const { chunk } of this.#layout.away) this.#pool.release(chunk);
-    const isClean = !this.#hasWritten &&
-      this.#journal.laid.position === this.#journal.homed.position;
-    if (isClean && cycle.releases.length === 0) {
+    const { away } = this.#layout;
+    const given = this.#layout.undo(cycle, { hasWritten: this.#hasWritten });
+    for (const { chunk } of away) this.#pool.release(chunk);
+    if (given !== null && !this.#needsRestart) {
       // Nothing reached the disk: what is to be noted is noted by the next cycle.
       this.#filling.records.unshift(...given);
     } else {
