@@ -210,8 +210,11 @@ export class CatalogReplay {
       return;
     }
     const log = this.#logs.get(record.logId);
-    if (log === undefined && record.kind === "deleted") return;
-    if (log === undefined) throw new MalformedError(`no log has id ${record.logId}`);
+    if (log === undefined) {
+      // It was deleted when the checkpoint was taken, and this was still on its way to disk.
+      if (record.logId < image.nextLogId) return;
+      throw new MalformedError(`no log has id ${record.logId}`);
+    }
     switch (record.kind) {
       case "deleted":
         this.#logs.delete(record.logId);

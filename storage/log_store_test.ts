@@ -187,3 +187,28 @@ Deno.test("openLogStore() reads the tail behind the newest checkpoint, not the d
   assert.equal(store.recovery.bytesScanned, 0);
   await store.close();
 });
+
+Deno.test("LogStore.delete() of a log that is being cut or written leaves a store that opens", async () => {
+  const drive = newDrive();
+  let store = await open(drive);
+  let rest = store.create("rest");
+  for (let round = 0; round < 60; round++) {
+    const log = store.create("log");
+    for (let i = 0; i < 5; i++) await log.append(batchOf(new Uint8Array(300)));
+    const works: Promise<unknown>[] = [
+      rest.append(batchOf(new Uint8Array(900))),
+      log.truncateTail(round % 5),
+      log.append(batchOf(new Uint8Array(200))),
+    ];
+    for (let turn = 0; turn < round % 9; turn++) await undefined;
+    works.push(store.delete("log"), rest.append(batchOf(new Uint8Array(2000 * (round % 5)))));
+    await Promise.allSettled(works);
+    if (round % 3 !== 0) continue;
+    drive.crash(round % 2 === 0 ? "lost" : undefined);
+    store = await open(drive);
+    assert.equal(store.get("log"), undefined);
+    rest = store.get("rest")!;
+    assert.equal(rest.endPosition, 2 * (round + 1));
+  }
+  await store.close();
+});

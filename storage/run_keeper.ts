@@ -180,6 +180,8 @@ export class RunKeeper {
   /** What is away was in the old run's journal: it goes into the new one's before that counts. */
   async #rewriteAway(): Promise<void> {
     const { layout, disk, journal } = this.#options;
+    // One that is being deleted is not in the checkpoint: its records would belong to nobody.
+    for (const log of [...this.commit.awayLogs]) if (log.isClosed) this.commit.dropAway(log);
     const logs = [...this.commit.awayLogs];
     if (logs.length === 0) return;
     layout.begin();
