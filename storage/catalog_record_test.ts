@@ -3,10 +3,12 @@ import fc from "fast-check";
 import { ByteWriter, MalformedError } from "./bytes.ts";
 import {
   type CatalogRecord,
+  CatalogReplay,
   decodeCatalogRecord,
   encodeCatalogRecord,
   EXTENT_RECORD_BYTES,
 } from "./catalog_record.ts";
+import type { StoreImage } from "./store_image.ts";
 
 const POINT = { position: 2 ** 33, offset: 5, payload: 6 };
 const RECORDS: CatalogRecord[] = [
@@ -55,4 +57,30 @@ Deno.test("decodeCatalogRecord() refuses what it can't understand, and nothing e
       assert(error instanceof MalformedError, String(error));
     }
   }));
+});
+
+Deno.test("CatalogReplay passes over records of a log that was deleted, and refuses those of none", () => {
+  const image: StoreImage = {
+    sequence: 1,
+    storeId: "",
+    salt: 0,
+    run: 1,
+    nextGeneration: 1,
+    nextLogId: 21,
+    isClean: false,
+    bootId: "",
+    durability: "each",
+    logs: [],
+  };
+  const replay = new CatalogReplay(image);
+  replay.apply({ kind: "headTrimmed", logId: 20, start: POINT, extents: 1 }, 1);
+  replay.apply({ kind: "deleted", logId: 20 }, 1);
+  assert.throws(
+    () => replay.apply({ kind: "headTrimmed", logId: 21, start: POINT, extents: 1 }, 1),
+    MalformedError,
+  );
+  replay.apply({ kind: "created", logId: 21, name: "new", durability: null }, 1);
+  replay.apply({ kind: "headTrimmed", logId: 21, start: POINT, extents: 0 }, 1);
+  replay.apply({ kind: "headTrimmed", logId: 21, start: POINT, extents: 5 }, 1); // twice is once
+  assert.deepEqual(replay.finish().logs[0]!.start, POINT);
 });
