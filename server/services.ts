@@ -175,6 +175,7 @@ export class Services {
   /** Raft's view of the cluster changed. */
   raftChanged(): void {
     this.#leases.check();
+    this.membership.raftChanged();
   }
 
   stop(): void {

@@ -56,14 +56,18 @@ export class Membership {
     return new Promise((resolve) => this.#announced.push(resolve));
   }
 
+  /** Raft's view of the cluster changed: there may be something to do, or to wait for no longer. */
+  raftChanged(): void {
+    if (!this.#isStopped) this.#check();
+  }
+
   async #check(): Promise<void> {
-    if (this.#isAnnounced()) {
-      for (const resolve of this.#announced.splice(0)) resolve();
-    }
+    this.#answerAnnounced();
     if (this.#isBusy) return;
     this.#isBusy = true;
     try {
       await this.#act();
+      this.#answerAnnounced();
     } catch (error) {
       this.#parts.logger.log("debug", "membership is not what it should be yet", {
         reason: (error as Error).message,
@@ -71,6 +75,11 @@ export class Membership {
     } finally {
       this.#isBusy = false;
     }
+  }
+
+  #answerAnnounced(): void {
+    if (this.#announced.length === 0 || !this.#isAnnounced()) return;
+    for (const resolve of this.#announced.splice(0)) resolve();
   }
 
   async #act(): Promise<void> {

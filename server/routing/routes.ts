@@ -19,8 +19,12 @@ import {
 } from "../network/mod.ts";
 import type { Segments } from "../segments/mod.ts";
 
-/** Longest wait for metadata to change before the same leader is asked again, milliseconds. */
-const RETRY_MS = 20;
+/**
+ * Wait for metadata to change before the same leader is asked again, milliseconds: short at first, as at a
+ * rollover this node may only have learnt of the next leader a moment before that one did; then longer.
+ */
+const RETRY_MS_MIN = 1;
+const RETRY_MS_MAX = 20;
 
 /** What routing needs of a node. */
 export interface RoutesParts {
@@ -60,7 +64,7 @@ export class Routes {
     attempt: (segment: SegmentInfo, timeoutMs: number) => Promise<T | null>,
   ): Promise<T> {
     const deadlineMs = this.#clock.nowMs() + REQUEST_TIMEOUT_MS;
-    for (;;) {
+    for (let retryMs = RETRY_MS_MIN;; retryMs = Math.min(2 * retryMs, RETRY_MS_MAX)) {
       const segment = openSegmentOf(await this.mustFindTopic(topic));
       const timeoutMs = deadlineMs - this.#clock.nowMs();
       if (timeoutMs <= 0) throw unavailable(topic, segment);
@@ -70,7 +74,7 @@ export class Routes {
       });
       if (done !== null) return done;
       if (openSegmentOf(this.#metadata.state.topics.get(topic)!) === segment) {
-        await this.#metadata.changeOf(topic, RETRY_MS);
+        await this.#metadata.changeOf(topic, retryMs);
       }
     }
   }
