@@ -127,16 +127,6 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     story: "laggards",
     seedsMax: 40,
   },
-  acknowledgedBeforeDurable: {
-    rule: "a replica answers with the length that is durable there",
-    edits: [{
-      file: "server/segments/replica.ts",
-      from: "    await log.append(fresh);\n    await opening;\n",
-      to: "    log.append(fresh).catch(() => {});\n",
-    }],
-    story: "laggards",
-    seedsMax: 60,
-  },
   acknowledgedAfterCount: {
     rule: "no entry is acknowledged in a segment after its count was taken",
     edits: [{
