@@ -6,7 +6,12 @@
 
 import { type Node, type NodeConfig, startNode } from "../../server/mod.ts";
 import { type Address, DiskError } from "../../world/mod.ts";
-import { SeededRandom, type SimClock, SimDrive, type SimNetwork } from "../../world/sim/mod.ts";
+import {
+  type SeededRandom,
+  type SimClock,
+  SimDrive,
+  type SimNetwork,
+} from "../../world/sim/mod.ts";
 import { Gate, ProcessClock, ProcessDisk, ProcessNetwork } from "./process_world.ts";
 import type { Shape } from "./shape.ts";
 import { type Transcript, TranscriptLogger } from "./transcript.ts";
@@ -75,7 +80,7 @@ export class Machine {
   /** Starts a process; `state` says what becomes of it. */
   start(): void {
     if (this.state !== "off") return;
-    const { clock, network, random, shape, transcript } = this.#in;
+    const { clock, network, random, transcript } = this.#in;
     const gate = this.#gate = new Gate(clock);
     const start = ++this.#starts;
     this.state = "starting";

@@ -334,7 +334,7 @@ class Simulation {
   async #settle(what: string, work: Promise<void>, maxMs: number): Promise<void> {
     let isDone = false;
     const done = work.then(() => isDone = true, (error) => {
-      this.fail(`uncaught in "${what}": ${error.stack}`);
+      if (!(error instanceof GivenUpError)) this.fail(`uncaught in "${what}": ${error.stack}`);
     });
     await this.#until(what, () => isDone, maxMs);
     await done;
