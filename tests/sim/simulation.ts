@@ -213,7 +213,7 @@ class Simulation {
 
   /** Starts all nodes, waits until they know each other, and registers the topics. */
   async #form(): Promise<void> {
-    const first = this.#machines.slice(0, this.#shape.nodes - this.#shape.lateNodes);
+    const first = this.#machines.slice(0, Math.max(1, this.#shape.nodes - this.#shape.lateNodes));
     for (const machine of first) machine.start();
     const knowsAll = (machine: Machine) =>
       machine.node?.inspect().metadata.nodes.size === first.length;
