@@ -76,13 +76,14 @@ function bootIdOfMachine(): Pick<World, "bootId"> {
 }
 
 async function runNode(node: Node, logger: Logger): Promise<number> {
-  logger.log("info", "Ready", {
-    clients: formatAddress(node.clientAddress),
-    raft: formatAddress(node.raftAddress),
-  });
+  // Before anybody is told that it is ready, and so may want to stop it.
   const signals = onStopSignals((signal) => {
     logger.log("info", `Stopping (${signal}); once more to stop at once`);
     node.stop();
+  });
+  logger.log("info", "Ready", {
+    clients: formatAddress(node.clientAddress),
+    raft: formatAddress(node.raftAddress),
   });
   try {
     const failure = await node.stopped;
