@@ -29,6 +29,8 @@ export async function digestOf(log: Log, crc32c: Crc32c): Promise<Digest> {
       maxBytes: READ_BYTES,
       maxRecords: length - position,
     });
+    // A seal that was learnt meanwhile may have cut the log below what it was.
+    if (run.count === 0) throw new Error(`${log.name} was cut at ${position} while it was read`);
     checksum = crc32c(run.bytes, 0, run.bytes.length, checksum);
     position += run.count;
   }
