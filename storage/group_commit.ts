@@ -246,7 +246,7 @@ export class GroupCommit {
     if (this.failure !== null) return;
     this.failure = cause instanceof StoreFailedError ? cause : new StoreFailedError(
       `The store takes no more appends: ${cause instanceof Error ? cause.message : cause} ` +
-        `Restart the process; what was acknowledged is recovered from disk.`,
+        `Look at the disk, then restart the machine: until then its cache may show what is not on disk.`,
       { cause },
     );
     this.stop();
