@@ -181,7 +181,7 @@ Deno.test("House rules find paths of one machine and hosts of registries, in any
   const planted = [
     `See ${"/"}root/notes.`,
     `"${"/"}work/main/x"`,
-    `https://registry.${"npmjs"}.org/x`,
+    `https:/${"/registry"}.${"npmjs"}.org/x`,
   ];
   for (const text of planted) {
     assert.deepEqual(rulesBroken(plant("README.md", text)), ["no-foreign-text README.md"], text);
