@@ -35,6 +35,7 @@ const EXPLAINED_ERRORS = [ClientError, DiskError, FailureError, NetworkError, Us
 const EXPLAINED_NAMES: ReadonlySet<string> = new Set([
   "CorruptionError",
   "DiskFullError",
+  "ExpelledError",
   "ForeignDirectoryError",
   "JoinError",
   "LogClosedError",

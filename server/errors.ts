@@ -40,6 +40,11 @@ export class InvalidSettingError extends Error {
   override readonly name = "InvalidSettingError";
 }
 
+/** The cluster does not want this node, and won't: its data directory has no place in it. */
+export class ExpelledError extends Error {
+  override readonly name = "ExpelledError";
+}
+
 /** Metadata refused a command: what it expected no longer holds. */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";

@@ -18,7 +18,8 @@ import { ClientListener } from "./clients/mod.ts";
 import { type ClientService, UnavailableService } from "./controller.ts";
 import { checkConfig, DRAIN_TIMEOUT_MS, HANDOVER_TIMEOUT_MS, type NodeConfig } from "./config.ts";
 import { type Identity, type IdentityFile, openIdentity } from "./identity.ts";
-import { admit, askToJoin } from "./membership/mod.ts";
+import { ExpelledError } from "./errors.ts";
+import { admit, askToJoin, Refusals } from "./membership/mod.ts";
 import { METHOD } from "./messages.ts";
 import {
   type Change,
@@ -31,6 +32,7 @@ import {
   NO_CLUSTER,
   type NodeIdentity,
   Peers,
+  type Refusal,
   RpcCode,
   RpcRefusal,
   RpcServer,
@@ -70,6 +72,7 @@ export interface NodeInspection {
  * @throws {NetworkError} when an address can't be listened on.
  * @throws {ForeignDirectoryError | DiskError} when the data is not this node's, or can't be read.
  * @throws {RefusedError} when the cluster doesn't let it in.
+ * @throws {ExpelledError} when the data directory's node was removed, or its cluster is another one now.
  */
 export async function startNode(config: NodeConfig, world: World): Promise<Node> {
   checkConfig(config);
@@ -93,8 +96,12 @@ class RunningNode implements Node {
   readonly #runId: string;
   /** Nodes that were removed from metadata, and are Raft members still. */
   readonly #leaving: Set<number> = new Set();
+  readonly #refusals = new Refusals();
   #resolveStopped!: (reason: Error | null) => void;
   #stopping: Promise<void> | null = null;
+  /** Set when the cluster does not want this node any more. */
+  #expelled: ExpelledError | null = null;
+  #onExpelled: (() => void) | null = null;
 
   // Made by `start`, in this order, and taken down in the other.
   #store: LogStore | null = null;
@@ -151,7 +158,9 @@ class RunningNode implements Node {
     });
     this.#services.start();
     await this.#waitUntilAnnounced();
+    if (this.#expelled) throw this.#expelled;
     this.#clientService = this.#services.controller;
+    this.#onExpelled = () => this.stop();
   }
 
   stop(): Promise<void> {
@@ -214,7 +223,8 @@ class RunningNode implements Node {
       self: () => this.#networkIdentity(),
       admit: this.#admit,
     };
-    this.#peers = new Peers({ ...shared, random });
+    const onRefused = (from: number, refusal: Refusal) => this.#refused(from, refusal);
+    this.#peers = new Peers({ ...shared, random, onRefused });
     try {
       this.#rpcServer = await RpcServer.listen({
         ...shared,
@@ -318,10 +328,13 @@ class RunningNode implements Node {
 
   async #waitUntilAnnounced(): Promise<void> {
     const { clock } = this.#world;
+    const expelled = this.#expelled
+      ? Promise.resolve()
+      : new Promise<void>((resolve) => this.#onExpelled = resolve);
     const isAnnounced = await withLimit(
       clock,
       ANNOUNCE_TIMEOUT_MS,
-      this.#services!.membership.announced(),
+      Promise.race([this.#services!.membership.announced(), expelled]),
     );
     if (!isAnnounced) {
       this.#logger.log(
@@ -329,6 +342,18 @@ class RunningNode implements Node {
         "no majority of the cluster answers: serving clients what can be served",
       );
     }
+  }
+
+  /** Another node does not want this one: where that is final, this run ends. */
+  #refused(from: number, refusal: Refusal): void {
+    if (this.#expelled || this.#stopping) return;
+    const why = this.#refusals.note(from, refusal, {
+      others: this.#identity.peers.map(({ id }) => id),
+      hasHeardMajority: (this.#raft?.status.quorumContactMs() ?? Infinity) < Infinity,
+    });
+    if (why === null) return;
+    this.#expelled = new ExpelledError(why);
+    this.#onExpelled?.();
   }
 
   #raftChanged(): void {
@@ -369,7 +394,7 @@ class RunningNode implements Node {
 
   async #stop(): Promise<void> {
     this.#logger.log("info", "stopping");
-    let failure: Error | null = null;
+    let failure: Error | null = this.#expelled;
     try {
       await this.#handOver();
     } catch (error) {

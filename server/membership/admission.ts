@@ -4,7 +4,13 @@
  * @module
  */
 
-import { type Admission, type Hello, NO_CLUSTER } from "../network/mod.ts";
+import {
+  type Admission,
+  type Hello,
+  NO_CLUSTER,
+  type Refusal,
+  RefusalCode,
+} from "../network/mod.ts";
 import { type NodeInfo, removedText } from "../metadata/mod.ts";
 
 /** What the decision rests on. */
@@ -37,15 +43,51 @@ export function admit(
     return {
       refuse: `node ${hello.nodeId} belongs to cluster ${hello.clusterId}, ` +
         `node ${view.nodeId} to ${view.clusterId}`,
+      code: RefusalCode.otherCluster,
     };
   }
-  if (view.isRemoved(hello.incarnation)) return { refuse: removedText(hello.nodeId) };
+  if (view.isRemoved(hello.incarnation)) {
+    return { refuse: removedText(hello.nodeId), code: RefusalCode.removed };
+  }
   const known = view.knownNode(hello.nodeId);
   if (known && known.incarnation !== hello.incarnation) {
     return {
       refuse: `node ${hello.nodeId} is known with another data directory ` +
         `(incarnation ${known.incarnation}, not ${hello.incarnation})`,
+      code: RefusalCode.otherDisk,
     };
   }
   return { ok: true };
+}
+
+/** What decides whether refusals are the end. */
+export interface RefusalView {
+  /** Other nodes of the cluster, as this one knows them. */
+  others: readonly number[];
+  /** A Raft majority has been heard since the start. */
+  hasHeardMajority: boolean;
+}
+
+/**
+ * Follows who refuses this node, until it is sure that this data directory has no place in the cluster any
+ * more. Pure.
+ *
+ * - *Removed* is final whoever of the cluster says it: who was removed once is removed for ever.
+ * - *Another cluster* is final when most of the others say so and no majority was ever heard: then this is
+ *   the wrong disk. One of them alone may be a stranger who took over a port.
+ * - *Another disk* never is. Who says so has not heard yet that the id was removed and given to this disk; to
+ *   the one that comes back with the old disk it is *removed* for the others.
+ */
+export class Refusals {
+  readonly #ofOtherClusters: Set<number> = new Set();
+
+  /** The peer `from` refused this node: why that is the end, or `null` where it isn't. */
+  note(from: number, refusal: Refusal, view: RefusalView): string | null {
+    if (refusal.code === RefusalCode.removed) return refusal.reason;
+    if (refusal.code !== RefusalCode.otherCluster) return null;
+    this.#ofOtherClusters.add(from);
+    const saying = view.others.filter((id) => this.#ofOtherClusters.has(id)).length;
+    if (view.hasHeardMajority || 2 * saying <= view.others.length) return null;
+    return `${refusal.reason}: is this the right data directory?`;
+  }
 }

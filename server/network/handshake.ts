@@ -16,7 +16,8 @@
  * | raft address | string | `HOST:PORT` that others are told |
  * | client address | string | the same for clients |
  *
- * More fields may follow in later versions; what isn't known is passed over. `refused`: a string.
+ * More fields may follow in later versions; what isn't known is passed over. `refused`: a string, and a
+ * u8 of {@link RefusalCode} (missing: 0).
  *
  * @module
  */
@@ -54,14 +55,44 @@ export interface Hello extends NodeIdentity {
   purpose: ConnectionPurpose;
 }
 
-/** Whether a node is let in. The reason is shown in both nodes' logs: say what to do about it. */
-export type Admission = { ok: true } | { refuse: string };
+/** Why a node is refused, for a program. */
+export const RefusalCode = {
+  /** It may be let in later. */
+  notNow: 0,
+  /** Its incarnation was removed from the cluster: for ever. */
+  removed: 1,
+  /** Its id is known with another data directory, as far as the other side knows. */
+  otherDisk: 2,
+  /** It belongs to another cluster. */
+  otherCluster: 3,
+} as const;
+/** One of the codes of {@link RefusalCode}, or one that a later version knows. */
+export type RefusalCode = number;
+
+/** What a side that does not want the other one tells it. */
+export interface Refusal {
+  reason: string;
+  code: RefusalCode;
+}
+
+/**
+ * Whether a node is let in. The reason is shown in both nodes' logs: say what to do about it. Without a code:
+ * not now.
+ */
+export type Admission = { ok: true } | { refuse: string; code?: RefusalCode };
 /** The node's policy. It is asked for both directions: for whom comes, and for whom it has reached. */
 export type Admit = (hello: Hello, side: "incoming" | "outgoing") => Admission;
 
 /** The other side does not fit, or we don't fit it. */
 export class HandshakeRefusedError extends Error {
   override readonly name = "HandshakeRefusedError";
+  constructor(
+    message: string,
+    /** What the other side said; `null` where this side refused. */
+    readonly byOther: Refusal | null,
+  ) {
+    super(message);
+  }
 }
 
 /** The body of `hello` and `welcome`. */
@@ -109,17 +140,19 @@ export function versionRefusal(hello: Hello): string | undefined {
 }
 
 /** The body of `refused`. */
-export function encodeRefusal(reason: string): Uint8Array {
-  let text = reason;
+export function encodeRefusal(refusal: Refusal): Uint8Array {
+  let text = refusal.reason;
   while (new TextEncoder().encode(text).length > MAX_REASON_BYTES) {
     text = text.slice(0, Math.floor(text.length / 2));
   }
-  return new BodyWriter().string(text).copy();
+  return new BodyWriter().string(text).u8(refusal.code).copy();
 }
 
 /** @throws {MalformedError} */
-export function decodeRefusal(body: Uint8Array): string {
-  return new BodyReader(body).string(MAX_REASON_BYTES);
+export function decodeRefusal(body: Uint8Array): Refusal {
+  const reader = new BodyReader(body);
+  const reason = reader.string(MAX_REASON_BYTES);
+  return { reason, code: reader.remainingBytes > 0 ? reader.u8() : RefusalCode.notNow };
 }
 
 function readAddress(reader: BodyReader): Address {

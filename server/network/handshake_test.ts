@@ -10,6 +10,7 @@ import {
   NO_CLUSTER,
   type NodeIdentity,
   PROTOCOL_VERSION,
+  RefusalCode,
   versionRefusal,
 } from "./handshake.ts";
 
@@ -65,9 +66,15 @@ Deno.test("versionRefusal() lets neighbouring versions in and says what to upgra
 
 Deno.test("encodeRefusal() keeps any reason within a handshake frame", () => {
   fc.assert(fc.property(fc.string({ unit: "grapheme", maxLength: 5000 }), (reason) => {
-    const body = encodeRefusal(reason);
+    const body = encodeRefusal({ reason, code: RefusalCode.removed });
     assert.ok(body.length <= MAX_HANDSHAKE_BODY_BYTES);
-    decodeRefusal(body);
+    assert.equal(decodeRefusal(body).code, RefusalCode.removed);
   }));
-  assert.equal(decodeRefusal(encodeRefusal("full")), "full");
+  const refusal = { reason: "full", code: RefusalCode.otherCluster };
+  assert.deepEqual(decodeRefusal(encodeRefusal(refusal)), refusal);
+});
+
+Deno.test("decodeRefusal() takes a refusal without a code for one of the moment", () => {
+  const old = new BodyWriter().string("full").copy();
+  assert.deepEqual(decodeRefusal(old), { reason: "full", code: RefusalCode.notNow });
 });

@@ -18,6 +18,8 @@ export {
   NO_CLUSTER,
   type NodeIdentity,
   PROTOCOL_VERSION,
+  type Refusal,
+  RefusalCode,
 } from "./handshake.ts";
 export { Peers, type PeersOptions } from "./peers.ts";
 export { DEAD_AFTER_MS, type DispatchResult, IDLE_PING_MS } from "./rpc_connection.ts";

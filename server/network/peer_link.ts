@@ -17,7 +17,14 @@ import {
 } from "../../world/mod.ts";
 import { OverloadedError, PeerUnavailableError } from "./errors.ts";
 import { type FrameReader, MAX_BODY_BYTES } from "./frame.ts";
-import type { Admission, Admit, Hello, NodeIdentity } from "./handshake.ts";
+import {
+  type Admission,
+  type Admit,
+  HandshakeRefusedError,
+  type Hello,
+  type NodeIdentity,
+  type Refusal,
+} from "./handshake.ts";
 import { outgoingBytesMax } from "./frame_queue.ts";
 import { RpcConnection } from "./rpc_connection.ts";
 import { beginSession } from "./session.ts";
@@ -41,6 +48,8 @@ export interface LinkOptions {
   admit: Admit;
   /** A sign of life from this peer. */
   onHeard: (nodeId: number) => void;
+  /** The peer, or whoever listens at its address, does not want this node. */
+  onRefused?: (nodeId: number, refusal: Refusal) => void;
   /** Largest body of a message; all nodes of a cluster need the same. */
   maxBodyBytes?: number | undefined;
 }
@@ -191,6 +200,9 @@ export class PeerLink {
     this.#failures++;
     this.#lastError = error instanceof Error ? error.message : String(error);
     this.#failWaiting();
+    if (this.#isStopped) return;
+    const refusal = error instanceof HandshakeRefusedError ? error.byOther : null;
+    if (refusal !== null) this.#options.onRefused?.(this.nodeId, refusal);
     if (this.#isStopped || this.#lastError === this.#lastLoggedError) return;
     // The same reason again and again is one line.
     this.#lastLoggedError = this.#lastError;

@@ -206,7 +206,9 @@ export class RpcConnection {
         case FrameKind.pong:
           break;
         case FrameKind.refused: // the side that connected did not like our welcome
-          return this.close(`The other side refused this node: ${decodeRefusal(reader.body)}`);
+          return this.close(
+            `The other side refused this node: ${decodeRefusal(reader.body).reason}`,
+          );
         default:
           throw new MalformedError("A handshake frame came after the handshake.");
       }

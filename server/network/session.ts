@@ -15,6 +15,7 @@ import {
   READ_BUFFER_BYTES,
 } from "./frame.ts";
 import {
+  type Admission,
   type Admit,
   type ConnectionPurpose,
   decodeHello,
@@ -25,6 +26,7 @@ import {
   type Hello,
   MAX_HANDSHAKE_BODY_BYTES,
   type NodeIdentity,
+  RefusalCode,
   versionRefusal,
 } from "./handshake.ts";
 
@@ -58,8 +60,10 @@ export function beginSession(
     await writeHandshake(connection, FrameKind.hello, encodeHello(options.self, options.purpose));
     await readFrame(connection, reader);
     if (reader.kind === FrameKind.refused) {
+      const refusal = decodeRefusal(reader.body);
       throw new HandshakeRefusedError(
-        `${connection.remote} refused this node: ${decodeRefusal(reader.body)}`,
+        `${connection.remote} refused this node: ${refusal.reason}`,
+        refusal,
       );
     }
     if (reader.kind !== FrameKind.welcome) throw unexpected(reader);
@@ -89,13 +93,15 @@ async function admitOrRefuse(
 ): Promise<Session> {
   const hello = decodeHello(parts.reader.body);
   const misfit = versionRefusal(hello);
-  const admission = misfit === undefined
+  const admission: Admission = misfit === undefined
     ? parts.options.admit(hello, parts.side)
     : { refuse: misfit };
   if ("refuse" in admission) {
-    await writeHandshake(connection, FrameKind.refused, encodeRefusal(admission.refuse));
+    const { refuse: reason, code = RefusalCode.notNow } = admission;
+    await writeHandshake(connection, FrameKind.refused, encodeRefusal({ reason, code }));
     throw new HandshakeRefusedError(
-      `Refused node ${hello.nodeId} at ${connection.remote}: ${admission.refuse}`,
+      `Refused node ${hello.nodeId} at ${connection.remote}: ${reason}`,
+      null,
     );
   }
   const reader = parts.reader.upgraded({
@@ -151,5 +157,6 @@ function unexpected(reader: FrameReader): Error {
   if (reader.kind !== FrameKind.refused) {
     return new MalformedError(`A frame of kind ${reader.kind} is not part of a handshake.`);
   }
-  return new HandshakeRefusedError(`Refused by the other side: ${decodeRefusal(reader.body)}`);
+  const refusal = decodeRefusal(reader.body);
+  return new HandshakeRefusedError(`Refused by the other side: ${refusal.reason}`, refusal);
 }

@@ -39,7 +39,7 @@ Deno.test("acceptSession() refuses a version that is too far, and says why", asy
     reader.filled(got);
   }
   assert.equal(reader.kind, FrameKind.refused);
-  assert.match(decodeRefusal(reader.body), /protocol version 9/);
+  assert.match(decodeRefusal(reader.body).reason, /protocol version 9/);
   close();
 });
 
@@ -62,7 +62,7 @@ Deno.test("beginSession() refuses who it did not want, and both sides know the r
     reader.filled(got);
   }
   assert.equal(reader.kind, FrameKind.refused);
-  assert.match(decodeRefusal(reader.body), /wrong cluster/);
+  assert.match(decodeRefusal(reader.body).reason, /wrong cluster/);
   close();
 });
 

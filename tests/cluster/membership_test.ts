@@ -69,11 +69,10 @@ Deno.test("A fourth node joins under load; a leader of segments and the Raft lea
       const gone = nodes[follower - 1]!;
       const linesBefore = logOf(follower).length;
       gone.start();
-      await until(
-        "it is told why it can't come back",
-        () => logOf(follower).slice(linesBefore).some((line) => REMOVED.test(line)),
-      );
-      await gone.kill();
+      assert.equal(await exitCodeOf(gone), 1);
+      const told = logOf(follower).slice(linesBefore);
+      assert.match(told.at(-1) ?? "", REMOVED);
+      assert.ok(!told.some((line) => /Ready/.test(line)), "it serves nobody");
 
       await Deno.remove(gone.options.dataDir, { recursive: true });
       const again = new LocalNode({
