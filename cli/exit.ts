@@ -5,7 +5,7 @@
  */
 
 import { CommanderError } from "commander";
-import { ClientError } from "../client/mod.ts";
+import { ClientError, OutcomeUnknownError } from "../client/mod.ts";
 import { DiskError, NetworkError } from "../world/mod.ts";
 
 /** What scripts can tell apart. The README lists them. */
@@ -17,6 +17,8 @@ export const EXIT = {
   usage: 2,
   /** `cli get`: there is nothing to read now. */
   empty: 3,
+  /** The answer was lost: it may have been done or not. */
+  unknown: 4,
 } as const;
 
 /** The command line is wrong in a way that its parser can't see. */
@@ -48,7 +50,10 @@ const EXPLAINED_NAMES: ReadonlySet<string> = new Set([
 /** The exit code for what a command threw. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  return error instanceof UsageError ? EXIT.usage : EXIT.failure;
+  if (error instanceof UsageError) return EXIT.usage;
+  const isUnknown = error instanceof OutcomeUnknownError ||
+    (error instanceof FailureError && error.cause instanceof OutcomeUnknownError);
+  return isUnknown ? EXIT.unknown : EXIT.failure;
 }
 
 /** One line for stderr; a stack trace only for what is our own fault, and only when asked for. */

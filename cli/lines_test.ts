@@ -1,4 +1,4 @@
-import { deepStrictEqual } from "node:assert/strict";
+import { deepStrictEqual, rejects } from "node:assert/strict";
 import fc from "fast-check";
 import { readLines } from "./lines.ts";
 
@@ -33,4 +33,19 @@ Deno.test("readLines() gives the same lines however the stream is cut", async ()
       deepStrictEqual(await linesOf(text, sizes), wished);
     },
   ));
+});
+
+Deno.test("readLines() splits at another byte, and refuses what is too long before it is read", async () => {
+  const source = (text: string) => cut(new TextEncoder().encode(text), [3]);
+  const records = await Array.fromAsync(readLines(source("a\nb\0\0c"), { endByte: 0 }));
+  deepStrictEqual(records.map((bytes) => new TextDecoder().decode(bytes)), ["a\nb", "", "c"]);
+  await rejects(
+    Array.fromAsync(readLines(source("ab\nabcdef"), { lengthBytesMax: 5 })),
+    RangeError,
+  );
+  await rejects(Array.fromAsync(readLines(source("abcdef\n"), { lengthBytesMax: 5 })), RangeError);
+  deepStrictEqual(
+    (await Array.fromAsync(readLines(source("abcde\n"), { lengthBytesMax: 5 }))).length,
+    1,
+  );
 });

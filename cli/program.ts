@@ -9,6 +9,7 @@ import { Argument, Command } from "commander";
 import { makeBenchCommand } from "./bench/mod.ts";
 import { makeShellCommand } from "./shell/mod.ts";
 import { describeError, EXIT, exitCodeOf } from "./exit.ts";
+import { pathOf, prepare, withSubcommands } from "./parser.ts";
 import { makeServeCommand, planServe, type ServeFlags } from "./serve_options.ts";
 import { type Output, processOutput } from "./terminal.ts";
 import { completionsFor, SHELLS } from "./completions.ts";
@@ -75,7 +76,9 @@ export function makeProgram({ output, build, onExitCode }: ProgramParts): Comman
     .addArgument(new Argument("<shell>").choices(SHELLS))
     .addHelpText("after", COMPLETIONS_HELP)
     .action((shell: string) => output.out(completionsFor(shell, program)));
-  for (const command of withSubcommands(program)) prepare(command, output);
+  const complain = (line: string, command: Command) =>
+    output.error(`walrus: ${line} (${pathOf(command)} --help shows what there is)\n`);
+  for (const command of withSubcommands(program)) prepare(command, { output, complain });
   return program;
 }
 
@@ -112,32 +115,6 @@ const HELP_EXAMPLES = `
 Examples:
   walrus serve --dev
   walrus cli --addr 127.0.0.1:8080 put logs "hello"`;
-
-function withSubcommands(command: Command): Command[] {
-  return [command, ...command.commands.flatMap(withSubcommands)];
-}
-
-/** No process exit from within the parser, and its complaints as one line. */
-function prepare(command: Command, output: Output): void {
-  command
-    .exitOverride()
-    .allowExcessArguments(false)
-    .showSuggestionAfterError(true)
-    .configureOutput({
-      writeOut: (text) => output.out(text),
-      writeErr: (text) => output.error(text),
-      outputError: (text) => output.error(usageLine(command, text)),
-    });
-}
-
-function usageLine(command: Command, text: string): string {
-  const line = text.replace(/^error: /, "").trim().replace(/\s*\n\s*/g, " ");
-  return `walrus: ${line} (${pathOf(command)} --help shows what there is)\n`;
-}
-
-function pathOf(command: Command): string {
-  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
-}
 
 function reportError(error: unknown, output: Output): number {
   // Who read our output has seen enough (`walrus cli get t --all | head`).

@@ -1,12 +1,14 @@
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
 import { startStandIn } from "../client/testing/mod.ts";
-import { runProgram } from "./program.ts";
+import { HELP_LINES_MAX, pathOf, withSubcommands } from "./parser.ts";
+import { makeProgram, runProgram } from "./program.ts";
 import { type Output, painterFor } from "./terminal.ts";
 
 /** Runs a command line and keeps what it prints. */
 async function run(...args: string[]): Promise<{ code: number; out: string; error: string }> {
   const said = { out: "", error: "" };
   const output: Output = {
+    isTerminal: false,
     out: (text) => void (said.out += text),
     outBytes: (bytes) => void (said.out += new TextDecoder().decode(bytes)),
     error: (text) => void (said.error += text),
@@ -35,8 +37,8 @@ Deno.test("walrus cli asks about the cluster, and registers with settings", asyn
   await using standIn = await startStandIn();
   const cli = (...args: string[]) => run("cli", "--addr", standIn.address, ...args);
   strictEqual((await cli("register", "t", "--replication-factor", "1", "--fsync", "5ms")).code, 0);
-  strictEqual(JSON.parse((await cli("topics")).out).topics[0].topic, "t");
-  strictEqual(JSON.parse((await cli("nodes")).out).nodes[0].id, 1);
+  strictEqual(JSON.parse((await cli("topics", "--json")).out).topics[0].topic, "t");
+  strictEqual(JSON.parse((await cli("nodes", "--json")).out).nodes[0].id, 1);
   deepStrictEqual(await cli("remove-node", "3"), { code: 0, out: "OK\n", error: "" });
   deepStrictEqual(standIn.node.requests[0], "REGISTER t rf=1 fsync=5ms");
   strictEqual((await cli("register", "t", "--fsync", "often")).code, 2);
@@ -64,7 +66,9 @@ Deno.test("walrus says in one line what is wrong with a command line, and ends w
     [["cli", "gett", "t"], /Unknown command "gett"\. Did you mean get\?/],
     [["cli", "--adr", "x"], /unknown option '--adr'.*Did you mean --addr/],
     [["cli", "--addr", "x", "metrics"], /HOST:PORT/],
-    [["cli", "put", "t"], /missing required argument/],
+    [["cli", "put", "t"], /There is no message/],
+    [["cli", "put", "t", "x", "--file", "y"], /not both/],
+    [["cli", "get", "t", "--raw", "--json"], /cannot be used with/],
     [["cli", "get", "a/b"], /Bad topic name "a\/b"/],
     [["serve", "--node-id", "x"], /whole number/],
     [["bench", "--depth", "0"], /1 to 100000/],
@@ -92,17 +96,80 @@ Deno.test("walrus prints its version and help to stdout, and ends with 0", async
   match(version.out, /(io_uring|file \(.+\))\n.* run from source\n/);
   deepStrictEqual(await run("--version"), version);
   deepStrictEqual(await run("-V"), version);
-  for (
-    const args of [["--help"], ["serve", "--help"], ["cli", "--help"], ["bench", "--help"], [
-      "verify",
-      "--help",
-    ]]
-  ) {
-    const { code, out, error } = await run(...args);
-    deepStrictEqual([code, error], [0, ""]);
-    match(out, /Examples:/);
-  }
   const nothing = await run();
   deepStrictEqual([nothing.code, nothing.out], [2, ""]);
   match(nothing.error, /Usage: walrus/);
+});
+
+Deno.test("Every command's help fits a screen and shows two examples", async () => {
+  const nothing = () => {};
+  const paint = painterFor(false);
+  const output = { out: nothing, outBytes: nothing, error: nothing, paint, paintError: paint };
+  const program = makeProgram({
+    output: { isTerminal: false, ...output },
+    build: null,
+    onExitCode: nothing,
+  });
+  for (const command of withSubcommands(program)) {
+    const path = pathOf(command);
+    const { code, out, error } = await run(...path.split(" ").slice(1), "--help");
+    deepStrictEqual([code, error], [0, ""], path);
+    const lines = out.trimEnd().split("\n");
+    ok(lines.length <= HELP_LINES_MAX, `${path} --help has ${lines.length} lines`);
+    const examples = lines.slice(lines.indexOf("Examples:") + 1);
+    ok(examples.filter((line) => line.startsWith("  walrus ")).length >= 2, `${path}: ${out}`);
+    doesNotMatch(out, /\|[A-Z]/, "names in capitals are not listed");
+  }
+});
+
+Deno.test("walrus cli takes commands in capitals, as the protocol has them", async () => {
+  await using standIn = await startStandIn();
+  const cli = (...args: string[]) => run("cli", "--addr", standIn.address, ...args);
+  deepStrictEqual(await cli("REGISTER", "t"), { code: 0, out: "OK\n", error: "" });
+  deepStrictEqual(await cli("PUT", "t", "two", "words"), { code: 0, out: "OK\n", error: "" });
+  strictEqual((await cli("GET", "t", "--json")).out, '{"text":"two words"}\n');
+});
+
+Deno.test("walrus cli put takes a file: lines, records, or all of it", async () => {
+  await using standIn = await startStandIn();
+  const cli = (...args: string[]) => run("cli", "--addr", standIn.address, ...args);
+  const file = await Deno.makeTempFile();
+  try {
+    await cli("register", "t");
+    await Deno.writeTextFile(file, "one\ntwo\0three\n");
+    strictEqual((await cli("put", "t", "--file", file)).out, "OK 2\n");
+    strictEqual((await cli("put", "t", "-f", file, "-0")).out, "OK 2\n");
+    strictEqual((await cli("put", "t", "-f", file, "--whole")).out, "OK\n");
+    strictEqual((await cli("put", "t", "--", "--file")).out, "OK\n");
+    deepStrictEqual(standIn.node.texts("t"), [
+      ...["one", "two\0three"],
+      ...["one\ntwo", "three\n"],
+      "one\ntwo\0three\n",
+      "--file",
+    ]);
+    const missing = await cli("put", "t", "--file", `${file}.missing`);
+    deepStrictEqual([missing.code, missing.out], [1, ""]);
+    match(missing.error, /missing can't be read/);
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+Deno.test("walrus cli put repeats nothing by itself, and says so where it was told to", async () => {
+  await using standIn = await startStandIn();
+  const cli = (...args: string[]) => run("cli", "--addr", standIn.address, ...args);
+  await cli("register", "t");
+  standIn.node.behaviour = "doubt";
+  const once = await cli("put", "t", "x");
+  deepStrictEqual([once.code, once.out, standIn.node.texts("t")], [4, "", ["x"]]);
+  match(once.error, /^walrus: outcome unknown: .*\n$/);
+  const twice = await cli("put", "t", "x", "--retry", "1");
+  deepStrictEqual([twice.code, standIn.node.texts("t").length], [4, 3]);
+  match(twice.error, /^walrus: Message 1 is sent again; it may be in the topic already, once/);
+});
+
+Deno.test("walrus cli tries its addresses in turn", async () => {
+  await using standIn = await startStandIn();
+  const answer = await run("cli", "--addr", `127.0.0.1:1,${standIn.address}`, "register", "t");
+  deepStrictEqual(answer, { code: 0, out: "OK\n", error: "" });
 });

@@ -22,6 +22,7 @@ import { VERSION } from "./version.ts";
 
 const DATA_DIR_DEFAULT = "./data";
 const DEV_NODE_ID = 1;
+const LOOPBACK = "127.0.0.1";
 const RAFT_PORT_DEFAULT = 6000;
 const CLIENT_PORT_DEFAULT = 8080;
 const REPLICATION_FACTOR_DEFAULT = 3;
@@ -75,40 +76,40 @@ export function makeServeCommand(): Command {
     .option("--dev", "to try things out: node 1, with temporary data")
     .option(
       "--node-id <n>",
-      "this node's number, unique in the cluster (required without --dev)",
+      "this node's number in the cluster (needed, but for --dev)",
       integerBetween(1, NODE_ID_MAX),
     )
-    .option("--data-dir <path>", `where this node keeps its data (default: ${DATA_DIR_DEFAULT})`)
+    .option("--data-dir <path>", `where its data is (default: ${DATA_DIR_DEFAULT})`)
     .option("--raft-port <port>", "for other nodes", port, RAFT_PORT_DEFAULT)
-    .option("--raft-host <host>", "address to listen on for other nodes", host, "127.0.0.1")
+    .option("--raft-host <host>", "address to listen on for other nodes", host, LOOPBACK)
     .option(
       "--raft-advertise-host <host>",
-      "host that others reach this node at (default: raft-host)",
+      "where others reach it (default: raft-host)",
       host,
     )
     .option("--client-port <port>", "for clients", port, CLIENT_PORT_DEFAULT)
-    .option("--client-host <host>", "address to listen on for clients", host, "127.0.0.1")
-    .option("--join <host:port>", "raft address of any member of the cluster to join", address)
+    .option("--client-host <host>", "address to listen on for clients", host, LOOPBACK)
+    .option("--join <host:port>", "raft address of any member of a cluster", address)
     .option(
       "--replication-factor <n>",
-      "wished replicas of a new segment",
+      "replicas of a new segment",
       integerBetween(1, REPLICATION_FACTOR_MAX),
       REPLICATION_FACTOR_DEFAULT,
     )
     .option(
       "--fsync <when>",
-      "acknowledge after each sync, after none, or sync every <n>ms",
+      "sync each commit, none, or every <n>ms",
       durability,
       "each",
     )
-    .option("--log-file <path>", "write log lines there instead of stderr")
+    .option("--log-file <path>", "log lines go there instead of stderr")
     .addOption(
-      new Option("--log-format <format>", "log lines for people or for machines")
+      new Option("--log-format <format>", "text or json")
         .choices(LOG_FORMATS).default("text"),
     )
     .option(
       "--max-frame-bytes <n>",
-      "longest request that a client may send",
+      "longest request of a client",
       integerBetween(MAX_FRAME_BYTES_MIN, MAX_FRAME_BYTES_MAX),
       MAX_FRAME_BYTES_DEFAULT,
     )
@@ -118,14 +119,13 @@ export function makeServeCommand(): Command {
 Environment:
   WALRUS_MAX_SEGMENT_ENTRIES  entries that fill a segment (${MAX_SEGMENT_ENTRIES_DEFAULT})
   WALRUS_MAX_SEGMENT_BYTES    payload bytes that fill a segment (${MAX_SEGMENT_BYTES_DEFAULT})
-  WALRUS_MONITOR_CHECK_MS     how often full segments are looked for (${MONITOR_CHECK_MS_DEFAULT})
-  WALRUS_REPAIR_AFTER_MS      silence after which a node's data is copied to others (${REPAIR_AFTER_MS_DEFAULT})
+  WALRUS_MONITOR_CHECK_MS     between looks for full segments (${MONITOR_CHECK_MS_DEFAULT})
+  WALRUS_REPAIR_AFTER_MS      silence until a node's data is copied (${REPAIR_AFTER_MS_DEFAULT})
   WALRUS_DISABLE_IO_URING     set to 1: plain file calls instead of io_uring
   WALRUS_LOG                  debug, info, warn or error (info)
 
 Examples:
   walrus serve --dev
-  walrus serve --node-id 1 --data-dir ./data/1
   walrus serve --node-id 2 --data-dir ./data/2 --raft-port 6002 --client-port 8082 --join 127.0.0.1:6000`,
     );
 }

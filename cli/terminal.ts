@@ -13,6 +13,10 @@ export type Paint = (style: Style, text: string) => string;
 
 /** Where a command writes. Errors and remarks go to `error`, so that `out` can be piped. */
 export interface Output {
+  /** Whether a person reads `out`. */
+  isTerminal: boolean;
+  /** The terminal's width, where there is one. */
+  columns?: number;
   out(text: string): void;
   outBytes(bytes: Uint8Array): void;
   error(text: string): void;
@@ -24,13 +28,27 @@ export interface Output {
 /** The process's own stdout and stderr. */
 export function processOutput(): Output {
   const encoder = new TextEncoder();
+  const isTerminal = Deno.stdout.isTerminal();
   return {
+    isTerminal,
+    ...isTerminal ? { columns: screenSize().columns } : {},
     out: (text) => writeWhole(Deno.stdout, encoder.encode(text)),
     outBytes: (bytes) => writeWhole(Deno.stdout, bytes),
     error: (text) => writeWhole(Deno.stderr, encoder.encode(text)),
-    paint: painterFor(wantsColour(Deno.stdout.isTerminal())),
+    paint: painterFor(wantsColour(isTerminal)),
     paintError: painterFor(wantsColour(Deno.stderr.isTerminal())),
   };
+}
+
+/** The terminal's size, or that of the smallest one where it can't be told. */
+export function screenSize(): { columns: number; rows: number } {
+  try {
+    const { columns, rows } = Deno.consoleSize();
+    if (columns > 0 && rows > 0) return { columns, rows };
+  } catch {
+    // no terminal
+  }
+  return { columns: 80, rows: 24 };
 }
 
 /** Colours only on a terminal, and never where `NO_COLOR` is set to anything (no-color.org). */

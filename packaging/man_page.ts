@@ -18,6 +18,7 @@ const EXIT_STATUS: readonly (readonly [string, string])[] = [
   ["1", "The node, the connection or the disk said no, with one line on standard error."],
   ["2", "The command line is wrong; nothing was tried."],
   ["3", "walrus cli get: there is nothing to read now."],
+  ["4", "The answer was lost: it may have been done or not."],
 ];
 
 const FILES: readonly (readonly [string, string])[] = [
@@ -35,7 +36,14 @@ export function programForDocuments(): Command {
   const nothing = () => {};
   const paint = painterFor(false);
   return makeProgram({
-    output: { out: nothing, outBytes: nothing, error: nothing, paint, paintError: paint },
+    output: {
+      isTerminal: false,
+      out: nothing,
+      outBytes: nothing,
+      error: nothing,
+      paint,
+      paintError: paint,
+    },
     build: null,
     onExitCode: nothing,
   });

@@ -6,13 +6,15 @@
 
 import * as readline from "node:readline";
 import process from "node:process";
+import { Command, CommanderError } from "commander";
 import { isTopicName, type WalrusClient } from "../../client/mod.ts";
 import { describeError, EXIT } from "../exit.ts";
-import { nearest } from "../nearest.ts";
+import { prepare, UNTYPED_ROOT } from "../parser.ts";
 import type { Output } from "../terminal.ts";
-import { complete, findReplCommand, REPL_COMMANDS, type ReplCommand } from "./commands.ts";
+import { complete, pathsFrom } from "./completion.ts";
 import { historyPath, loadHistory, saveHistory } from "./history.ts";
-import { printable, showJson } from "./show.ts";
+import type { ShellParts } from "./parts.ts";
+import { mustFind, promptCommands } from "./prompt_commands.ts";
 import { splitWords } from "./words.ts";
 
 /** Topics that completion remembers. */
@@ -31,40 +33,36 @@ export async function runRepl(options: ReplOptions): Promise<number> {
   const { client, output, isInteractive } = options;
   const path = isInteractive ? historyPath((name) => Deno.env.get(name)) : null;
   const history = loadHistory(path);
-  const session = new ReplSession(client, output, topicsIn(history));
+  const session = new ReplSession(client, output);
+  session.learnFromHistory(history);
   const editor = readline.createInterface({
     input: process.stdin,
     output: isInteractive ? process.stdout : undefined,
     terminal: isInteractive,
     prompt: output.paint("bold", "walrus> "),
-    completer: (line: string) => complete(line, session.topics),
+    completer: (line: string) => session.complete(line),
     history,
     removeHistoryDuplicates: true,
   });
   editor.on("history", (lines: string[]) => keepHistory(path, lines));
   editor.on("SIGINT", () => {
+    if (session.interrupt()) return;
     output.out(editor.line === "" ? "\n(exit or Ctrl-D leaves)\n" : "^C\n");
     editor.write(null, { ctrl: true, name: "e" });
     editor.write(null, { ctrl: true, name: "u" });
     editor.prompt();
   });
-  if (isInteractive) await session.learnTopics();
-  if (isInteractive) output.out(`Connected to ${client.address}. Try help.\n`);
-  const isLeft = await session.run(editor);
-  if (!isLeft && isInteractive) output.out("\n");
+  editor.on("close", () => session.interrupt()); // Ctrl-D, or a terminal that is gone
+  if (isInteractive) await session.learnNames();
+  if (isInteractive) {
+    output.out(
+      `Connected to ${client.address}. help lists commands, Tab completes, Ctrl-D leaves.\n`,
+    );
+  }
+  await session.run(editor);
+  if (!session.isLeft && isInteractive) output.out("\n");
   editor.close();
   return session.hasFailed && !isInteractive ? EXIT.failure : EXIT.ok;
-}
-
-/** Topics that were named in earlier sessions. */
-function topicsIn(history: readonly string[]): Set<string> {
-  const topics = new Set<string>();
-  for (const line of history.slice(0, TOPICS_MAX)) {
-    const [name, topic] = line.trim().split(/\s+/);
-    const isTopic = topic !== undefined && isTopicName(topic);
-    if (isTopic && findReplCommand(name!)?.takesTopic) topics.add(topic);
-  }
-  return topics;
 }
 
 function keepHistory(path: string | null, lines: readonly string[]): void {
@@ -78,89 +76,137 @@ function keepHistory(path: string | null, lines: readonly string[]): void {
 
 class ReplSession {
   hasFailed = false;
-  readonly topics: Set<string>;
+  isLeft = false;
   readonly #client: WalrusClient;
   readonly #output: Output;
+  readonly #parts: ShellParts;
+  readonly #topics = new Set<string>();
+  #nodes: number[] = [];
+  /** Of the command that Ctrl-C would end; `null` while none such runs. */
+  #running: AbortController | null = null;
 
-  constructor(client: WalrusClient, output: Output, topics: Set<string>) {
+  constructor(client: WalrusClient, output: Output) {
     this.#client = client;
     this.#output = output;
-    this.topics = topics;
+    this.#parts = {
+      output,
+      prefix: "",
+      standardInput: null,
+      withClient: async (action) => void await action(client),
+      interruptible: (action) => this.#interruptible(action),
+      warn: (line) => output.error(`${output.paintError("yellow", "NOTE")} ${line}\n`),
+    };
   }
 
-  /** Learns the topics that there are, for completion; a node that can't say them does no harm. */
-  async learnTopics(): Promise<void> {
-    const { topics } = await this.#client.topics().catch(() => ({ topics: [] }));
-    for (const { topic } of topics.slice(0, TOPICS_MAX)) this.topics.add(topic);
+  /** Topics that were named in earlier sessions. */
+  learnFromHistory(history: readonly string[]): void {
+    const commands = this.#commands();
+    for (const line of history.slice(0, TOPICS_MAX)) {
+      const [name, topic] = line.trim().split(/\s+/);
+      const command = commands.find((command) => command.name() === name);
+      if (command !== undefined) this.#learnTopic(command, topic);
+    }
   }
 
-  /** True when a line said to leave, false at the end of input. */
-  async run(editor: readline.Interface): Promise<boolean> {
+  /** Learns what there is, for completion; a node that can't say it does no harm. */
+  async learnNames(): Promise<void> {
+    const [{ topics }, { nodes }] = await Promise.all([
+      this.#client.topics().catch(() => ({ topics: [] })),
+      this.#client.nodes().catch(() => ({ nodes: [] })),
+    ]);
+    for (const { topic } of topics.slice(0, TOPICS_MAX)) this.#topics.add(topic);
+    this.#nodes = nodes.map(({ id }) => id);
+  }
+
+  complete(line: string): [string[], string] {
+    const known = { topics: this.#topics, nodes: this.#nodes, paths: pathsFrom };
+    return complete(line, this.#commands(), known);
+  }
+
+  /** Whether there was a command to end. */
+  interrupt(): boolean {
+    this.#running?.abort();
+    return this.#running !== null;
+  }
+
+  /** Until a line said to leave, or the end of input. */
+  async run(editor: readline.Interface): Promise<void> {
     let isClosed = false;
     editor.on("close", () => isClosed = true);
     editor.prompt();
     // Lines that are pasted while one is being done wait here, in order.
     for await (const line of linesOf(editor)) {
-      if (await this.#handleLine(line) === "exit") return true;
+      await this.#handleLine(line);
+      if (this.isLeft) return;
       if (!isClosed) editor.prompt();
     }
-    return false;
   }
 
-  async #handleLine(line: string): Promise<"exit" | void> {
+  async #handleLine(line: string): Promise<void> {
     const split = splitWords(line);
     if (!split.ok) return this.#complain(split.problem);
     const [name, ...words] = split.words;
     if (name === undefined) return;
-    const command = findReplCommand(name);
-    if (command === undefined) return this.#complain(unknownCommand(name));
-    if (words.length < command.wordsMin || words.length > command.wordsMax) {
-      return this.#complain(`Usage: ${command.usage}`);
-    }
-    if (command.name === "exit" || command.name === "quit") return "exit";
     try {
-      await this.#do(command, words);
-      if (command.takesTopic && this.topics.size < TOPICS_MAX) this.topics.add(words[0]!);
+      const commands = this.#commands();
+      const command = mustFind(commands, name);
+      await rootOf(commands).parseAsync(
+        [command.name(), ...withMark(command, { words, isQuoted: split.isQuoted.slice(1) })],
+        { from: "user" },
+      );
+      this.#learnTopic(command, words[0]);
     } catch (error) {
-      this.#complain(describeError(error, { withStack: false }));
-    }
-  }
-
-  async #do(command: ReplCommand, words: string[]): Promise<void> {
-    const { paint } = this.#output;
-    const topic = words[0] ?? "";
-    switch (command.name) {
-      case "register":
-        await this.#client.register(topic);
-        return this.#print(paint("green", "OK"));
-      case "put":
-        await this.#client.put(topic, words.slice(1).join(" "));
-        return this.#print(paint("green", "OK"));
-      case "get": {
-        const message = await this.#client.get(topic);
-        return this.#print(message === null ? paint("dim", "EMPTY") : printable(message));
+      if (!(error instanceof CommanderError)) {
+        return this.#complain(describeError(error, { withStack: false }));
       }
-      case "state":
-        return this.#print(showJson(await this.#client.state(topic), paint));
-      case "metrics":
-        return this.#print(showJson(await this.#client.metrics(), paint));
-      case "topics":
-        return this.#print(showJson(await this.#client.topics(), paint));
-      case "nodes":
-        return this.#print(showJson(await this.#client.nodes(), paint));
-      case "help":
-        return this.#print(helpText(words[0], this.#output));
+      // The parser has said by itself what was wrong, and help is no failure.
+      if (error.exitCode !== 0) this.hasFailed = true;
     }
   }
 
-  #print(text: string): void {
-    this.#output.out(`${text}\n`);
+  #commands(): Command[] {
+    const commands = promptCommands(this.#parts, () => this.isLeft = true);
+    const complain = (line: string, command: Command) =>
+      this.#complain(`${line} (help ${command.name()} shows how)`);
+    for (const command of commands) prepare(command, { output: this.#output, complain });
+    return commands;
+  }
+
+  #learnTopic(command: Command, word: string | undefined): void {
+    const takesTopic = command.registeredArguments[0]?.name() === "topic";
+    if (!takesTopic || word === undefined || !isTopicName(word) || word.startsWith("-")) return;
+    if (this.#topics.size < TOPICS_MAX) this.#topics.add(word);
+  }
+
+  async #interruptible<T>(action: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = this.#running = new AbortController();
+    try {
+      return await action(controller.signal);
+    } finally {
+      this.#running = null;
+    }
   }
 
   #complain(text: string): void {
     this.hasFailed = true;
     this.#output.error(`${this.#output.paintError("red", "ERR")} ${text}\n`);
   }
+}
+
+function rootOf(commands: readonly Command[]): Command {
+  const root = new Command(UNTYPED_ROOT).exitOverride().helpCommand(false);
+  for (const command of commands) root.addCommand(command);
+  return root;
+}
+
+/** A quoted word that begins with a dash is a message, not a flag: so is all behind it. */
+function withMark(
+  command: Command,
+  { words, isQuoted }: { words: readonly string[]; isQuoted: readonly boolean[] },
+): string[] {
+  const at = words.findIndex((word, i) => isQuoted[i] && word.startsWith("-"));
+  if (at < 0 || command.name() !== "put") return [...words];
+  return [...words.slice(0, at), "--", ...words.slice(at)];
 }
 
 /**
@@ -184,24 +230,4 @@ async function* linesOf(editor: readline.Interface): AsyncGenerator<string> {
     if (isClosed) return;
     await new Promise<void>((resolve) => wake = resolve);
   }
-}
-
-function unknownCommand(name: string): string {
-  const near = nearest(name, REPL_COMMANDS.map((command) => command.name));
-  const hint = near === undefined ? "help shows what there is." : `Did you mean ${near}?`;
-  return `Unknown command ${JSON.stringify(name)}. ${hint}`;
-}
-
-function helpText(name: string | undefined, output: Output): string {
-  if (name !== undefined) {
-    const command = findReplCommand(name);
-    if (command === undefined) return unknownCommand(name);
-    return `${
-      output.paint("bold", command.usage)
-    }\n  ${command.summary}\n  for example: ${command.example}`;
-  }
-  const width = Math.max(...REPL_COMMANDS.map((command) => command.usage.length));
-  return REPL_COMMANDS.map(({ usage, summary }) =>
-    `${output.paint("bold", usage.padEnd(width))}  ${summary}`
-  ).join("\n");
 }

@@ -4,8 +4,10 @@
  * @module
  */
 
-/** The words of a line, or what is wrong with it. */
-export type Words = { ok: true; words: string[] } | { ok: false; problem: string };
+/** The words of a line, and which of them stood in quotes; or what is wrong with it. */
+export type Words =
+  | { ok: true; words: string[]; isQuoted: boolean[] }
+  | { ok: false; problem: string };
 
 const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", "0": "\0" };
 
@@ -15,15 +17,17 @@ const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", "0": "\0" }
  */
 export function splitWords(line: string): Words {
   const words: string[] = [];
+  const isQuoted: boolean[] = [];
   let at = 0;
   while (true) {
     while (at < line.length && /\s/.test(line[at]!)) at++;
-    if (at === line.length) return { ok: true, words };
+    if (at === line.length) return { ok: true, words, isQuoted };
     const word = readWord(line, at);
     if (word === null) {
       return { ok: false, problem: `The quote at column ${at + 1} is not closed.` };
     }
     words.push(word.text);
+    isQuoted.push(line[at] === '"' || line[at] === "'");
     at = word.end;
   }
 }
