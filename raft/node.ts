@@ -118,7 +118,6 @@ export class RaftNode {
     if (state.config.voters.length === 1 && state.config.votersOutgoing.length === 0) {
       this.#core.campaign();
     }
-    this.#timer = this.#options.clock.after(this.#tickMs, this.#onTick);
     this.#schedule();
   }
 
@@ -232,6 +231,7 @@ export class RaftNode {
     if (this.#core.state.log.applied >= index) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#applied.add({ index, deadlineMs, resolve, reject });
+      this.#armTick();
     });
   }
 
@@ -321,10 +321,8 @@ export class RaftNode {
   }
 
   #onTick = (): void => {
+    this.#timer = null;
     if (this.#stopped) return;
-    // Ticks that were missed while the process stood still are not made up for: what the leader sent
-    // meanwhile may be waiting in the sockets.
-    this.#timer = this.#options.clock.after(this.#tickMs, this.#onTick);
     const nowMs = this.#options.clock.nowMs();
     this.#guard(() => {
       this.#core.tick();
@@ -334,10 +332,28 @@ export class RaftNode {
     this.#applied.expire(nowMs);
     this.#conditions.expire(nowMs);
     this.#drain();
+    // Ticks that were missed while the process stood still are not made up for: what the leader sent
+    // meanwhile may be waiting in the sockets.
+    if (!this.#isAtRest()) this.#armTick();
   };
+
+  #armTick(): void {
+    if (this.#timer !== null || this.#stopped) return;
+    this.#timer = this.#options.clock.after(this.#tickMs, this.#onTick);
+  }
+
+  /** Alone, with nothing under way: there is nobody to hear, nothing to expire. Whatever comes ticks again. */
+  #isAtRest(): boolean {
+    const { role, state } = this.#core;
+    const { voters, votersOutgoing, learners } = state.config;
+    return role === "leader" && voters.length === 1 && votersOutgoing.length === 0 &&
+      learners.length === 0 && this.#lastWrite === null && this.#queue.length === 0 &&
+      this.#proposals.size + this.#reads.size + this.#applied.size + this.#conditions.size === 0;
+  }
 
   /** Everything that comes in one turn of the event loop shares a `Ready`. */
   #schedule(): void {
+    this.#armTick();
     if (this.#drainScheduled || this.#stopped) return;
     this.#drainScheduled = true;
     this.#options.clock.soon(() => {

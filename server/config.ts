@@ -53,7 +53,7 @@ export const NODE_ID_MAX = 2 ** 31 - 1;
 export const FAILOVER_MS_DEFAULT = 1000;
 /** What `repairAfterMs` is unless told otherwise: a restart or an upgrade is no reason to copy everything. */
 export const REPAIR_AFTER_MS_DEFAULT = 60_000;
-/** How often the lease is looked at besides at changes of metadata, milliseconds (DESIGN.md §6). */
+/** How often a lease that ended is looked at besides at changes of metadata, milliseconds (DESIGN.md §6). */
 export const LEASE_CHECK_MS = 100;
 /** How long after the last word of a Raft majority a node may still append, milliseconds. */
 export const LEASE_MS = 1500;

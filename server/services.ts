@@ -69,6 +69,7 @@ export class Services {
   #monitor: Timer | null = null;
   #isStopped = false;
   #isCollecting = false;
+  #raftRole: RaftNode["status"]["role"] = "follower";
 
   /** Reads the node's fences, and wires everything. */
   static async make(parts: ServicesParts): Promise<Services> {
@@ -119,7 +120,8 @@ export class Services {
       clock,
       logger,
       isRaftLeader: () => raft.status.role === "leader",
-      isAlive: (node) => node === self.id || peers.isAlive(node, config.failoverMs),
+      patienceMs: (node) =>
+        node === self.id ? Infinity : peers.lastHeardMs(node) + config.failoverMs - clock.nowMs(),
     });
     this.#repair = new Repair({
       nodeId: self.id,
@@ -160,8 +162,10 @@ export class Services {
     machine.subscribe((change) => {
       this.#leases.check();
       if (change === null) this.#segments.metadataChanged();
-      else if (change.kind === "topic") this.#segments.topicChanged(change.topic);
+      else if (change.kind === "topic") this.#segments.topicChanged(change.topic, change.segment);
       else this.#checkSegments();
+      this.#failover.changed();
+      this.#repair.changed(change);
     });
     this.#leases.start();
     this.#segments.start();
@@ -176,6 +180,11 @@ export class Services {
   raftChanged(): void {
     this.#leases.check();
     this.membership.raftChanged();
+    const { role } = this.#parts.raft.status;
+    if (role === this.#raftRole) return;
+    this.#raftRole = role;
+    this.#failover.changed();
+    this.#repair.changed(null);
   }
 
   stop(): void {

@@ -35,6 +35,7 @@ export class ClientListener {
   };
   readonly #sessions: Map<ClientSession, ServedSession> = new Map();
   #timers: Timer[] = [];
+  #shedding: Timer | null = null;
   #isClosed = false;
 
   constructor(
@@ -49,7 +50,6 @@ export class ClientListener {
   start(): void {
     this.#acceptAll();
     this.#every(SWEEP_MS, () => this.#sweep());
-    this.#every(BUFFER_CHECK_MS, () => this.#shedBuffers());
   }
 
   get connections(): number {
@@ -75,6 +75,7 @@ export class ClientListener {
     this.#isClosed = true;
     this.#listener.close();
     for (const timer of this.#timers) timer.cancel();
+    this.#shedding?.cancel();
     for (const { connection } of this.#sessions.values()) connection.close();
   }
 
@@ -97,6 +98,17 @@ export class ClientListener {
     }
     const ended = session.run().finally(() => this.#sessions.delete(session));
     this.#sessions.set(session, { progress: 0, connection, ended });
+    this.#armShedding();
+  }
+
+  /** As long as there is a session. */
+  #armShedding(): void {
+    if (this.#shedding !== null || this.#isClosed || this.#sessions.size === 0) return;
+    this.#shedding = this.#parts.clock.after(BUFFER_CHECK_MS, () => {
+      this.#shedding = null;
+      this.#shedBuffers();
+      this.#armShedding();
+    });
   }
 
   #every(intervalMs: number, task: () => void): void {

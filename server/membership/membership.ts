@@ -11,7 +11,7 @@ import type { Metadata, NodeInfo } from "../metadata/mod.ts";
 
 /** Voters at most; further nodes stay learners and hold segments all the same (DESIGN.md §7). */
 export const VOTERS_MAX = 7;
-/** How often membership is looked at, milliseconds. */
+/** How often membership is looked at while there is something to do, besides when Raft changes, milliseconds. */
 const CHECK_MS = 200;
 /** A learner that lacks no more than so many entries of the log has caught up. */
 const CAUGHT_UP_ENTRIES = 64;
@@ -40,9 +40,7 @@ export class Membership {
   }
 
   start(): void {
-    if (this.#isStopped) return;
     this.#check();
-    this.#timer = this.#parts.clock.after(CHECK_MS, () => this.start());
   }
 
   stop(): void {
@@ -63,6 +61,7 @@ export class Membership {
 
   async #check(): Promise<void> {
     this.#answerAnnounced();
+    this.#armIfUnfinished();
     if (this.#isBusy) return;
     this.#isBusy = true;
     try {
@@ -75,6 +74,16 @@ export class Membership {
     } finally {
       this.#isBusy = false;
     }
+  }
+
+  /** What is to be done may fail, and how far a learner is changes without a word from Raft. */
+  #armIfUnfinished(): void {
+    if (this.#timer !== null || this.#isStopped) return;
+    if (this.#isAnnounced() && !this.#hasLearnerToPromote()) return;
+    this.#timer = this.#parts.clock.after(CHECK_MS, () => {
+      this.#timer = null;
+      this.#check();
+    });
   }
 
   #answerAnnounced(): void {
@@ -101,9 +110,14 @@ export class Membership {
       known.clientHost === self.clientHost && known.clientPort === self.clientPort;
   }
 
+  #hasLearnerToPromote(): boolean {
+    const { role, config } = this.#parts.raft.status;
+    return role === "leader" && config.learners.length > 0 && config.voters.length < VOTERS_MAX;
+  }
+
   #caughtUpLearner(): number | undefined {
-    const { role, config, progress, committed } = this.#parts.raft.status;
-    if (role !== "leader" || config.voters.length >= VOTERS_MAX) return undefined;
+    const { config, progress, committed } = this.#parts.raft.status;
+    if (!this.#hasLearnerToPromote()) return undefined;
     return [...config.learners].find((id) => {
       const known = progress.get(id);
       return known !== undefined && known.match > 0 && known.match + CAUGHT_UP_ENTRIES >= committed;

@@ -58,7 +58,10 @@ const DONE: Outcome = { ok: true };
 const LEADER_NOT_REPLICA = "the leader of a segment must be one of its replicas";
 
 /** What changed, so that a node looks only at that. */
-export type Change = { kind: "node"; id: number } | { kind: "topic"; topic: string };
+export type Change =
+  | { kind: "node"; id: number }
+  /** One segment of the topic; `null`: any of them, or the topic itself came or went. */
+  | { kind: "topic"; topic: string; segment: number | null };
 
 /** Nodes and topics, as of the last applied command. */
 export class MetadataState {
@@ -113,7 +116,7 @@ export class MetadataState {
       const open = openSegmentOf(topic);
       if (open.leader !== node.id || open.replicas.length > 1) continue;
       open.leaderRun = node.run;
-      changes.push({ kind: "topic", topic: topic.name });
+      changes.push({ kind: "topic", topic: topic.name, segment: open.number });
     }
   }
 
@@ -127,7 +130,7 @@ export class MetadataState {
       segments: [this.#openSegment(1, { baseOffset: 0, ...command })],
       cursors: [{ name: "", offset: 0 }],
     });
-    changes.push({ kind: "topic", topic: command.topic });
+    changes.push({ kind: "topic", topic: command.topic, segment: null });
     return DONE;
   }
 
@@ -136,7 +139,7 @@ export class MetadataState {
     if ("ok" in segment) return segment;
     if (segment.isSealing) return DONE;
     segment.isSealing = true;
-    changes.push({ kind: "topic", topic: command.topic });
+    changes.push({ kind: "topic", topic: command.topic, segment: segment.number });
     return DONE;
   }
 
@@ -158,7 +161,7 @@ export class MetadataState {
       leader: command.nextLeader,
       replicas: command.nextReplicas,
     }));
-    changes.push({ kind: "topic", topic: command.topic });
+    changes.push({ kind: "topic", topic: command.topic, segment: segment.number });
     return DONE;
   }
 
@@ -208,7 +211,7 @@ export class MetadataState {
       }
       segment.replicas = segment.replicas.filter((id) => id !== node);
     }
-    changes.push({ kind: "topic", topic });
+    changes.push({ kind: "topic", topic, segment: segment.number });
     return DONE;
   }
 
@@ -269,6 +272,11 @@ export function openSegmentOf(topic: TopicInfo): SegmentInfo {
   const last = topic.segments.at(-1);
   assert(last && last.count === null, "the last segment of a topic is open");
   return last;
+}
+
+/** The segment with that number, if the topic has it. */
+export function segmentOf(topic: TopicInfo, number: number): SegmentInfo | undefined {
+  return topic.segments[number - topic.segments[0]!.number];
 }
 
 /** The segment that holds the entry with that offset, or would hold it: the open one for the future. */

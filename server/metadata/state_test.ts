@@ -53,7 +53,7 @@ Deno.test("MetadataState.apply() creates a topic once", () => {
   const changes: Change[] = [];
   assert.deepEqual(state.apply(create, changes), { ok: true });
   assert.deepEqual(state.apply({ ...create, leader: 3, replicas: [3] }, changes), { ok: true });
-  assert.deepEqual(changes, [{ kind: "topic", topic: "logs" }]);
+  assert.deepEqual(changes, [{ kind: "topic", topic: "logs", segment: null }]);
   assert.equal(openSegmentOf(state.topics.get("logs")!).leader, 2);
 });
 
@@ -109,7 +109,11 @@ Deno.test("MetadataState.apply() lets a new run resume what nobody else holds, a
   state.apply({ ...nodes[1], run: "run-2b" } as Command, changes);
   assert.equal(openSegmentOf(state.topics.get("logs")!).leaderRun, "run-2b");
   assert.equal(openSegmentOf(state.topics.get("shared")!).leaderRun, "run-2");
-  assert.deepEqual(changes, [{ kind: "node", id: 2 }, { kind: "topic", topic: "logs" }]);
+  assert.deepEqual(changes, [{ kind: "node", id: 2 }, {
+    kind: "topic",
+    topic: "logs",
+    segment: 1,
+  }]);
   assert.equal(state.apply(seal(1, 10, { by: "run-2", next: 3 }), []).ok, false);
 });
 

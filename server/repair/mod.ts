@@ -6,4 +6,5 @@
  */
 
 export * from "./repair.ts";
+export * from "./repair_list.ts";
 export * from "./repair_plan.ts";

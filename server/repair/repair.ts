@@ -8,9 +8,10 @@
 import type { RaftNode } from "../../raft/mod.ts";
 import { assert, type Clock, type Logger, type Timer } from "../../world/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "../config.ts";
-import type { Metadata } from "../metadata/mod.ts";
+import { type Change, type Metadata, segmentOf } from "../metadata/mod.ts";
 import { type Digest, majorityOf, type SegmentTarget } from "../segments/mod.ts";
-import { repairPlan, type RepairStep, type RepairView } from "./repair_plan.ts";
+import { RepairList } from "./repair_list.ts";
+import type { RepairStep, RepairView } from "./repair_plan.ts";
 
 /** How often the plan is made anew, milliseconds. */
 const CHECK_MS = 1000;
@@ -48,6 +49,7 @@ export interface RepairProgress {
 /** One per node; does something only where the Raft leader is. */
 export class Repair {
   readonly #parts: RepairParts;
+  readonly #list = new RepairList();
   readonly #running: Set<string> = new Set();
   readonly #progress: RepairProgress = { running: 0, copied: 0, dropped: 0, failed: 0 };
   #isRemoving = false;
@@ -70,6 +72,11 @@ export class Repair {
     this.#timer?.cancel();
   }
 
+  /** Metadata changed, or, with `null`, anything may have. */
+  changed(change: Change | null): void {
+    this.#list.changed(change);
+  }
+
   get progress(): RepairProgress {
     return { ...this.#progress, running: this.#running.size };
   }
@@ -80,7 +87,7 @@ export class Repair {
   }
 
   #repair(): void {
-    for (const step of repairPlan(this.#parts.metadata.state, this.#parts, REPAIRS_MAX)) {
+    for (const step of this.#list.steps(this.#parts.metadata.state, this.#parts, REPAIRS_MAX)) {
       if (this.#running.size < REPAIRS_MAX) this.#run(step);
     }
   }
@@ -184,9 +191,8 @@ export class Repair {
   }
 
   #sealedLength(target: SegmentTarget): number {
-    const segment =
-      this.#parts.metadata.state.topics.get(target.topic)!.segments[target.segment - 1];
-    const length = segment?.length ?? null;
+    const topic = this.#parts.metadata.state.topics.get(target.topic)!;
+    const length = segmentOf(topic, target.segment)?.length ?? null;
     assert(length !== null, "only sealed segments are repaired");
     return length;
   }

@@ -42,29 +42,17 @@ export function isUnderReplicated(
   return keepersOf(state, segment, view).length < wantedReplicas(state, topic, view);
 }
 
-/** The next steps, at most `limit`. Steps that are done change metadata, and so the next plan. */
-export function repairPlan(state: MetadataState, view: RepairView, limit: number): RepairStep[] {
-  const steps: RepairStep[] = [];
-  for (const topic of state.topics.values()) {
-    for (const segment of topic.segments) {
-      if (steps.length >= limit) return steps;
-      if (segment.count === null) continue;
-      const step = stepFor(state, topic, segment, view);
-      if (step !== null) steps.push(step);
-    }
-  }
-  return steps;
-}
-
-function stepFor(
+/** What a segment needs next; `wanted`: {@link wantedReplicas} of its topic. Nothing while it is not sealed. */
+export function stepFor(
   state: MetadataState,
-  topic: TopicInfo,
-  segment: SegmentInfo,
+  subject: { topic: TopicInfo; segment: SegmentInfo | undefined; wanted: number },
   view: RepairView,
 ): RepairStep | null {
+  const { topic, segment, wanted } = subject;
+  if (segment === undefined || segment.count === null) return null;
   const target = { topic: topic.name, segment: segment.number };
   const keepers = keepersOf(state, segment, view);
-  if (keepers.length < wantedReplicas(state, topic, view)) {
+  if (keepers.length < wanted) {
     const node = candidateFor(state, segment, view);
     const from = segment.replicas.find(view.isLive);
     return node === undefined || from === undefined

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Command, MetadataState } from "../metadata/mod.ts";
-import { isUnderReplicated, repairPlan, type RepairView, wantedReplicas } from "./repair_plan.ts";
+import { RepairList } from "./repair_list.ts";
+import { isUnderReplicated, type RepairView, wantedReplicas } from "./repair_plan.ts";
+
+/** What someone who has just begun to look would do. */
+const repairPlan = (state: MetadataState, view: RepairView, limit: number) =>
+  new RepairList().steps(state, view, limit);
 
 /** Nodes 1 … count, and one topic whose segment 1 is sealed on `replicas`. */
 function stateWith(
@@ -120,4 +125,29 @@ Deno.test("repairPlan() ends: each step, when done, leads to a state that wants 
       }
     },
   ));
+});
+
+Deno.test("RepairList.steps() forgets no segment, whatever changes while it looks at a few at a time", () => {
+  const state = stateWith({ nodes: 4, replicas: [1, 2, 3], factor: 3 });
+  for (let segment = 2; segment <= 9; segment++) {
+    const nodes = { nextLeader: 1, nextReplicas: [1, 2, 3] };
+    const counts = { count: 1, length: 1, bytes: 1, mayHaveLost: false, cursors: [] };
+    const seal = { kind: "sealSegment" as const, topic: "t", segment, expectedRun: "r1" };
+    assert.deepEqual(state.apply({ ...seal, ...counts, ...nodes }, []), { ok: true });
+  }
+  const list = new RepairList();
+  const view = viewOf({ lost: [2] });
+  const done: number[] = [];
+  for (let round = 0; round < 40; round++) {
+    const step = list.steps(state, view, 1)[0];
+    list.changed({ kind: "topic", topic: "t", segment: 9 - round % 9 });
+    if (step === undefined) continue;
+    const { topic, segment, node } = step;
+    if (step.kind === "copy") done.push(segment);
+    const kind = step.kind === "copy" ? "addReplica" as const : "dropReplica" as const;
+    assert.deepEqual(state.apply({ kind, topic, segment, node }, []), { ok: true });
+  }
+  // The first was sealed on a set of its own, the others on nodes 1, 2 and 3.
+  assert.deepEqual([...new Set(done)].sort(), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  assert.deepEqual(list.steps(state, view, 9), []);
 });

@@ -11,7 +11,13 @@
 import type { Clock, Timer } from "../../world/mod.ts";
 import { LEASE_CHECK_MS, LEASE_MS } from "../config.ts";
 
-/** Looks every {@link LEASE_CHECK_MS}, and at once when `check` is called, whether leases hold. */
+/** Timers are so coarse that one may fire a little early, milliseconds. */
+const LEASE_GRAIN_MS = 2;
+
+/**
+ * Looks whether leases hold: when they would end, every {@link LEASE_CHECK_MS} while they don't hold, and at
+ * once when `check` is called.
+ */
 export class Leases {
   readonly #clock: Clock;
   readonly #quorumContactMs: () => number;
@@ -31,7 +37,9 @@ export class Leases {
 
   start(): void {
     this.check();
-    this.#timer = this.#clock.after(LEASE_CHECK_MS, () => this.start());
+    const leftMs = LEASE_MS - this.#quorumContactMs();
+    const nextMs = this.#isValid ? Math.max(leftMs, 0) + LEASE_GRAIN_MS : LEASE_CHECK_MS;
+    this.#timer = this.#clock.after(nextMs, () => this.start());
   }
 
   /** Metadata or Raft changed. */

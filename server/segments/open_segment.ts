@@ -70,11 +70,13 @@ export class OpenSegment {
   readonly #info: SegmentInfo;
   readonly #tail: TailBuffer;
   readonly #feeds: ReplicaFeed[];
+  readonly #onBusy: () => void;
   #sealing: Promise<void> | null = null;
   #isEnded = false;
 
   private constructor(context: SegmentContext, topic: string, opened: OpenedReplica) {
     this.#context = context;
+    this.#onBusy = opened.onBusy;
     this.#topic = topic;
     this.#info = opened.info;
     this.#tail = new TailBuffer(opened.log.endPosition, { capacityBytes: TAIL_BYTES });
@@ -95,7 +97,12 @@ export class OpenSegment {
    * ⛔ Metadata has named this very run as the leader: only a replica set of one can hold records of a former
    * run (DESIGN.md §6, "A writer never resumes"), and nobody else can hold others at their positions.
    */
-  static async open(context: SegmentContext, topic: TopicInfo, log: Log): Promise<OpenSegment> {
+  static async open(
+    context: SegmentContext,
+    topic: TopicInfo,
+    own: { log: Log; onBusy: () => void },
+  ): Promise<OpenSegment> {
+    const { log, onBusy } = own;
     // ⛔ Looked up before the first wait: by its end the topic may have gone on to another segment, which has a
     // log of its own.
     const info = openSegmentOf(topic);
@@ -107,7 +114,7 @@ export class OpenSegment {
     const record = await log.lastControl();
     const cursors = record === null ? inherited : decodeCursors(record.payload);
     const cursorPosition = cursors.find((cursor) => cursor.name === "")?.offset ?? 0;
-    return new OpenSegment(context, topic.name, { info, log, cursorPosition });
+    return new OpenSegment(context, topic.name, { info, log, cursorPosition, onBusy });
   }
 
   /** The segment's number. */
@@ -135,11 +142,17 @@ export class OpenSegment {
     else if (this.writer.isFull || this.#feeds.some((feed) => feed.isSilent)) this.seal();
   }
 
-  /** Several times a second: appends that waited too long, memory that nobody needs any more. */
-  tidy(nowMs: number): void {
+  /**
+   * Several times a second: appends that waited too long, memory that nobody needs any more. True where there
+   * is nothing more to look after: everything is committed, and on its way to everybody.
+   */
+  tidy(nowMs: number): boolean {
     this.writer.expire(nowMs);
     const { endPosition } = this.writer.log;
-    this.#tail.trim(Math.min(...this.#feeds.map((feed) => feed.next ?? endPosition), endPosition));
+    const needed = Math.min(...this.#feeds.map((feed) => feed.next ?? endPosition), endPosition);
+    this.#tail.trim(needed);
+    return this.writer.committedPosition === endPosition && needed === endPosition &&
+      this.#feeds.every((feed) => feed.next !== null || feed.isSilent);
   }
 
   /** ⛔ Not this node's to write any more: nothing is acknowledged from here on. */
@@ -228,6 +241,7 @@ export class OpenSegment {
       meter,
       limits,
       onAppended: (position, batch) => {
+        this.#onBusy();
         if (this.#feeds.length === 0) return;
         this.#tail.append(position, batch);
         for (const feed of this.#feeds) feed.notify();
@@ -269,4 +283,5 @@ interface OpenedReplica {
   info: SegmentInfo;
   log: Log;
   cursorPosition: number;
+  onBusy: () => void;
 }

@@ -52,7 +52,7 @@ Deno.test("OpenSegment.open() opens the segment that it was called for, whatever
     endOffset: 0,
     lastControl: () => Promise.resolve(null),
   } as unknown as Log;
-  const opening = OpenSegment.open(context, topic, log);
+  const opening = OpenSegment.open(context, topic, { log, onBusy: () => {} });
   sealFirst(); // and this node leads segment 2 as well, in another log
   const opened = await opening;
   assert.equal(opened.number, 1);

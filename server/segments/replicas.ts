@@ -9,8 +9,14 @@ import type { Crc32c, LogStore } from "../../storage/mod.ts";
 import type { Clock, Logger } from "../../world/mod.ts";
 import { sleep } from "../../world/mod.ts";
 import { UnavailableError } from "../errors.ts";
-import { type Cursor, openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
-import type { MetadataState } from "../metadata/mod.ts";
+import {
+  type Cursor,
+  type MetadataState,
+  openSegmentOf,
+  type SegmentInfo,
+  segmentOf,
+  type TopicInfo,
+} from "../metadata/mod.ts";
 import { decodeCursors } from "./control_record.ts";
 import { type Digest, digestOf } from "./digest.ts";
 import type { Fences } from "./fences.ts";
@@ -132,21 +138,26 @@ export class Replicas {
     await replica.repair(() => this.#fetchUpTo(replica, options));
   }
 
-  /** The topic's segments changed: replicas of those that are sealed now are cut or completed. */
-  topicChanged(topic: TopicInfo): void {
-    for (const info of topic.segments) {
-      if (info.count === null || this.#seen.get(info) === info.replicas) continue;
-      this.#seen.set(info, info.replicas);
-      const target = { topic: topic.name, segment: info.number };
-      if (info.replicas.includes(this.#parts.nodeId)) this.#conform(target, info);
-      else this.#live.delete(segmentLogName(target.topic, target.segment));
-    }
+  /** A segment changed, or, with `null`, all may have: replicas of those that are sealed now are cut or completed. */
+  topicChanged(topic: TopicInfo, segment: number | null): void {
+    const changed = segment === null ? topic.segments : [segmentOf(topic, segment)];
+    for (const info of changed) if (info) this.#look(topic, info);
   }
 
-  /** The segment's replica here has changed behind its seal: the next `topicChanged` brings it into line. */
+  /** The segment's replica here has changed behind its seal, and is brought into line. */
   lookAgain(topic: TopicInfo, segment: number): void {
-    const info = topic.segments[segment - 1];
-    if (info) this.#seen.delete(info);
+    const info = segmentOf(topic, segment);
+    if (!info) return;
+    this.#seen.delete(info);
+    this.#look(topic, info);
+  }
+
+  #look(topic: TopicInfo, info: SegmentInfo): void {
+    if (info.count === null || this.#seen.get(info) === info.replicas) return;
+    this.#seen.set(info, info.replicas);
+    const target = { topic: topic.name, segment: info.number };
+    if (info.replicas.includes(this.#parts.nodeId)) this.#conform(target, info);
+    else this.#live.delete(segmentLogName(target.topic, target.segment));
   }
 
   /** What stands in this node's replica of a sealed segment, to be compared with others'. */

@@ -185,7 +185,7 @@ Deno.test("Replicas cuts what is beyond the sealed length when it learns of the 
   const holder = await Holder.start();
   await holder.append(0, "a", "b", "c");
   sealAt(holder.state, 2);
-  holder.replicas.topicChanged(holder.state.topics.get("t")!);
+  holder.replicas.topicChanged(holder.state.topics.get("t")!, null);
   await new Promise((resolve) => setTimeout(resolve, 0));
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
   assert.equal(holder.store.get(segmentLogName("t", 1))!.endPosition, 2);
@@ -200,7 +200,7 @@ Deno.test("Replicas.complete() copies for a recovery, but nothing beyond a seal 
   await holder.replicas.complete(target, { from: 3, end: 2 });
   assert.equal((await holder.replicas.digest(target)).length, 2);
   sealAt(holder.state, 2);
-  holder.replicas.topicChanged(holder.state.topics.get("t")!);
+  holder.replicas.topicChanged(holder.state.topics.get("t")!, null);
   await assert.rejects(
     holder.replicas.complete(target, { from: 3, end: 3 }),
     /sealed at 2 records/,

@@ -12,7 +12,10 @@ import { OpenSegment, type SegmentContext } from "./open_segment.ts";
 import type { Replicas } from "./replicas.ts";
 import { openSegmentLog, segmentLogName } from "./segment_name.ts";
 
-/** How often time limits of appends and memory of open segments are looked at, milliseconds. */
+/**
+ * How often time limits of appends and memory of open segments are looked at while there is something in
+ * them, milliseconds.
+ */
 const TIDY_MS = 250;
 
 /** One per node. Follows metadata: what it says this run leads gets an {@link OpenSegment}. */
@@ -25,6 +28,7 @@ export class Segments {
   readonly #opening: Set<string> = new Set();
   #timer: Timer | null = null;
   #isHandingOver = false;
+  #isStopped = false;
 
   constructor(context: SegmentContext, parts: { replicas: Replicas; fences: Fences }) {
     this.#context = context;
@@ -35,10 +39,10 @@ export class Segments {
   /** Begins to follow metadata, from what it says now. */
   start(): void {
     this.metadataChanged();
-    this.#armTidying();
   }
 
   stop(): void {
+    this.#isStopped = true;
     this.#timer?.cancel();
     this.replicas.stop();
     for (const segment of this.#led.values()) segment.end("this node stops");
@@ -73,11 +77,11 @@ export class Segments {
 
   /** Anything may have changed: look at all topics. */
   metadataChanged(): void {
-    for (const topic of this.#context.metadata.state.topics.values()) this.topicChanged(topic.name);
+    for (const name of this.#context.metadata.state.topics.keys()) this.topicChanged(name, null);
   }
 
-  /** Metadata of the topic changed. */
-  topicChanged(name: string): void {
+  /** Metadata of one of the topic's segments changed; `null`: of any. */
+  topicChanged(name: string, segment: number | null): void {
     const topic = this.#context.metadata.state.topics.get(name);
     if (!topic) return;
     const open = openSegmentOf(topic);
@@ -88,7 +92,7 @@ export class Segments {
       // It may have appended since the seal was learnt here.
       this.replicas.lookAgain(topic, led.number);
     }
-    this.replicas.topicChanged(topic);
+    this.replicas.topicChanged(topic, segment);
     if (this.#led.has(name) || this.#opening.has(name) || !this.#isMine(open)) return;
     this.#opening.add(name);
     this.#open(topic);
@@ -136,7 +140,10 @@ export class Segments {
     try {
       if (this.#fences.has(target)) return;
       const log = openSegmentLog(store, target, topic.durability);
-      const segment = await OpenSegment.open(this.#context, topic, log);
+      const segment = await OpenSegment.open(this.#context, topic, {
+        log,
+        onBusy: () => this.#armTidying(),
+      });
       this.#led.set(topic.name, segment);
       if (this.#isHandingOver) segment.seal();
     } catch (error) {
@@ -150,14 +157,20 @@ export class Segments {
     // Metadata, or a fence, may have overtaken the opening; a snapshot, with another object for the topic.
     if (this.#fences.has(target)) this.fenced(topic.name, info.number);
     const now = this.#context.metadata.state.topics.get(topic.name);
-    if (!now || openSegmentOf(now) !== info || !this.#isMine(info)) this.topicChanged(topic.name);
+    if (!now || openSegmentOf(now) !== info || !this.#isMine(info)) {
+      this.topicChanged(topic.name, null);
+    }
   }
 
+  /** From the first append into a segment at rest until all are at rest again. */
   #armTidying(): void {
+    if (this.#timer !== null || this.#isStopped) return;
     this.#timer = this.#context.clock.after(TIDY_MS, () => {
+      this.#timer = null;
       const nowMs = this.#context.clock.nowMs();
-      for (const segment of this.#led.values()) segment.tidy(nowMs);
-      this.#armTidying();
+      let isAtRest = true;
+      for (const segment of this.#led.values()) isAtRest = segment.tidy(nowMs) && isAtRest;
+      if (!isAtRest) this.#armTidying();
     });
   }
 }
