@@ -58,6 +58,19 @@ export class CorruptionError extends Error {
   }
 }
 
+/** What was read of the data directory is something else a moment later: the disk can't be trusted. */
+export class UnsteadyDiskError extends Error {
+  /** The class's name, also where classes were bundled. */
+  override readonly name = "UnsteadyDiskError";
+  /** Says how often it was tried. */
+  constructor(readonly rounds: number) {
+    super(
+      `The data directory was read ${rounds} times and its files gave other bytes each time. ` +
+        `Look at the disk; start again from a replica or a backup if it is failing.`,
+    );
+  }
+}
+
 /** The data directory belongs to something else: another process, a newer format, other content. */
 export class ForeignDirectoryError extends Error {
   /** The class's name, also where classes were bundled. */

@@ -83,6 +83,12 @@ export class ExtentCursor {
     return this.#window.subarray(start, start + this.header.bodyBytes);
   }
 
+  /** What is loaded of the extent from `from` to `to`: a view of the window. */
+  loaded(from: number, to: number): Uint8Array {
+    const start = Math.max(0, from - this.#windowPlace);
+    return this.#window.subarray(start, Math.max(start, to - this.#windowPlace));
+  }
+
   /** Whether the frame at the cursor, just judged, holds whole records, as many as its header says. */
   bodyIsWhole(): boolean {
     return this.#scanner!.bodyIsWhole(this.place - this.#windowPlace);

@@ -143,6 +143,11 @@ export class GroupCommit {
     return promise;
   }
 
+  /** The run could not begin for want of room: the next cycle tries again. */
+  beginLater(): void {
+    this.#needsRestart = true;
+  }
+
   /** Sees to it that what the filling cycle has gets its turn. */
   kick(): void {
     if (this.#isRunning || this.failure !== null) return;
@@ -246,7 +251,7 @@ export class GroupCommit {
     if (this.failure !== null) return;
     this.failure = cause instanceof StoreFailedError ? cause : new StoreFailedError(
       `The store takes no more appends: ${cause instanceof Error ? cause.message : cause} ` +
-        `Look at the disk, then restart the machine: until then its cache may show what is not on disk.`,
+        `Look at the disk, then restart the process; what was acknowledged is recovered from disk.`,
       { cause },
     );
     this.stop();

@@ -9,7 +9,7 @@ import { Checkpointer } from "./checkpointer.ts";
 import type { DataRecord } from "./catalog_record.ts";
 import type { Crc32c } from "./crc32c.ts";
 import type { Cycle } from "./cycle.ts";
-import { CycleLayout } from "./cycle_layout.ts";
+import { CycleLayout, isNoSpace } from "./cycle_layout.ts";
 import type { DataFiles } from "./data_files.ts";
 import {
   DiskFullError,
@@ -27,7 +27,7 @@ import type { StorageLimits } from "./limits.ts";
 import { LogReader } from "./log_reader.ts";
 import { LogState } from "./log_state.ts";
 import { countRecords, RECORD_HEADER_BYTES, type RecordBatch } from "./record_batch.ts";
-import type { Recovered } from "./recovery.ts";
+import type { FoundCheckpoint, Recovered } from "./recovery.ts";
 import { RunKeeper, type RunKeeperOptions } from "./run_keeper.ts";
 import { ChunkPool } from "./staging.ts";
 import { CATALOG_LOG_ID, FIRST_USER_LOG_ID, type LogImage, newLogImage } from "./store_image.ts";
@@ -60,6 +60,8 @@ export interface WalStoreOptions {
   bootId: string;
   files: DataFiles;
   recovered: Recovered;
+  /** The index that it was recovered from; `null` for a new store. */
+  checkpoint: FoundCheckpoint["file"];
 }
 
 interface Entry {
@@ -126,7 +128,7 @@ export class WalStore implements LogStore, LogHost {
       journal: log,
       hooks: {
         afterCycle: (cycle) => this.#keeper.afterCycle(cycle),
-        restart: (cycle) => this.#restart(cycle),
+        restart: (cycle) => this.#keeper.restart(cycle),
       },
     });
     this.#keeper.commit = this.#commit;
@@ -284,15 +286,15 @@ export class WalStore implements LogStore, LogHost {
 
   // How it works inside.
 
-  /** Begins this process's run. Nothing may be appended before. @throws {DiskError} */
+  /**
+   * Begins this process's run. Nothing may be appended before. Where the disk is full, the first append
+   * that finds room begins it; until then reads go on and appends are refused.
+   *
+   * @throws {DiskError}
+   */
   async begin(): Promise<void> {
-    const { image, report } = this.#options.recovered;
-    if (image.sequence === 0) await this.#keeper.writeFirst();
-    // What a killed process wrote is read back from the page cache: the checkpoint may not call it durable
-    // before it is.
-    if (!report.clean) { for (const file of this.#files.all()) file.isDirty = true; }
-    await this.#keeper.begin(null);
-    this.#keeper.deleteUnused();
+    if (this.#options.checkpoint === null) await this.#keeper.writeFirst();
+    await this.#keeper.start();
   }
 
   #add(image: LogImage): Entry {
@@ -386,11 +388,6 @@ export class WalStore implements LogStore, LogHost {
     }
   }
 
-  async #restart(cycle: Cycle): Promise<void> {
-    this.#options.logger.log("warn", "the disk is full: starting a new run");
-    await this.#keeper.begin(cycle);
-  }
-
   #describe(): ReturnType<RunKeeperOptions["describe"]> {
     const { recovered, bootId, durability } = this.#options;
     return {
@@ -429,9 +426,19 @@ export class WalStore implements LogStore, LogHost {
     if (this.#commit.failure === null) {
       await this.#commit.syncDirtyFiles();
       // What found no room at home is in the journal: the next start reads it there.
-      if (this.#commit.awayBytes === 0) await this.#keeper.writeClean();
+      if (this.#commit.awayBytes === 0) await this.#markClean();
     }
     await this.#files.close();
+  }
+
+  /** Where there is no room for it, the next start recovers as after a kill. */
+  async #markClean(): Promise<void> {
+    try {
+      await this.#keeper.writeClean();
+    } catch (error) {
+      if (!isNoSpace(error)) throw error;
+      this.#options.logger.log("warn", "the disk is full: the directory can't be marked clean");
+    }
   }
 
   /** A log that found no room at home can't be cut or trimmed there. */

@@ -19,6 +19,7 @@ import { RecordReader } from "./record_batch.ts";
 import { CATALOG_LOG_ID, type LogImage, newLogImage, type StoreImage } from "./store_image.ts";
 import { type TailFinding, TailScan } from "./tail_scan.ts";
 import type { RecoveryReport } from "./types.ts";
+import type { UnprovenRun } from "./unproven.ts";
 
 /** What recovery works with. */
 export interface RecoveryWorld {
@@ -37,6 +38,8 @@ export interface Recovered {
   image: StoreImage;
   /** By log id: what is durable in the journal and not at home, in order. */
   away: Map<number, DataRecord[]>;
+  /** What no sync is known to cover: not to be built upon before it is written back. */
+  unproven: UnprovenRun[];
   report: RecoveryReport;
 }
 
@@ -44,6 +47,15 @@ export interface Recovered {
 const PROBES_AT_ONCE = 512;
 /** Tails with something behind what was known that are read at once. */
 const SCANS_AT_ONCE = 16;
+
+/** A checkpoint and where it was read. */
+export interface FoundCheckpoint {
+  image: StoreImage;
+  /** The other one of the two is missing or damaged. */
+  isFallback: boolean;
+  /** The file as it is; `null` for a store that is being made. */
+  file: { name: string; bytes: Uint8Array } | null;
+}
 
 /**
  * The newest checkpoint; `null` in a directory without a store.
@@ -53,18 +65,20 @@ const SCANS_AT_ONCE = 16;
 export async function readCheckpoint(
   disk: Disk,
   crc: Crc32c,
-): Promise<{ image: StoreImage; isFallback: boolean } | null> {
-  const found: StoreImage[] = [];
+): Promise<FoundCheckpoint | null> {
+  const found: FoundCheckpoint[] = [];
   let present = 0;
   for (const name of CHECKPOINT_NAMES) {
     const bytes = await disk.readSmall(name);
     if (bytes === null) continue;
     present++;
     const image = decodeCheckpoint(bytes, { name, crc });
-    if (image !== null) found.push(image);
+    if (image !== null) found.push({ image, isFallback: false, file: { name, bytes } });
   }
-  const image = found.sort((a, b) => b.sequence - a.sequence)[0];
-  if (image !== undefined) return { image, isFallback: found.length < CHECKPOINT_NAMES.length };
+  const newest = found.sort((a, b) => b.image.sequence - a.image.sequence)[0];
+  if (newest !== undefined) {
+    return { ...newest, isFallback: found.length < CHECKPOINT_NAMES.length };
+  }
   await refuseForeign(disk, present);
   return null;
 }
@@ -88,7 +102,7 @@ async function refuseForeign(disk: Disk, present: number): Promise<void> {
 
 /** Reads what the checkpoint does not know yet. */
 export async function recover(
-  checkpoint: { image: StoreImage; isFallback: boolean },
+  checkpoint: FoundCheckpoint,
   files: DataFiles,
   world: RecoveryWorld,
 ): Promise<Recovered> {
@@ -101,16 +115,17 @@ export async function recover(
     logs: 0,
     bytes: 0,
     bytesScanned: 0,
+    bytesWrittenBack: 0,
     durationMs: 0,
     torn: [],
     damaged: [],
   };
   const recovery = new Recovery(checkpoint.image, { files, world, report });
   const image = report.clean ? checkpoint.image : await recovery.run();
-  const { away } = recovery;
+  const { away, unproven } = recovery;
   for (const log of image.logs) summarize(log, report);
   report.durationMs = world.clock.nowMs() - startMs;
-  return { image, away, report };
+  return { image, away, unproven, report };
 }
 
 class Recovery {
@@ -120,6 +135,7 @@ class Recovery {
   readonly #report: RecoveryReport;
   #catalogIsTorn = false;
   away = new Map<number, DataRecord[]>();
+  readonly unproven: UnprovenRun[] = [];
   readonly #key: FrameKey;
 
   constructor(
@@ -152,7 +168,7 @@ class Recovery {
     const catalog = replay.get(CATALOG_LOG_ID) ?? newLogImage(CATALOG_LOG_ID, "catalog", null);
     const scan = this.#scanOf(catalog);
     const finding = await scan.run((body, run) => applyRecords(replay, body, run));
-    this.#report.bytesScanned += scan.bytesScanned;
+    this.#noteScanned(scan);
     const [damage] = catalog.damage;
     if (damage !== undefined) {
       const file = this.#files.get(damage.fileNumber).name;
@@ -174,7 +190,7 @@ class Recovery {
       for (let log = pending.pop(); log !== undefined; log = pending.pop()) {
         const scan = this.#scanOf(log);
         this.#noteTorn(log, await scan.run(() => {}));
-        this.#report.bytesScanned += scan.bytesScanned;
+        this.#noteScanned(scan);
       }
     };
     await Promise.all(Array.from({ length: SCANS_AT_ONCE }, work));
@@ -212,6 +228,11 @@ class Recovery {
   #scanOf(log: LogImage): TailScan {
     const { disk, limits } = this.#world;
     return new TailScan(log, { disk, limits, key: this.#key, files: this.#files });
+  }
+
+  #noteScanned(scan: TailScan): void {
+    this.#report.bytesScanned += scan.bytesScanned;
+    for (const run of scan.unproven.runs) this.unproven.push(run);
   }
 
   #noteTorn(log: LogImage, finding: TailFinding): void {

@@ -7,7 +7,7 @@
 import type { Disk, Logger, Random } from "../world/mod.ts";
 import type { Checkpointer } from "./checkpointer.ts";
 import type { Cycle } from "./cycle.ts";
-import { type CycleLayout, dataOfAway } from "./cycle_layout.ts";
+import { type CycleLayout, dataOfAway, isNoSpace } from "./cycle_layout.ts";
 import type { DataFiles } from "./data_files.ts";
 import { Extent } from "./extent.ts";
 import type { WriterRun } from "./extent_source.ts";
@@ -31,6 +31,8 @@ export interface RunKeeperOptions {
   journal: Journal;
   layout: CycleLayout;
   checkpointer: Checkpointer;
+  /** The index that the store was recovered from. */
+  checkpoint: { name: string; bytes: Uint8Array } | null;
   /** All of the store's image but for the journal's log. */
   describe(): Omit<StoreImage, "sequence" | "run" | "nextGeneration" | "isClean">;
 }
@@ -46,6 +48,8 @@ export class RunKeeper {
   #journalBytes = 0;
   #background: Promise<void> = Promise.resolve();
   #isGrowing = false;
+  #isIndexSettled = false;
+  #isFullTold = false;
   /** Set with the commit cycle that it serves. */
   commit!: GroupCommit;
 
@@ -122,6 +126,33 @@ export class RunKeeper {
     await this.#options.checkpointer.write({ ...image, isClean: true });
   }
 
+  /** The first run of a process; where the disk is full, the first append that finds room begins it. */
+  async start(): Promise<void> {
+    try {
+      await this.begin(null);
+      this.deleteUnused();
+    } catch (error) {
+      if (!isNoSpace(error)) throw error;
+      this.#tellFull();
+      this.commit.beginLater();
+    }
+  }
+
+  /** A new run where a write found no room. @throws {DiskError} */
+  async restart(cycle: Cycle): Promise<void> {
+    this.#tellFull();
+    await this.begin(cycle);
+    this.#isFullTold = false;
+    this.#options.logger.log("info", "a new run has begun: there is room on disk");
+  }
+
+  /** Each append on a full disk comes by here: one line is enough until there is room. */
+  #tellFull(): void {
+    if (this.#isFullTold) return;
+    this.#isFullTold = true;
+    this.#options.logger.log("warn", "the disk is full: appends are refused until there is room");
+  }
+
   /**
    * A new run: its number, a fresh extent for its journal with what is away in it, and both checkpoints
    * say so. What stands on disk without being acknowledged counts for nothing from here on.
@@ -131,6 +162,7 @@ export class RunKeeper {
   async begin(cycle: Cycle | null): Promise<void> {
     const { random, run, journal, files, checkpointer } = this.#options;
     await this.commit.syncDirtyFiles();
+    await this.#settleIndex();
     run.run = 1 + random.below(0xffffffff);
     // What the old run's last cycle laid out and did not get written.
     for (const extent of journal.log.rollBack()) files.give(extent.range);
@@ -152,6 +184,18 @@ export class RunKeeper {
     if (cycle !== null && cycle.releases.length > 0) this.giveBack(cycle);
     this.#checkpointTail = journal.log.tail ?? null;
     this.#noteCheckpoint();
+  }
+
+  /**
+   * ⛔ The index that was recovered from may have its name in the page cache only: killed between the renaming
+   * and the directory's sync. Until it is durable a power loss leads back to the index before it, which needs
+   * journal extents that count as free here.
+   */
+  async #settleIndex(): Promise<void> {
+    const { disk, checkpoint } = this.#options;
+    if (checkpoint === null || this.#isIndexSettled) return;
+    await disk.writeSmall(checkpoint.name, checkpoint.bytes);
+    this.#isIndexSettled = true;
   }
 
   async #startJournal(): Promise<void> {

@@ -17,6 +17,7 @@ import { ExtentCursor } from "./extent_cursor.ts";
 import type { FrameKey } from "./frame.ts";
 import type { StorageLimits } from "./limits.ts";
 import type { ExtentImage, LogImage } from "./store_image.ts";
+import { UnprovenFrames } from "./unproven.ts";
 
 /** Where a tail was cut, or `null` where the log ended as it should. */
 export interface TailFinding {
@@ -48,6 +49,8 @@ const WINDOW_BYTES_MAX = 1 << 20;
 /** Scans one log's tail and brings its image up to date. */
 export class TailScan {
   bytesScanned = 0;
+  /** Of the good frames that were read. */
+  readonly unproven: UnprovenFrames;
   readonly #log: LogImage;
   readonly #disk: Disk;
   readonly #limits: StorageLimits;
@@ -60,6 +63,7 @@ export class TailScan {
     log: LogImage,
     options: { disk: Disk; limits: StorageLimits; key: FrameKey; files: DataFiles },
   ) {
+    this.unproven = new UnprovenFrames(log.id);
     this.#log = log;
     this.#disk = options.disk;
     this.#limits = options.limits;
@@ -142,6 +146,7 @@ export class TailScan {
         this.#openBatch ??= { extentIndex: index, place, at: { ...at }, lastControl };
       }
       if (header.count > header.entryCount) image.lastControl = at.position;
+      this.unproven.add(image, cursor);
       onFrame(cursor.body(), image.run);
       cursor.advance();
       image.usedBytes = cursor.place;

@@ -105,6 +105,8 @@ export interface RecoveryReport {
   logs: number;
   bytes: number;
   bytesScanned: number;
+  /** After an unclean stop: what no sync was known to cover, written once more and synced. */
+  bytesWrittenBack: number;
   durationMs: number;
   /** Torn tails that were cut: nothing valid of the log stood behind. */
   torn: { log: string; position: number; file: string; fileOffset: number }[];

@@ -7,7 +7,7 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import type { Disk } from "../../world/mod.ts";
+import { type Disk, DiskError } from "../../world/mod.ts";
 import { SeededRandom, SimClock, SimDrive } from "../../world/sim/mod.ts";
 import {
   type Crc32c,
@@ -19,6 +19,7 @@ import {
   RecordBatchBuilder,
   RecordReader,
   type StorageLimits,
+  StoreFailedError,
   TINY_LIMITS,
 } from "../mod.ts";
 import { LogModel, type ModelRecord, type OpenChange } from "./log_model.ts";
@@ -33,8 +34,10 @@ export interface SimulationOptions {
   crc?: Crc32c;
   /** All logs in this mode; drawn unless given. */
   durability?: Durability;
-  /** Room of the drive changes while the store runs. */
+  /** Room of the drive changes while the store runs, and there may be none when it is opened. */
   withFullDisk?: boolean;
+  /** Now and then a sync or a write fails, and the process is started anew or the power goes. */
+  withFailingDisk?: boolean;
 }
 
 const NAMES = ["a", "b", "c", "d", "e", "f", "g", "h"];
@@ -54,6 +57,10 @@ export class StoreSimulation {
   #serial = 0;
   #boot = 1;
   #failure: unknown = null;
+  /** A store has been made. */
+  #isMade = false;
+  /** The last end was a kill: what was written is in the page cache, and durable once a store was opened. */
+  #wasKilled = false;
 
   constructor(seed: string | number, options: SimulationOptions = {}) {
     this.random = new SeededRandom(seed);
@@ -69,33 +76,24 @@ export class StoreSimulation {
   /** Lives and dies. Throws where the store is not what the model says. */
   async run(): Promise<void> {
     const lives = this.#options.lives ?? 4;
-    for (let life = 0; life < lives; life++) {
-      const death = life === 0 && this.random.below(8) === 0 ? "early" : "later";
-      await this.#live(death);
-    }
-    this.drive.capacityBytes = Infinity;
+    for (let life = 0; life < lives; life++) await this.#live();
     await this.#until(this.#open());
     await this.#checkAll();
     await this.#until(this.#store.close());
   }
 
-  async #live(death: "early" | "later"): Promise<void> {
-    const opening = this.#open();
-    if (death === "early") {
-      // Power fails while the store is being made or recovered.
-      opening.catch(() => {});
-      await this.#steps(this.random.below(25));
-      this.#crash();
-      return;
-    }
-    await this.#until(opening);
+  async #live(): Promise<void> {
+    await this.#start();
     await this.#checkAll();
     const operations = this.random.below(OPERATIONS_PER_LIFE);
-    for (let index = 0; index < operations; index++) {
+    for (let index = 0; index < operations && this.#store.failure === null; index++) {
       await this.#operate();
       if (this.#failure !== null) throw this.#failure;
       if (this.#options.withFullDisk) this.#changeRoom();
     }
+    const { failure } = this.#store;
+    this.drive.clearFaults();
+    if (failure !== null) return this.#endFailed();
     const end = this.random.below(10);
     if (end < 2) {
       this.drive.capacityBytes = Infinity;
@@ -106,21 +104,85 @@ export class StoreSimulation {
       this.#note("close");
       this.drive.kill();
     } else if (end < 4) {
-      this.#note("kill");
-      this.drive.kill();
-      // What was written is in the page cache, synced or not.
-      for (const model of this.#models.values()) {
-        model.durable = model.acknowledged;
-        if (model.acknowledged > 0) model.isDurable = true;
-      }
+      this.#kill();
     } else {
       this.#crash();
     }
   }
 
+  /** Opens the store; before it is open, power may fail and the process be killed, again and again. */
+  async #start(): Promise<void> {
+    const { withFullDisk, withFailingDisk } = this.#options;
+    const planFaults = () => {
+      this.drive.capacityBytes = Infinity;
+      if (withFullDisk && this.#isMade) this.#changeRoom();
+      if (!withFailingDisk || this.random.below(3) === 0) return;
+      const op = this.random.below(4) === 0 ? "write" : "sync";
+      this.drive.fail({ op, code: "Io", after: this.random.below(30) });
+    };
+    while (this.random.below(5) === 0) {
+      planFaults();
+      this.#open().catch(() => {});
+      await this.#steps(this.random.below(40));
+      this.drive.clearFaults();
+      this.#note("interrupted");
+      if (this.random.below(3) === 0) this.drive.kill();
+      else this.#crash();
+    }
+    for (let isOpen = false; !isOpen;) {
+      planFaults();
+      const opening = this.#open();
+      if (withFailingDisk && this.random.below(4) === 0) {
+        opening.catch(() => {});
+        await this.#steps(this.random.below(20));
+        this.#dropPages();
+      }
+      isOpen = await this.#until(opening).then(() => true, (error) => {
+        const isPlanned = withFailingDisk && error instanceof DiskError && error.code === "Io";
+        if (!isPlanned) throw error;
+        this.#note("the opening failed");
+        this.drive.clearFaults();
+        if (this.random.below(3) > 0) this.drive.kill();
+        else this.#crash();
+        if (this.random.below(4) === 0) this.#dropPages();
+        return false;
+      });
+    }
+    this.#isMade = true;
+    if (!this.#wasKilled) return;
+    for (const model of this.#models.values()) {
+      model.durable = model.acknowledged;
+      if (model.acknowledged > 0) model.isDurable = true;
+    }
+    this.#wasKilled = false;
+  }
+
+  /** As an operator would: starts the process anew, or the machine. */
+  #endFailed(): void {
+    this.#note("failed");
+    if (this.random.below(4) === 0) return this.#crash();
+    this.#kill();
+    if (this.random.below(3) === 0) this.#dropPages();
+  }
+
+  /** The page cache drops clean pages; after a failed sync they are not on disk. */
+  #dropPages(): void {
+    if (!this.drive.dropCleanPages()) return;
+    this.#note("pages are dropped");
+    // What was acknowledged without a sync is not promised where a sync has failed since.
+    for (const model of this.#models.values()) model.acknowledged = model.durable;
+  }
+
+  #kill(): void {
+    this.#note("kill");
+    this.drive.kill();
+    this.#wasKilled = true;
+  }
+
   #crash(): void {
     this.#note("crash");
     this.#boot++;
+    this.#wasKilled = false;
     this.drive.crash(this.#pick([undefined, "subset", "sectors"] as const));
   }
 
@@ -134,7 +196,6 @@ export class StoreSimulation {
   async #open(): Promise<void> {
     const disk = this.drive.mount();
     const { wrapDisk, crc, limits } = this.#options;
-    this.drive.capacityBytes = Infinity;
     this.#store = await openLogStore({
       disk: wrapDisk ? wrapDisk(disk) : disk,
       clock: this.clock,
@@ -179,6 +240,7 @@ export class StoreSimulation {
       if (model.isEach) model.durable = Math.max(model.durable, end);
       if (model.isEach) model.isDurable = true;
     }).catch((error) => {
+      if (this.#isPlanned(error)) return;
       if (!(error instanceof DiskFullError)) return this.#failure ??= error;
       // All that was not answered is refused with it, and the log ends where it was.
       if (model.records === records && model.end > log.endPosition) model.cut(log.endPosition);
@@ -195,7 +257,7 @@ export class StoreSimulation {
       if (log.endPosition < end) return;
       model.durable = Math.max(model.durable, end);
       model.isDurable = true;
-    }, ignoreFullDisk);
+    }, this.#ignorePlanned);
     if (this.random.below(2) === 0) await this.#until(done);
   }
 
@@ -220,7 +282,7 @@ export class StoreSimulation {
       if (kind === "truncate") model.cut(position);
       else if (kind === "trim") model.start = Math.max(model.start, position);
       else if (this.#models.get(model.name) === model) this.#models.delete(model.name);
-    }).catch((error) => this.#failure ??= error);
+    }).catch((error) => this.#isPlanned(error) ? null : this.#failure ??= error);
     if (this.random.below(3) > 0) await this.#until(answered);
   }
 
@@ -341,7 +403,7 @@ export class StoreSimulation {
   }
 
   async #settle(model: LogModel): Promise<void> {
-    await this.#until(this.#logOf(model).sync().catch(ignoreFullDisk));
+    await this.#until(this.#logOf(model).sync().catch(this.#ignorePlanned));
   }
 
   async #settleAll(): Promise<void> {
@@ -350,6 +412,15 @@ export class StoreSimulation {
       if (this.#store.get(model.name) !== undefined) await this.#settle(model);
     }
   }
+
+  /** The disk was made to fail: what was asked for has happened or not. */
+  #isPlanned(error: unknown): boolean {
+    return this.#options.withFailingDisk === true && error instanceof StoreFailedError;
+  }
+
+  readonly #ignorePlanned = (error: unknown): void => {
+    if (!this.#isPlanned(error) && !(error instanceof DiskFullError)) throw error;
+  };
 
   async #steps(count: number): Promise<void> {
     for (let index = 0; index < count; index++) if (!await this.clock.step()) return;
@@ -379,8 +450,4 @@ function compareRun(model: LogModel, run: { bytes: Uint8Array; firstPosition: nu
       Buffer.compare(record.payload, reader.payload()) === 0;
     assert(isSame, `${model.name}: another record than appended at ${position}`);
   }
-}
-
-function ignoreFullDisk(error: unknown): void {
-  if (!(error instanceof DiskFullError)) throw error;
 }

@@ -407,8 +407,8 @@ export class Nemesis {
     this.#parts.clock.after(this.#random.between(500, 5000), () => {
       machine.drive.clearFaults();
       if (!this.#isRunning) return;
-      // After a failed sync the page cache is not to be trusted: the machine is restarted, not the process.
-      if (machine.state !== "off") this.#crash(machine);
+      // The process only: what its page cache shows and the disk never got must not be believed.
+      if (machine.state !== "off") this.#kill(machine);
       machine.isDiskFaulty = false;
     });
   }

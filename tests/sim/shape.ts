@@ -113,6 +113,13 @@ export const STORIES = {
     faultEveryMs: 300,
     restartMsMax: 800,
   },
+  /** Disks whose syncs fail, processes that go on with what the page cache shows, and then the power goes. */
+  failingSyncs: {
+    lateNodes: 0,
+    durability: "each",
+    faults: { failSync: 5, crashOne: 4, killOne: 1 },
+    faultEveryMs: 800,
+  },
 } as const satisfies Record<string, Readonly<Partial<Shape>>>;
 
 /** One of {@link STORIES}. */

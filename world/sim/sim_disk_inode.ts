@@ -10,6 +10,8 @@ import type { Random } from "../random.ts";
 
 /** A power loss may keep or lose each of these by itself. */
 export const SECTOR_BYTES = 512;
+/** The cache reads and drops as much at once. */
+const PAGE_BYTES = 4096;
 
 /** What a power loss does to what was not synced. */
 export type CrashMode =
@@ -65,6 +67,8 @@ export class SimInode {
   #pending: PendingWrite[] = [];
   /** Lengths since the last sync, in order. */
   #pendingSizes: number[] = [];
+  /** A sync has failed: the cache may show what the platter will never have. */
+  #isUnbacked = false;
 
   get sizeBytes(): number {
     return this.#cached.size;
@@ -113,6 +117,30 @@ export class SimInode {
   failSync(random: Random): void {
     this.#persistSome("sectors", random);
     this.#forgetPending();
+    this.#isUnbacked = true;
+  }
+
+  /** Any page without unsynced writes may be read from the platter again. True: that shows. */
+  dropCleanPages(random: Random): boolean {
+    if (!this.#isUnbacked || this.#pendingSizes.length > 0) return false;
+    const dirty = new Set<number>();
+    for (const { offset, bytes } of this.#pending) {
+      const last = Math.floor((offset + bytes.length - 1) / PAGE_BYTES);
+      for (let page = Math.floor(offset / PAGE_BYTES); page <= last; page++) dirty.add(page);
+    }
+    let isChanged = false;
+    for (let page = 0; page * PAGE_BYTES < this.#cached.size; page++) {
+      if (dirty.has(page) || random.below(2) === 0) continue;
+      const start = page * PAGE_BYTES;
+      const end = Math.min(start + PAGE_BYTES, this.#cached.size, this.#durable.size);
+      for (let at = start; at < end; at++) {
+        if (this.#cached.bytes[at] === this.#durable.bytes[at]) continue;
+        this.#cached.bytes.set(this.#durable.bytes.subarray(start, end), start);
+        isChanged = true;
+        break;
+      }
+    }
+    return isChanged;
   }
 
   /** Power loss. */

@@ -122,6 +122,18 @@ export class SimDrive {
     this.#faults = [];
   }
 
+  /**
+   * Memory is short, and the cache drops any of its clean pages. That shows only after a failed sync: what it
+   * called clean is read as the platter has it from now on. False: nothing has changed for readers.
+   */
+  dropCleanPages(): boolean {
+    let isChanged = false;
+    for (const inode of this.#names.values()) {
+      if (inode.dropCleanPages(this.#random)) isChanged = true;
+    }
+    return isChanged;
+  }
+
   /** Names of all files, sorted. */
   names(): string[] {
     return [...this.#names.keys()].sort();

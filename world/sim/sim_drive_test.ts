@@ -183,6 +183,33 @@ Deno.test("SimDrive.fail() of a sync loses what was unsynced, though it is read 
   assert(lost > 10, String(lost));
 });
 
+Deno.test("SimDrive.dropCleanPages() shows what a failed sync did not write, and nothing else", async () => {
+  let shown = 0;
+  for (let seed = 0; seed < 40; seed++) {
+    const drive = makeDrive(seed);
+    const disk = drive.mount();
+    const file = await disk.open("a", { create: true });
+    await disk.allocate(file, 3 * 4096);
+    await write(disk, file, 0, filled(4096, 1));
+    assert(!drive.dropCleanPages(), "all of it is on disk");
+    drive.fail({ op: "sync", code: "Io" });
+    await assert.rejects(write(disk, file, 4096, filled(4096, 2)));
+    await write(disk, file, 8192, filled(4096, 3), false);
+    const isChanged = drive.dropCleanPages();
+    const bytes = await readAll(disk, "a");
+    assert.deepEqual(bytes.subarray(0, 4096), filled(4096, 1));
+    assert.deepEqual(bytes.subarray(8192), filled(4096, 3), "a dirty page stays");
+    assert.equal(isChanged, bytes.subarray(4096, 8192).includes(0));
+    if (isChanged) shown++;
+    // Written once more, the page is dirty, and a sync is a sync.
+    await write(disk, file, 4096, filled(4096, 2));
+    assert(!drive.dropCleanPages());
+    drive.crash("lost");
+    assert.deepEqual((await readAll(drive.mount(), "a")).subarray(4096, 8192), filled(4096, 2));
+  }
+  assert(shown > 0);
+});
+
 Deno.test("SimDrive.capacityBytes bounds allocate and growing writes, until there is room", async () => {
   const drive = makeDrive(1, { capacityBytes: 1000 });
   const disk = drive.mount();
