@@ -1,5 +1,5 @@
 /**
- * `walrus bench`, first form: how many messages a node acknowledges, and how fast.
+ * `walrus bench`: how many messages a node acknowledges, and how fast.
  *
  * @module
  */
@@ -7,7 +7,9 @@
 import * as hdr from "hdr-histogram-js";
 import { type NodeMetrics, WalrusClient } from "../../client/mod.ts";
 import { type Address, type Clock, type Connection, type Network, sleep } from "../../world/mod.ts";
-import { ConnectionLoad, type LoadKind } from "./load.ts";
+import { ConnectionLoad, type LoadKind, type LoadOptions, requestsOf } from "./load.ts";
+import { OpenLoad } from "./open_load.ts";
+import { Pacer } from "./pacer.ts";
 
 /** What is measured. */
 export interface BenchPlan {
@@ -25,6 +27,19 @@ export interface BenchPlan {
   /** Connections are spread over so many topics. */
   topics: number;
   topicPrefix: string;
+  /** Requests that are due each second, over all connections, whatever the answers do; `null`: a closed loop. */
+  ratePerSecond: number | null;
+  /** Told of each second that went by. */
+  onProgress?: (progress: BenchProgress) => void;
+}
+
+/** One second of a run. */
+export interface BenchProgress {
+  /** Since the measurement began; negative while it warms up. */
+  seconds: number;
+  messagesPerSecond: number;
+  /** Of that second. */
+  p99Ms: number;
 }
 
 /** What came out; durations in milliseconds, sizes in bytes. Printed as JSON with `--json`. */
@@ -32,6 +47,8 @@ export interface BenchResult {
   kind: LoadKind;
   connections: number;
   depth: number;
+  /** What was due; `null` in a closed loop. */
+  rate_per_second: number | null;
   size_bytes: number;
   topics: number;
   seconds: number;
@@ -52,6 +69,37 @@ const SIGNIFICANT_DIGITS = 3;
 const FIRST_LETTER = 0x61;
 const LETTERS = 26;
 
+/** Counts latencies, once they are to be measured. */
+class LatencyTally {
+  isMeasuring = false;
+  readonly whole = makeHistogram();
+  readonly #second = makeHistogram();
+
+  record(latencyMs: number, count: number): void {
+    const us = Math.min(Math.max(1, Math.round(latencyMs * MICROSECONDS_PER_MS)), LATENCY_US_MAX);
+    this.#second.recordValueWithCount(us, count);
+    if (this.isMeasuring) this.whole.recordValueWithCount(us, count);
+  }
+
+  /** The last second's, which are forgotten then. */
+  takeP99Ms(): number {
+    const p99Ms = this.#second.getValueAtPercentile(99) / MICROSECONDS_PER_MS;
+    this.#second.reset();
+    return p99Ms;
+  }
+}
+
+function makeHistogram(): hdr.Histogram {
+  return hdr.build({
+    bitBucketSize: 32,
+    highestTrackableValue: LATENCY_US_MAX,
+    numberOfSignificantValueDigits: SIGNIFICANT_DIGITS,
+  });
+}
+
+/** One connection's load, of either kind of loop. */
+type Load = Pick<ConnectionLoad, "answered" | "run" | "stop">;
+
 /** Runs the load. @throws {FailureError | ClientError | NetworkError} at the first request that fails. */
 export async function runBench(
   plan: BenchPlan,
@@ -59,51 +107,100 @@ export async function runBench(
 ): Promise<BenchResult> {
   const { clock } = world;
   const metrics = await prepareTopics(plan);
-  const histogram = hdr.build({
-    bitBucketSize: 32,
-    highestTrackableValue: LATENCY_US_MAX,
-    numberOfSignificantValueDigits: SIGNIFICANT_DIGITS,
-  });
-  let isMeasuring = false;
-  const sink = {
-    record(latencyMs: number, count: number): void {
-      if (!isMeasuring) return;
-      const us = Math.min(Math.max(1, Math.round(latencyMs * MICROSECONDS_PER_MS)), LATENCY_US_MAX);
-      histogram.recordValueWithCount(us, count);
-    },
-  };
+  const tally = new LatencyTally();
   const connections = await connectAll(plan, world.network);
-  const loads = connections.map((connection, i) =>
-    new ConnectionLoad({
-      connection,
-      clock,
-      kind: plan.kind,
-      topic: topicName(plan, i),
-      payload: payloadOf(plan.sizeBytes),
-      depth: plan.depth,
-      sink,
-    })
-  );
+  const { loads, run } = startLoads(plan, { connections, clock, tally });
   try {
-    const running = Promise.all(loads.map((load) => load.run()));
+    const running = run();
     const answered = () => loads.reduce((sum, load) => sum + load.answered, 0);
-    await Promise.race([running, sleep(clock, plan.warmUpSeconds * 1000)]);
-    isMeasuring = true;
+    const watch = { running, clock, tally, answered, plan };
+    await watchFor(plan.warmUpSeconds, { ...watch, fromSeconds: -plan.warmUpSeconds });
+    tally.isMeasuring = true;
     const before = { answered: answered(), atMs: clock.nowMs() };
-    await Promise.race([running, sleep(clock, plan.seconds * 1000)]);
-    isMeasuring = false;
+    await watchFor(plan.seconds, { ...watch, fromSeconds: 0 });
+    tally.isMeasuring = false;
     const after = { answered: answered(), atMs: clock.nowMs() };
     for (const load of loads) load.stop();
     await running;
     return resultOf(plan, {
       messages: after.answered - before.answered,
       seconds: (after.atMs - before.atMs) / 1000,
-      histogram,
+      histogram: tally.whole,
       metrics,
     });
   } finally {
     for (const connection of connections) connection.close();
   }
+}
+
+/** Lets the load run for so long, or until it is done, and tells of each second. */
+async function watchFor(
+  seconds: number,
+  options: {
+    running: Promise<unknown>;
+    clock: Clock;
+    tally: LatencyTally;
+    answered: () => number;
+    plan: BenchPlan;
+    fromSeconds: number;
+  },
+): Promise<void> {
+  const { running, clock, tally, answered, plan, fromSeconds } = options;
+  let isDone = false;
+  const done = running.then(() => isDone = true);
+  for (let passed = 0; passed < seconds && !isDone;) {
+    const step = Math.min(1, seconds - passed);
+    const before = { answered: answered(), atMs: clock.nowMs() };
+    await Promise.race([done, sleep(clock, step * 1000)]);
+    passed += step;
+    const messagesPerSecond = (answered() - before.answered) * 1000 /
+      (clock.nowMs() - before.atMs);
+    const p99Ms = tally.takeP99Ms();
+    plan.onProgress?.({ seconds: fromSeconds + passed, messagesPerSecond, p99Ms });
+  }
+}
+
+function startLoads(
+  plan: BenchPlan,
+  options: { connections: Connection[]; clock: Clock; tally: LatencyTally },
+): { loads: Load[]; run: () => Promise<unknown> } {
+  const { connections, clock, tally } = options;
+  const payload = payloadOf(plan.sizeBytes);
+  const optionsOf = (connection: Connection, i: number): LoadOptions => ({
+    ...{ connection, clock, kind: plan.kind, topic: topicName(plan, i) },
+    ...{ payload, depth: plan.depth, sink: tally },
+  });
+  if (plan.ratePerSecond === null) {
+    const loads = connections.map((connection, i) => new ConnectionLoad(optionsOf(connection, i)));
+    return { loads, run: () => Promise.all(loads.map((load) => load.run())) };
+  }
+  const intervalMs = 1000 * connections.length / plan.ratePerSecond;
+  const startMs = clock.nowMs();
+  const loads = connections.map((connection, i) =>
+    new OpenLoad({
+      connection,
+      clock,
+      request: requestsOf({ ...optionsOf(connection, i), depth: 1 }),
+      intervalMs,
+      // They take turns, as independent clients would: not all of them at the same instant.
+      startMs: startMs + intervalMs * i / connections.length,
+      inFlightMax: plan.depth,
+      sink: tally,
+    })
+  );
+  const pacer = new Pacer(() => {
+    for (const load of loads) load.pump();
+  });
+  const run = async () => {
+    const pacing = pacer.run();
+    try {
+      await Promise.all(loads.map((load) => load.run()));
+    } finally {
+      pacer.stop();
+      await pacing;
+    }
+  };
+  return { loads, run };
 }
 
 async function prepareTopics(plan: BenchPlan): Promise<NodeMetrics> {
@@ -150,6 +247,7 @@ function resultOf(
     kind: plan.kind,
     connections: plan.connections,
     depth: plan.depth,
+    rate_per_second: plan.ratePerSecond,
     size_bytes: plan.sizeBytes,
     topics: plan.topics,
     seconds,

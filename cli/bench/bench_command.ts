@@ -10,7 +10,7 @@ import type { Address } from "../../world/mod.ts";
 import { UsageError } from "../exit.ts";
 import { addressOption, integerBetween } from "../flag_values.ts";
 import type { Output } from "../terminal.ts";
-import type { BenchResult } from "./bench.ts";
+import type { BenchProgress, BenchResult } from "./bench.ts";
 
 const CONNECTIONS_DEFAULT = 64;
 const CONNECTIONS_MAX = 10_000;
@@ -22,17 +22,21 @@ const SECONDS_DEFAULT = 10;
 const SECONDS_MAX = 86_400;
 const WARM_UP_SECONDS_DEFAULT = 2;
 const TOPICS_MAX = 10_000;
+const RATE_MAX = 10_000_000;
+/** Waiting for answers must not hold back what is due. */
+const OPEN_DEPTH_DEFAULT = 1024;
 
 interface BenchFlags {
   addr: Address[];
   connections: number;
-  depth: number;
+  depth?: number;
   size: number;
   seconds: number;
   warmUp?: number;
   topics: number;
   topicPrefix: string;
   get?: boolean;
+  rate?: number;
   json?: boolean;
 }
 
@@ -49,9 +53,8 @@ export function makeBenchCommand(output: Output): Command {
     )
     .option(
       "-d, --depth <n>",
-      "requests in flight on each",
+      `requests in flight on each (${DEPTH_DEFAULT}; at most ${OPEN_DEPTH_DEFAULT} with --rate)`,
       integerBetween(1, DEPTH_MAX),
-      DEPTH_DEFAULT,
     )
     .option(
       "--size <bytes>",
@@ -67,17 +70,22 @@ export function makeBenchCommand(output: Output): Command {
     )
     .option("--topics <n>", "connections are spread over so many", integerBetween(1, TOPICS_MAX), 1)
     .option("--topic-prefix <name>", "the topics are <name>-0, <name>-1 …", "bench")
+    .option(
+      "--rate <n>",
+      "open loop: so many requests are due each second, whatever the answers do",
+      integerBetween(1, RATE_MAX),
+    )
     .option("--get", "take what an earlier run has put there, until all is read or the time is up")
     .option("--json", "print the result as JSON")
     .addHelpText(
       "after",
       `
-The load is a closed loop: a connection sends the next request when one is answered. Latency is from
-handing a request to the system until its answer is read.
+Without --rate the load is a closed loop: a connection sends the next request when one is answered, and
+latency counts from then. With it, latency counts from when the request was due, sent late or not.
 
 Examples:
   walrus bench --addr 127.0.0.1:8080
-  walrus bench -c 1 -d 1 --size 100 --json`,
+  walrus bench --rate 50000 --seconds 30 --json`,
     )
     .action(async (flags: BenchFlags) => {
       if (!isTopicName(`${flags.topicPrefix}-${flags.topics}`)) {
@@ -91,23 +99,38 @@ Examples:
         kind: flags.get ? "get" : "put",
         addresses: flags.addr,
         connections: flags.connections,
-        depth: flags.depth,
+        depth: flags.depth ?? (flags.rate === undefined ? DEPTH_DEFAULT : OPEN_DEPTH_DEFAULT),
+        ratePerSecond: flags.rate ?? null,
         sizeBytes: flags.size,
         seconds: flags.seconds,
         warmUpSeconds: flags.warmUp ?? (flags.get ? 0 : WARM_UP_SECONDS_DEFAULT),
         topics: flags.topics,
         topicPrefix: flags.topicPrefix,
+        ...(output.isTerminal ? { onProgress: (progress) => showProgress(output, progress) } : {}),
       }, { clock: new RealClock(), network: new RealNetwork() });
+      if (output.isTerminal) output.error(CLEAR_LINE);
       output.out(flags.json ? `${JSON.stringify(result)}\n` : textOf(result));
     });
+}
+
+/** To the beginning of the line, and what stands there is gone. */
+const CLEAR_LINE = "\r\x1b[K";
+
+function showProgress(output: Output, { seconds, messagesPerSecond, p99Ms }: BenchProgress): void {
+  const rate = Math.round(messagesPerSecond).toLocaleString("en");
+  const when = seconds <= 0 ? "warming up" : `${seconds.toFixed(0)} s`;
+  output.error(`${CLEAR_LINE}${when}  ${rate} messages/s  p99 ${p99Ms.toFixed(1)} ms`);
 }
 
 function textOf(result: BenchResult): string {
   const { latency_ms: latency } = result;
   const rate = Math.round(result.messages_per_second).toLocaleString("en");
   const ms = (value: number) => value.toFixed(value < 10 ? 2 : 1);
+  const pace = result.rate_per_second === null
+    ? `${result.depth} in flight`
+    : `at most ${result.depth} in flight, ${result.rate_per_second.toLocaleString("en")}/s due`;
   return [
-    `${result.kind}, ${result.connections} connections × ${result.depth} in flight, ${result.size_bytes} B, ` +
+    `${result.kind}, ${result.connections} connections × ${pace}, ${result.size_bytes} B, ` +
     `${result.topics} topic${result.topics === 1 ? "" : "s"}, ${result.seconds.toFixed(1)} s`,
     `nodes ${result.nodes}, durability ${result.durability}, backend ${result.backend}`,
     `${rate} messages/s  ${result.megabytes_per_second.toFixed(1)} MB/s`,

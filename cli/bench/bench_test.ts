@@ -1,9 +1,10 @@
-import { ok, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { startStandIn } from "../../client/testing/mod.ts";
-import { parseAddress } from "../../world/mod.ts";
+import { type Clock, type Connection, parseAddress } from "../../world/mod.ts";
 import { RealClock, RealNetwork } from "../../world/real/mod.ts";
 import { runBench } from "./bench.ts";
 import { ConnectionLoad } from "./load.ts";
+import { OpenLoad } from "./open_load.ts";
 
 const world = { clock: new RealClock(), network: new RealNetwork() };
 
@@ -89,6 +90,7 @@ Deno.test("runBench() spreads connections over topics and measures what the node
     warmUpSeconds: 0.02,
     topics: 2,
     topicPrefix: "b",
+    ratePerSecond: null,
   }, world);
   const taken = ["b-0", "b-1"].map((name) => standIn.node.topics.get(name)!.messages.length);
   ok(taken.every((count) => count > 0));
@@ -97,4 +99,89 @@ Deno.test("runBench() spreads connections over topics and measures what the node
     result.latency_ms.p50 <= result.latency_ms.p99 &&
       result.latency_ms.p99 <= result.latency_ms.max,
   );
+});
+
+Deno.test("runBench() at a rate sends what is due, on all connections in turn", async () => {
+  await using standIn = await startStandIn();
+  const seen: number[] = [];
+  const result = await runBench({
+    kind: "put",
+    addresses: [parseAddress(standIn.address)!],
+    connections: 4,
+    depth: 100,
+    sizeBytes: 10,
+    seconds: 0.5,
+    warmUpSeconds: 0,
+    topics: 4,
+    topicPrefix: "r",
+    ratePerSecond: 2000,
+    onProgress: ({ seconds }) => seen.push(seconds),
+  }, world);
+  const taken = [0, 1, 2, 3].map((i) => standIn.node.topics.get(`r-${i}`)!.messages.length);
+  ok(Math.max(...taken) - Math.min(...taken) <= 2, `${taken}`);
+  ok(result.messages <= 0.5 * 2000 * 1.5 && result.messages > 0, `${result.messages}`);
+  strictEqual(result.rate_per_second, 2000);
+  ok(seen.length === 1 && seen[0] === 0.5);
+});
+
+Deno.test("OpenLoad counts from when a request was due, also those that a stall held back", async () => {
+  let nowMs = 0;
+  const clock: Clock = {
+    nowMs: () => nowMs,
+    wallMs: () => nowMs,
+    after: () => ({ cancel: () => {} }),
+    soon: queueMicrotask,
+  };
+  const answer = Uint8Array.of(2, 0, 0, 0, 0x4f, 0x4b);
+  let requests = 0;
+  let isClosed = false;
+  let wake = Promise.withResolvers<void>();
+  const connection: Connection = {
+    remote: "nowhere",
+    write: (bytes) => {
+      requests += bytes.length;
+      wake.resolve();
+      return Promise.resolve();
+    },
+    // The server stands still until 100 ms, then answers all at once.
+    read: async (into) => {
+      while (!isClosed && (requests === 0 || nowMs < 100)) {
+        await wake.promise;
+        wake = Promise.withResolvers<void>();
+      }
+      if (isClosed) return null;
+      for (let i = 0; i < requests; i++) into.set(answer, i * answer.length);
+      const count = requests * answer.length;
+      requests = 0;
+      return count;
+    },
+    close: () => {
+      isClosed = true;
+      wake.resolve();
+    },
+  };
+  const latencies: number[] = [];
+  const load = new OpenLoad({
+    connection,
+    clock,
+    request: Uint8Array.of(7),
+    intervalMs: 10,
+    startMs: 0,
+    inFlightMax: 3,
+    sink: { record: (latencyMs) => void latencies.push(latencyMs) },
+  });
+  const running = load.run();
+  for (let ms = 0; ms <= 100; ms += 10) {
+    load.pump();
+    wake.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    if (ms < 100) nowMs += 10;
+  }
+  strictEqual(latencies.length, 3);
+  deepStrictEqual(latencies, [100, 90, 80]);
+  load.pump();
+  await new Promise((resolve) => setImmediate(resolve));
+  load.stop();
+  await running;
+  deepStrictEqual(latencies, [100, 90, 80, 70, 60, 50]);
 });

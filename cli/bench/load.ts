@@ -61,12 +61,7 @@ export class ConnectionLoad {
 
   constructor(options: LoadOptions) {
     this.#options = options;
-    const writer = new RequestWriter();
-    for (let i = 0; i < options.depth; i++) {
-      if (options.kind === "put") writer.addPut(options.topic, options.payload);
-      else writer.addTopicRequest("GET", options.topic);
-    }
-    this.#requests = writer.bytes.slice();
+    this.#requests = requestsOf(options);
     this.#requestBytes = this.#requests.length / options.depth;
     // There are never more groups under way than requests.
     this.#sentAtMs = new Float64Array(options.depth + 1);
@@ -141,11 +136,24 @@ export class ConnectionLoad {
   }
 }
 
+/** `depth` requests, one behind the other. */
+export function requestsOf(
+  options: Pick<LoadOptions, "kind" | "topic" | "payload" | "depth">,
+): Uint8Array {
+  const writer = new RequestWriter();
+  for (let i = 0; i < options.depth; i++) {
+    if (options.kind === "put") writer.addPut(options.topic, options.payload);
+    else writer.addTopicRequest("GET", options.topic);
+  }
+  return writer.bytes.slice();
+}
+
 function isEmptyAnswer(bytes: Uint8Array, start: number, end: number): boolean {
   return end - start === EMPTY_BYTES && bytes[start] === E && bytes[start + 1] === M;
 }
 
-function answerText(bytes: Uint8Array): string {
+/** What an answer says, for a message. */
+export function answerText(bytes: Uint8Array): string {
   const response = parseResponse(bytes);
   return response.kind === "error" ? response.message : new TextDecoder().decode(bytes);
 }

@@ -194,6 +194,7 @@ async function load(running: RunningCluster, plan: Partial<BenchPlan>): Promise<
   const nodes = running.nodes.flatMap(({ pid }) => pid === null ? [] : [pid]);
   const before = { nodes: nodes.map(cpuMs), self: cpuMs(Deno.pid) };
   const result = await runBench({
+    ratePerSecond: null,
     kind: "put",
     addresses,
     connections: 256,
