@@ -6,7 +6,7 @@
 
 import { RealClock } from "../world/real/clock.ts";
 import type { Clock } from "../world/clock.ts";
-import { type Address, type Network, parseAddress } from "../world/network.ts";
+import { type Address, parseAddress } from "../world/network.ts";
 import {
   type NodeList,
   type NodeMetrics,
@@ -15,42 +15,39 @@ import {
   type TopicSettings,
   type TopicState,
 } from "./answers.ts";
+import type { ClientOptions, FetchOptions } from "./client_options.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import {
   ClientClosedError,
   ConnectError,
   InvalidRequestError,
+  OffsetOutOfRangeError,
   OutcomeUnknownError,
   ProtocolError,
   ServerError,
   UnknownTopicError,
 } from "./errors.ts";
+import { Lanes } from "./lanes.ts";
 import { NodeNetwork } from "./node_network.ts";
 import {
+  type Fetched,
+  readFetched,
+  readOffset,
+  readOffsets,
+  type TopicOffsets,
+} from "./offset_answers.ts";
+import { type TailedEntry, tailEntries, type TailOptions } from "./tail.ts";
+import {
+  APPEND_ENTRIES_MAX,
   type Command,
+  FETCH_WAIT_MS_MAX,
   isTopicName,
   MAX_FRAME_BYTES_DEFAULT,
+  packedBytes,
+  type RequestWriter,
   type Response,
   TOPIC_NAME_RULE,
 } from "./wire.ts";
-
-/** Where and how to connect. All have defaults. */
-export interface ClientOptions {
-  /** How long a request may take, from the call to the answer, milliseconds. Default 10,000. */
-  timeoutMs?: number;
-  /** How long connecting to one address may take, milliseconds. Default 2,000. */
-  connectTimeoutMs?: number;
-  /** Requests that may be sent without an answer yet. Default 1,024. */
-  maxInFlight?: number;
-  /** Requests that may wait to be sent; more are refused. Default 65,536. */
-  maxWaiting?: number;
-  /** The longest request that the node takes, bytes; its `--max-frame-bytes`. Default 16 MiB. */
-  maxFrameBytes?: number;
-  /** How connections are made. Default: TCP through `node:net`. */
-  network?: Pick<Network, "connect">;
-  /** Default: the machine's. */
-  clock?: Clock;
-}
 
 const TIMEOUT_MS_DEFAULT = 10_000;
 const CONNECT_TIMEOUT_MS_DEFAULT = 2_000;
@@ -61,9 +58,9 @@ const WAITING_MAX_DEFAULT = 65_536;
  * Talks to one node of a cluster, and to another one when that is gone. All calls may be made at once:
  * they are pipelined in the order in which they were made.
  *
- * **Never twice.** A `put` or `get` that was sent and not answered is not repeated on another
- * connection; it rejects with `OutcomeUnknownError`. `register`, `state` and `metrics`, which may be
- * repeated without harm, are.
+ * **Never twice.** A `put`, `appendBatch` or `get` that was sent and not answered is not repeated on another
+ * connection; it rejects with `OutcomeUnknownError`. `register`, `fetch`, `state` and the others, which
+ * may be repeated without harm, are.
  *
  * Any node takes any request. Puts of one client to one topic keep their order as long as one
  * connection holds; after an `OutcomeUnknownError`, look before you repeat.
@@ -91,6 +88,7 @@ const WAITING_MAX_DEFAULT = 65_536;
  */
 export class WalrusClient {
   readonly #dispatcher: Dispatcher;
+  readonly #lanes: Lanes;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #maxFrameBytes: number;
@@ -100,14 +98,17 @@ export class WalrusClient {
     this.#clock = options.clock ?? new RealClock();
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS_DEFAULT;
     this.#maxFrameBytes = options.maxFrameBytes ?? MAX_FRAME_BYTES_DEFAULT;
-    this.#dispatcher = new Dispatcher(addresses, {
-      timeoutMs: this.#timeoutMs,
-      connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT,
-      maxInFlight: options.maxInFlight ?? IN_FLIGHT_MAX_DEFAULT,
-      maxWaiting: options.maxWaiting ?? WAITING_MAX_DEFAULT,
-      network: options.network ?? new NodeNetwork(),
-      clock: this.#clock,
-    });
+    const makeDispatcher = () =>
+      new Dispatcher(addresses, {
+        timeoutMs: this.#timeoutMs,
+        connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT,
+        maxInFlight: options.maxInFlight ?? IN_FLIGHT_MAX_DEFAULT,
+        maxWaiting: options.maxWaiting ?? WAITING_MAX_DEFAULT,
+        network: options.network ?? new NodeNetwork(),
+        clock: this.#clock,
+      });
+    this.#dispatcher = makeDispatcher();
+    this.#lanes = new Lanes(makeDispatcher);
   }
 
   /**
@@ -159,8 +160,113 @@ export class WalrusClient {
    * @throws {OutcomeUnknownError} when the answer was lost: the message may be there or not.
    */
   put(topic: string, payload: Uint8Array | string): Promise<void> {
-    const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
-    return this.#request("PUT", topic, { payload: bytes, read: readOk });
+    const bytes = bytesOf(payload);
+    return this.#request("PUT", topic, {
+      bodyBytes: bytes.length,
+      write: (writer) => writer.addPut(topic, bytes),
+      read: readOk,
+    });
+  }
+
+  /**
+   * Appends messages together, all or none, one behind the other; resolves with the offset of the first when
+   * they are committed.
+   *
+   * @param messages 1 to 100,000, together within the longest request. Don't change them before it resolves.
+   * @throws {UnknownTopicError} when the topic was not registered.
+   * @throws {OutcomeUnknownError} when the answer was lost: the batch may be there, whole, or not.
+   */
+  appendBatch(topic: string, messages: readonly (Uint8Array | string)[]): Promise<number> {
+    const entries = messages.map(bytesOf);
+    if (entries.length < 1 || entries.length > APPEND_ENTRIES_MAX) {
+      return Promise.reject(
+        new InvalidRequestError(
+          `A batch has 1 to ${APPEND_ENTRIES_MAX} messages, not ${entries.length}.`,
+        ),
+      );
+    }
+    return this.#request("APPEND", topic, {
+      bodyBytes: packedBytes(entries) + String(entries.length).length + 1,
+      write: (writer) => writer.addAppend(topic, entries),
+      read: ofPayload(readOffset),
+    });
+  }
+
+  /**
+   * Reads messages from an offset on, without moving any cursor. Where the topic ends there, it waits for
+   * `waitMs` at most and then brings no entries.
+   *
+   * @param offset Of the first message, counted from 0.
+   * @throws {UnknownTopicError} when the topic was not registered.
+   * @throws {OffsetOutOfRangeError} when the offset is beyond the next one to come.
+   *
+   * @example
+   * ```ts
+   * import { strictEqual } from "node:assert/strict";
+   * import { WalrusClient } from "./mod.ts";
+   * import { startStandIn } from "./testing/mod.ts";
+   *
+   * await using node = await startStandIn();
+   * await using client = await WalrusClient.connect(node.address);
+   * await client.register("logs");
+   * strictEqual(await client.appendBatch("logs", ["first", "second", "third"]), 0);
+   *
+   * const { entries, nextOffset } = await client.fetch("logs", 1, { maxEntries: 10 });
+   * strictEqual(new TextDecoder().decode(entries[0]), "second");
+   * strictEqual(nextOffset, 3);
+   * ```
+   */
+  fetch(topic: string, offset: number, options: FetchOptions = {}): Promise<Fetched> {
+    const refusal = refusalOfFetch(offset, options);
+    if (refusal !== null) return Promise.reject(refusal);
+    const request: RequestOptions<Fetched> = {
+      write: (writer) => writer.addFetch(topic, offset, options),
+      waitMs: Math.min(options.waitMs ?? 0, FETCH_WAIT_MS_MAX),
+      read: (response) =>
+        response.kind === "empty"
+          ? { value: { firstOffset: offset, entries: [], nextOffset: offset } }
+          : ofPayload(readFetched)(response),
+    };
+    if (request.waitMs === 0) return this.#request("FETCH", topic, request);
+    return this.#waitingRequest("FETCH", topic, { ...request, signal: options.signal ?? null });
+  }
+
+  /**
+   * Which messages of the topic can be read: the first that is there, and the next one to come.
+   *
+   * @throws {UnknownTopicError} when the topic was not registered.
+   */
+  offsets(topic: string): Promise<TopicOffsets> {
+    return this.#request("OFFSETS", topic, { read: ofPayload(readOffsets) });
+  }
+
+  /**
+   * Follows a topic: its messages from an offset on, in order, each once, and then those that come, until the
+   * loop is left or the signal says so. Goes on at another node when one is lost.
+   *
+   * @throws {UnknownTopicError | OffsetOutOfRangeError | ServerError | ClientClosedError} from the loop.
+   *
+   * @example
+   * ```ts
+   * import { deepStrictEqual } from "node:assert/strict";
+   * import { WalrusClient } from "./mod.ts";
+   * import { startStandIn } from "./testing/mod.ts";
+   *
+   * await using node = await startStandIn();
+   * await using client = await WalrusClient.connect(node.address);
+   * await client.register("logs");
+   * await client.appendBatch("logs", ["first", "second"]);
+   *
+   * const seen: string[] = [];
+   * for await (const { offset, payload } of client.tail("logs", { from: 0 })) {
+   *   seen.push(`${offset} ${new TextDecoder().decode(payload)}`);
+   *   if (seen.length === 2) break;
+   * }
+   * deepStrictEqual(seen, ["0 first", "1 second"]);
+   * ```
+   */
+  tail(topic: string, options: TailOptions = {}): AsyncGenerator<TailedEntry, void, undefined> {
+    return tailEntries((offset, limits) => this.fetch(topic, offset, limits), options);
   }
 
   /**
@@ -207,8 +313,12 @@ export class WalrusClient {
     return this.#request("REMOVE-NODE", "", { argument: String(id), read: readOk });
   }
 
-  /** Waits for what was asked, each within its time, then ends the connection. New requests are refused. */
+  /**
+   * Waits for what was asked, each within its time, then ends the connection. New requests are refused, and
+   * fetches that wait at a node are given up.
+   */
   close(): Promise<void> {
+    if (this.#closing === null) this.#lanes.close();
     return this.#closing ??= this.#dispatcher.close();
   }
 
@@ -218,21 +328,48 @@ export class WalrusClient {
   }
 
   #request<T>(command: Command, topic: string, options: RequestOptions<T>): Promise<T> {
-    const payload = options.payload ?? null;
-    const refusal = this.#refusalOf(command, topic, payload?.length ?? 0);
+    return this.#requestOver(this.#dispatcher, { ...options, command, topic });
+  }
+
+  /** Over a connection that nothing else waits for. */
+  async #waitingRequest<T>(
+    command: Command,
+    topic: string,
+    { signal, ...options }: RequestOptions<T> & { signal: AbortSignal | null },
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    if (this.#closing !== null) throw new ClientClosedError("The client is closed.");
+    const lane = this.#lanes.take();
+    const giveUp = () => lane.abandon(signal!.reason);
+    signal?.addEventListener("abort", giveUp);
+    try {
+      return await this.#requestOver(lane, { ...options, command, topic });
+    } finally {
+      signal?.removeEventListener("abort", giveUp);
+      if (!signal?.aborted) this.#lanes.giveBack(lane);
+      else this.#lanes.forget(lane);
+    }
+  }
+
+  #requestOver<T>(
+    dispatcher: Dispatcher,
+    options: RequestOptions<T> & { command: Command; topic: string },
+  ): Promise<T> {
+    const { command, topic, argument = "", read } = options;
+    const refusal = this.#refusalOf(command, topic, options.bodyBytes ?? 0);
     if (refusal !== null) return Promise.reject(refusal);
+    const words = [command, topic, argument].filter((word) => word !== "");
     return new Promise<T>((resolve, reject) => {
-      this.#dispatcher.submit({
+      dispatcher.submit({
         command,
         topic,
-        argument: options.argument ?? "",
-        payload,
-        deadlineMs: this.#clock.nowMs() + this.#timeoutMs,
+        deadlineMs: this.#clock.nowMs() + this.#timeoutMs + (options.waitMs ?? 0),
         readsWhenSent: 0,
         settled: false,
+        write: options.write ?? ((writer) => writer.addCommand(words.join(" "))),
         answer: (response) => {
           if (response.kind === "error") return reject(errorFrom(response.message));
-          const result = options.read(response);
+          const result = read(response);
           if (result === null) throw wrongAnswerError(command, response);
           resolve(result.value);
         },
@@ -241,17 +378,17 @@ export class WalrusClient {
     });
   }
 
-  #refusalOf(command: Command, topic: string, payloadBytes: number): Error | null {
+  #refusalOf(command: Command, topic: string, bodyBytes: number): Error | null {
     if (this.#closing !== null) return new ClientClosedError("The client is closed.");
     if (topic === "" ? TOPIC_COMMANDS.has(command) : !isTopicName(topic)) {
       return new InvalidRequestError(
         `Bad topic name ${JSON.stringify(topic)}: ${TOPIC_NAME_RULE}.`,
       );
     }
-    const frameBytes = command.length + topic.length + payloadBytes + SPACES_BYTES_MAX;
+    const frameBytes = command.length + topic.length + bodyBytes + SPACES_BYTES_MAX;
     if (frameBytes <= this.#maxFrameBytes) return null;
     return new InvalidRequestError(
-      `A message of ${payloadBytes} bytes makes a request of ${frameBytes} bytes; ` +
+      `${bodyBytes} bytes of message make a request of ${frameBytes} bytes; ` +
         `the limit is ${this.#maxFrameBytes}.`,
     );
   }
@@ -261,11 +398,25 @@ export class WalrusClient {
 const SPACES_BYTES_MAX = 2;
 
 /** Commands that speak of a topic. */
-const TOPIC_COMMANDS: ReadonlySet<Command> = new Set(["REGISTER", "PUT", "GET", "STATE"]);
+const TOPIC_COMMANDS: ReadonlySet<Command> = new Set([
+  "REGISTER",
+  "PUT",
+  "GET",
+  "APPEND",
+  "FETCH",
+  "OFFSETS",
+  "STATE",
+]);
 
 interface RequestOptions<T> {
-  payload?: Uint8Array;
+  /** Packs the request, where it is more than words. */
+  write?: (writer: RequestWriter) => void;
+  /** Length of what stands behind the topic, where it can be long. */
+  bodyBytes?: number;
+  /** What stands behind command and topic, mostly nothing: settings, a node's id. */
   argument?: string;
+  /** How long the node itself may wait before it answers, milliseconds. */
+  waitMs?: number;
   /** The value that the answer carries; `null` when it is no answer to that command. */
   read: (response: Response) => { value: T } | null;
 }
@@ -279,6 +430,30 @@ function parseAddresses(text: string): Address[] {
       `${JSON.stringify(part)} is not an address: HOST:PORT is needed.`,
     );
   });
+}
+
+function bytesOf(message: Uint8Array | string): Uint8Array {
+  return typeof message === "string" ? new TextEncoder().encode(message) : message;
+}
+
+function refusalOfFetch(offset: number, options: FetchOptions): InvalidRequestError | null {
+  const { maxEntries = 1, maxBytes = 1, waitMs = 0 } = options;
+  const limits = { offset: [offset, 0], maxEntries: [maxEntries, 1], maxBytes: [maxBytes, 1] };
+  for (const [name, [value, least]] of Object.entries({ ...limits, waitMs: [waitMs, 0] })) {
+    if (Number.isSafeInteger(value) && value! >= least!) continue;
+    return new InvalidRequestError(`${name} is ${value}: a whole number from ${least} is needed.`);
+  }
+  return null;
+}
+
+/** For answers that are `OK ` and something more. */
+function ofPayload<T>(
+  read: (payload: Uint8Array) => T | null,
+): (response: Response) => { value: T } | null {
+  return (response) => {
+    const value = response.kind === "payload" ? read(response.payload) : null;
+    return value === null ? null : { value };
+  };
 }
 
 function readOk(response: Response): { value: void } | null {
@@ -304,6 +479,7 @@ function readJson<T>(response: Response): { value: T } | null {
 function errorFrom(message: string): ServerError | OutcomeUnknownError {
   if (message.startsWith("unknown topic")) return new UnknownTopicError(message);
   if (message.startsWith("outcome unknown")) return new OutcomeUnknownError(message);
+  if (message.startsWith("offset out of range")) return new OffsetOutOfRangeError(message);
   return new ServerError(message);
 }
 

@@ -1,7 +1,8 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { RealNetwork } from "../world/real/network.ts";
 import { SeededRandom, SimClock, SimNetwork } from "../world/sim/mod.ts";
-import { type ClientOptions, WalrusClient } from "./client.ts";
+import { WalrusClient } from "./client.ts";
+import type { ClientOptions } from "./client_options.ts";
 import {
   ClientClosedError,
   ConnectError,

@@ -109,6 +109,18 @@ export class Dispatcher {
     this.#pipeline?.end(new ClientClosedError("The client was closed."));
   }
 
+  /** Fails everything that is outstanding, sent or not, and ends the connection. */
+  abandon(reason: Error): void {
+    this.#isFinished = true;
+    this.#sweep?.timer.cancel();
+    this.#sweep = null;
+    const sent = this.#pipeline?.unanswered() ?? [];
+    for (const request of [...sent, ...this.#waiting.slice(this.#waitingHead)]) {
+      if (!request.settled) this.#fail(request, reason);
+    }
+    this.#pipeline?.end(reason);
+  }
+
   /** Requests made in the same turn leave in one write. */
   #queuePump(): void {
     if (this.#isPumpQueued) return;
@@ -261,12 +273,14 @@ export class Dispatcher {
 
 /** Whether doing it twice is the same as doing it once. */
 function isRepeatable(command: Command): boolean {
-  return command !== "PUT" && command !== "GET";
+  return command !== "PUT" && command !== "APPEND" && command !== "GET";
 }
 
 function outcomeUnknown(request: PendingRequest, why: string): OutcomeUnknownError {
   const effect = request.command === "PUT"
     ? "the message may be in the topic or not"
+    : request.command === "APPEND"
+    ? "the batch may be in the topic, whole, or not"
     : "the cursor may have passed a message";
   return new OutcomeUnknownError(`${request.command} ${request.topic}: ${why} So ${effect}.`);
 }

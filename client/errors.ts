@@ -20,6 +20,14 @@ export class UnknownTopicError extends ServerError {
   override readonly name: string = "UnknownTopicError";
 }
 
+/**
+ * The node answered that the topic has no entry at that offset, and that waiting won't bring it: the offset is
+ * beyond the next one to come, or before the first that is still there. `message` says which there are.
+ */
+export class OffsetOutOfRangeError extends ServerError {
+  override readonly name: string = "OffsetOutOfRangeError";
+}
+
 /** No address could be connected to. `message` says what happened at each. */
 export class ConnectError extends ClientError {
   override readonly name: string = "ConnectError";
@@ -31,9 +39,9 @@ export class RequestTimeoutError extends ClientError {
 }
 
 /**
- * A `put` or `get` was sent, and the answer is lost, or the node itself lost it on the way to another one
+ * A `put`, `appendBatch` or `get` was sent, and the answer is lost, or the node itself lost it on the way to another one
  * (`ERR outcome unknown …`): it may have been done or not. The client never
- * repeats it by itself: a repeated `put` could stand in the topic twice, a repeated `get` could skip a message.
+ * repeats it by itself: a repeated `put` or batch could stand in the topic twice, a repeated `get` could skip a message.
  */
 export class OutcomeUnknownError extends ClientError {
   override readonly name: string = "OutcomeUnknownError";

@@ -53,6 +53,16 @@ export class FrameWriter {
     this.#append(start === 0 && end === source.length ? source : source.subarray(start, end));
   }
 
+  /** Adds one frame: `prefix`, then the entries packed (packed_entries.ts), `entriesBytes` together. */
+  addPackedFrame(prefix: Uint8Array, entries: readonly Uint8Array[], entriesBytes: number): void {
+    this.#begin(prefix.length + entriesBytes);
+    this.#append(prefix);
+    for (const entry of entries) {
+      this.#appendLength(entry.length);
+      this.#append(entry);
+    }
+  }
+
   /** Adds one frame: `text` as UTF-8. */
   addTextFrame(text: string): void {
     this.#reserve(FRAME_HEADER_BYTES + text.length * UTF8_BYTES_PER_UNIT_MAX);
@@ -65,12 +75,16 @@ export class FrameWriter {
 
   #begin(contentBytes: number): void {
     this.#reserve(FRAME_HEADER_BYTES + contentBytes);
+    this.#appendLength(contentBytes);
+  }
+
+  #appendLength(lengthBytes: number): void {
     const buffer = this.#buffer;
     const at = this.#length;
-    buffer[at] = contentBytes;
-    buffer[at + 1] = contentBytes >>> 8;
-    buffer[at + 2] = contentBytes >>> 16;
-    buffer[at + 3] = contentBytes >>> 24;
+    buffer[at] = lengthBytes;
+    buffer[at + 1] = lengthBytes >>> 8;
+    buffer[at + 2] = lengthBytes >>> 16;
+    buffer[at + 3] = lengthBytes >>> 24;
     this.#length = at + FRAME_HEADER_BYTES;
   }
 

@@ -17,16 +17,14 @@ const WRITE_BYTES_MAX = 256 * 1024;
 export interface PendingRequest {
   readonly command: Command;
   readonly topic: string;
-  /** What stands behind command and topic, mostly nothing: settings, a node's id. */
-  readonly argument: string;
-  /** Of a `PUT`; held until it is sent. */
-  readonly payload: Uint8Array | null;
   /** On the client's clock. */
   readonly deadlineMs: number;
   /** How often bytes had arrived on the connection when it was sent. */
   readsWhenSent: number;
   /** Somebody was answered, or gave up: an answer that still comes is dropped. */
   settled: boolean;
+  /** Packs the request, once for each time that it is sent. */
+  write(writer: RequestWriter): void;
   /** Takes the answer; throws {@link ProtocolError} when it is none to this command. */
   answer(response: Response): void;
   fail(error: Error): void;
@@ -84,12 +82,7 @@ export class Pipeline {
     assert(!this.#isEnded, "nothing is sent on an ended pipeline");
     request.readsWhenSent = this.reads;
     this.#inFlight.push(request);
-    if (request.payload !== null) this.#filling.addPut(request.topic, request.payload);
-    else {
-      assert(request.command !== "PUT", "a put has a payload");
-      const words = [request.command, request.topic, request.argument];
-      this.#filling.addCommand(words.filter((word) => word !== "").join(" "));
-    }
+    request.write(this.#filling);
   }
 
   flush(): void {

@@ -1,10 +1,11 @@
 /**
- * Requests: parsed in place on the server's side, written on the client's (layout: wire.ts).
+ * Requests, parsed in place on the server's side (layout: wire.ts).
  *
  * @module
  */
 
-import { FrameWriter } from "./frame_writer.ts";
+import { digitsEnd } from "./decimal.ts";
+import { parseAppendArguments, parseFetchArguments } from "./request_arguments.ts";
 import { isTopicByte, TOPIC_NAME_BYTES_MAX, TOPIC_NAME_RULE } from "./topic_name.ts";
 
 /** The commands of the protocol, as they are sent. */
@@ -14,6 +15,9 @@ export const COMMANDS = [
   "GET",
   "STATE",
   "METRICS",
+  "APPEND",
+  "FETCH",
+  "OFFSETS",
   "TOPICS",
   "NODES",
   "REMOVE-NODE",
@@ -28,6 +32,8 @@ export type RequestKind = Command | "error";
 const SPACE = 0x20;
 /** Digits of the largest node id. */
 const NODE_ID_DIGITS_MAX = 10;
+/** Commands that take bytes as they are: white space behind the topic is not ignored. */
+const BYTES_BEHIND_TOPIC: ReadonlySet<Command> = new Set(["PUT", "APPEND"]);
 /** Of what the client sent, at most so many bytes are quoted in an error message. */
 const QUOTED_BYTES_MAX = 40;
 
@@ -48,11 +54,19 @@ export class Request {
   topicStart = 0;
   topicEnd = 0;
   /**
-   * `bytes[payloadStart, payloadEnd)`: the payload of a `PUT`, the settings of a `REGISTER`, the id of a
-   * `REMOVE-NODE`; empty elsewhere.
+   * `bytes[payloadStart, payloadEnd)`: the payload of a `PUT`, the packed entries of an `APPEND`, the settings
+   * of a `REGISTER`, the id of a `REMOVE-NODE`; empty elsewhere.
    */
   payloadStart = 0;
   payloadEnd = 0;
+  /** Entries: of an `APPEND` so many, of a `FETCH` at most so many. */
+  count = 0;
+  /** Of a `FETCH`: the first entry's. */
+  offset = 0;
+  /** Of a `FETCH`: packed bytes that its answer may have, unless one entry is longer. */
+  maxBytes = 0;
+  /** Of a `FETCH`: how long it may wait for the first entry, milliseconds. */
+  waitMs = 0;
   /** What is wrong and what would be right, when `kind` is `"error"`. */
   error = "";
 }
@@ -116,20 +130,41 @@ function parseTopic(
   if (length > TOPIC_NAME_BYTES_MAX) {
     return fail(into, `topic name of ${length} bytes is too long: ${TOPIC_NAME_RULE}`);
   }
-  const isPut = command === "PUT";
-  const hasSettings = command === "REGISTER" && bytes[topicEnd] === SPACE;
-  if (isPut ? topicEnd === end : skipWhiteSpace(bytes, topicEnd, end) === end) {
-    if (isPut) {
-      return fail(into, `missing payload: ${usageOf("PUT")} (an empty payload keeps its space)`);
-    }
-  } else if (!(isPut || hasSettings) || bytes[topicEnd] !== SPACE) {
-    return fail(into, behindTopicMessage(command, bytes.subarray(topicStart, end), length));
-  }
   into.topicStart = topicStart;
   into.topicEnd = topicEnd;
-  into.payloadStart = isPut || hasSettings ? topicEnd + 1 : end;
-  into.payloadEnd = isPut ? end : trimEnd(bytes, into.payloadStart, end);
-  return into.kind = command;
+  into.payloadStart = into.payloadEnd = end;
+  const hasMore = bytes[topicEnd] === SPACE && topicEnd < end;
+  const isPayload = command === "PUT" || command === "APPEND";
+  if (hasMore && isPayload) {
+    into.payloadStart = topicEnd + 1;
+    if (command === "PUT") return into.kind = command;
+    return finish(into, command, parseAppendArguments(bytes, into.payloadStart, end, into));
+  }
+  const trimmedEnd = isPayload ? end : trimEnd(bytes, topicEnd, end);
+  if (topicEnd === trimmedEnd) {
+    if (isPayload || command === "FETCH") return fail(into, missingMessage(command));
+    return into.kind = command;
+  }
+  if (hasMore && command === "FETCH") {
+    return finish(into, command, parseFetchArguments(bytes, topicEnd + 1, trimmedEnd, into));
+  }
+  if (hasMore && command === "REGISTER") {
+    into.payloadStart = topicEnd + 1;
+    into.payloadEnd = trimmedEnd;
+    return into.kind = command;
+  }
+  return fail(into, behindTopicMessage(command, bytes.subarray(topicStart, end), length));
+}
+
+function finish(into: Request, command: Command, misfit: string | null): RequestKind {
+  if (misfit === null) return into.kind = command;
+  return fail(into, `${misfit}: ${usageOf(command)}`);
+}
+
+function missingMessage(command: TopicCommand): string {
+  const usage = usageOf(command);
+  if (command === "PUT") return `missing payload: ${usage} (an empty payload keeps its space)`;
+  return `missing ${command === "APPEND" ? "entries" : "offset"}: ${usage}`;
 }
 
 function parseRemoveNode(
@@ -140,8 +175,7 @@ function parseRemoveNode(
 ): RequestKind {
   const start = Math.min(end, behindCommand + 1);
   const idEnd = trimEnd(bytes, start, end);
-  let at = start;
-  while (at < idEnd && bytes[at]! >= 0x30 && bytes[at]! <= 0x39) at++;
+  const at = digitsEnd(bytes, start, idEnd);
   if (at === start || at < idEnd || idEnd - start > NODE_ID_DIGITS_MAX) {
     return fail(into, `REMOVE-NODE takes the id of a node, a number: ${usageOf("REMOVE-NODE")}`);
   }
@@ -198,6 +232,10 @@ function usageOf(command: Command): string {
       return "REMOVE-NODE <id>";
     case "PUT":
       return "PUT <topic> <payload>";
+    case "APPEND":
+      return "APPEND <topic> <count> <count times: 4 bytes length, little-endian, then the entry>";
+    case "FETCH":
+      return "FETCH <topic> <offset> [count=N] [bytes=N] [wait=MS]";
     case "REGISTER":
       return "REGISTER <topic> [rf=N] [fsync=each|none|Nms]";
     default:
@@ -225,7 +263,7 @@ function noTopicMessage(command: Command, rest: Uint8Array): string {
 }
 
 function behindTopicMessage(command: Command, rest: Uint8Array, topicLength: number): string {
-  if (isWhiteSpace(rest[topicLength]!) && command !== "PUT") {
+  if (isWhiteSpace(rest[topicLength]!) && !BYTES_BEHIND_TOPIC.has(command)) {
     return `${command} takes a topic and nothing more: ${usageOf(command)}`;
   }
   const spaceAt = rest.indexOf(SPACE);
@@ -245,35 +283,3 @@ function quote(bytes: Uint8Array): string {
   );
   return bytes.length > QUOTED_BYTES_MAX ? `${quoted}…` : quoted;
 }
-
-/** The client's side: packs requests. Topic names must be valid (`isTopicName`); the node checks them. */
-export class RequestWriter extends FrameWriter {
-  readonly #prefixes = new Map<string, Uint8Array>();
-
-  /** Adds a request without payload, as it is: `METRICS`, `TOPICS`, `NODES`, `REMOVE-NODE 3` … */
-  addCommand(text: string): void {
-    this.addTextFrame(text);
-  }
-
-  /** Adds `REGISTER`, `GET` or `STATE` of a topic. */
-  addTopicRequest(command: "REGISTER" | "GET" | "STATE", topic: string): void {
-    this.addTextFrame(`${command} ${topic}`);
-  }
-
-  addPut(topic: string, payload: Uint8Array): void {
-    let prefix = this.#prefixes.get(topic);
-    if (prefix === undefined) {
-      if (this.#prefixes.size >= PUT_PREFIXES_MAX) this.#prefixes.clear();
-      prefix = new TextEncoder().encode(`PUT ${topic} `);
-      this.#prefixes.set(topic, prefix);
-    }
-    this.addPrefixedFrame(prefix, payload);
-  }
-
-  addMetrics(): void {
-    this.addTextFrame("METRICS");
-  }
-}
-
-/** How many topics' `PUT` prefixes a writer keeps encoded. */
-const PUT_PREFIXES_MAX = 256;

@@ -1,7 +1,8 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { FrameReader } from "./frame_reader.ts";
-import { COMMANDS, parseRequest, Request, RequestWriter } from "./request.ts";
+import { COMMANDS, parseRequest, Request } from "./request.ts";
+import { RequestWriter } from "./request_writer.ts";
 import { isTopicName } from "./topic_name.ts";
 
 const encoder = new TextEncoder();

@@ -21,7 +21,15 @@ export class ResponseWriter extends FrameWriter {
   okPayload(source: Uint8Array, start = 0, end: number = source.length): void {
     this.addPrefixedFrame(OK_PREFIX, source, start, end);
   }
-  /** `EMPTY`: there is nothing for `GET` to read now. */
+  /** `OK <text>`: what `APPEND` and `OFFSETS` answer. */
+  okText(text: string): void {
+    this.addTextFrame(`OK ${text}`);
+  }
+  /** `OK <first offset> <count> <packed entries>`: what `FETCH` answers. */
+  okEntries(firstOffset: number, count: number, packed: Uint8Array): void {
+    this.addPrefixedFrame(new TextEncoder().encode(`OK ${firstOffset} ${count} `), packed);
+  }
+  /** `EMPTY`: there is nothing for `GET` or `FETCH` to read now. */
   empty(): void {
     this.addFrame(EMPTY);
   }

@@ -17,15 +17,45 @@ import {
   stateReport,
   topicsReport,
 } from "./reports/mod.ts";
-import { type AppendResult, routeAppend, type Routes, routeTake } from "./routing/mod.ts";
-import type { Placement, Taken } from "./segments/mod.ts";
+import {
+  type AppendResult,
+  type FetchSpec,
+  routeAppend,
+  routeEnd,
+  routeFetch,
+  type Routes,
+  routeTake,
+  WaitingFetch,
+} from "./routing/mod.ts";
+import type { Entries, Placement, Taken } from "./segments/mod.ts";
+
+/** A fetch that waits. */
+export interface LaterFetch {
+  /** None when the time is up, or it was cancelled. */
+  entries: Promise<Entries>;
+  /** Ends the wait now. */
+  cancel(): void;
+}
 
 /** The commands of the client protocol, as calls. */
 export interface ClientService {
   /** Makes the topic unless it is there. `settings` as text, as a client sends them; mostly empty. */
   register(topic: string, settings: string): Promise<void>;
-  /** Appends entries in order. Never rejects: says how many were committed, and why not all. */
-  append(topic: string, batch: RecordBatch): Promise<AppendResult>;
+  /**
+   * Appends entries in order. Never rejects: says how many were committed, and why not all. `ends`: where the
+   * batch may be divided between segments, and nowhere else (see `routeAppend`).
+   */
+  append(
+    topic: string,
+    batch: RecordBatch,
+    ends: readonly number[] | null,
+  ): Promise<AppendResult>;
+  /** Committed entries from an offset on; none where it is the next one to come. */
+  fetch(topic: string, spec: FetchSpec): Promise<Entries>;
+  /** The same once there is something, or else after that time. For who found nothing with `fetch`. */
+  fetchLater(topic: string, spec: FetchSpec, waitMs: number): LaterFetch;
+  /** Offsets of the first entry that can be read, and of the next one to come. */
+  offsets(topic: string): Promise<{ first: number; next: number }>;
   /** Takes up to `count` entries from the topic's shared cursor. */
   take(topic: string, count: number): Promise<Taken>;
   /** The JSON of `STATE`. */
@@ -76,8 +106,24 @@ export class Controller implements ClientService {
     mustAgree(metadata.state.topics.get(topic)!, wished);
   }
 
-  append(topic: string, batch: RecordBatch): Promise<AppendResult> {
-    return routeAppend(this.#parts.routes, topic, batch);
+  append(
+    topic: string,
+    batch: RecordBatch,
+    ends: readonly number[] | null,
+  ): Promise<AppendResult> {
+    return routeAppend(this.#parts.routes, topic, batch, ends);
+  }
+
+  fetch(topic: string, spec: FetchSpec): Promise<Entries> {
+    return routeFetch(this.#parts.routes, topic, spec);
+  }
+
+  fetchLater(topic: string, spec: FetchSpec, waitMs: number): LaterFetch {
+    return new WaitingFetch(this.#parts.routes, topic, { spec, waitMs });
+  }
+
+  async offsets(topic: string): Promise<{ first: number; next: number }> {
+    return { first: 0, next: await routeEnd(this.#parts.routes, topic) };
   }
 
   take(topic: string, count: number): Promise<Taken> {
@@ -123,6 +169,8 @@ export class UnavailableService implements ClientService {
 
   register = () => this.#refuse();
   take = () => this.#refuse();
+  fetch = () => this.#refuse();
+  offsets = () => this.#refuse();
   state = () => this.#refuse();
   metrics = () => this.#refuse();
   topics = () => this.#refuse();
@@ -130,7 +178,11 @@ export class UnavailableService implements ClientService {
   removeNode = () => this.#refuse();
 
   append(): Promise<AppendResult> {
-    return Promise.resolve({ committed: 0, error: new UnavailableError(this.#reason) });
+    return Promise.resolve({ committed: 0, error: new UnavailableError(this.#reason), runs: [] });
+  }
+
+  fetchLater(): LaterFetch {
+    return { entries: this.#refuse(), cancel: () => {} };
   }
 
   #refuse(): Promise<never> {

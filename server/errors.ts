@@ -45,6 +45,11 @@ export class ExpelledError extends Error {
   override readonly name = "ExpelledError";
 }
 
+/** The topic has no entry at that offset, and waiting won't bring it. */
+export class OffsetOutOfRangeError extends Error {
+  override readonly name = "OffsetOutOfRangeError";
+}
+
 /** Metadata refused a command: what it expected no longer holds. */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
@@ -52,7 +57,7 @@ export class RefusedError extends Error {
 
 /**
  * The words behind `ERR `; one line, never a stack trace. Clients tell by its first words what kind of error
- * it is (client/wire.ts): `unknown topic`, `outcome unknown`.
+ * it is (client/wire.ts): `unknown topic`, `outcome unknown`, `offset out of range`.
  */
 export function wireMessage(error: unknown): string {
   if (error instanceof OutcomeUnknownError) return `outcome unknown: ${oneLine(error.message)}`;
@@ -64,6 +69,9 @@ export function wireMessage(error: unknown): string {
   ) return oneLine(error.message);
   // Clients tell by the first two words that a repetition may do it twice (client/errors.ts).
   if (error instanceof OutcomeUnknownError) return `outcome unknown: ${oneLine(error.message)}`;
+  if (error instanceof OffsetOutOfRangeError) {
+    return `offset out of range: ${oneLine(error.message)}`;
+  }
   if (error instanceof DiskFullError) return `disk full: ${oneLine(error.message)}`;
   if (error instanceof StoreFailedError) return `storage failed: ${oneLine(error.message)}`;
   if (error instanceof TooLargeError) return `too large: ${oneLine(error.message)}`;

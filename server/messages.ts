@@ -15,6 +15,8 @@
  * | 10 complete | topic string, segment (4), from node (4), end (8) | |
  * | 11 fetch | topic string, segment (4), position (8), end (8) | position (8), packed records |
  * | 12 digest | topic string, segment (4) | length (8), entries (8), checksum (4) |
+ * | 13 append units, in order | topic string, segment (4), number of ends (4), ends (4 each), packed entries | status (1), accepted (4), offset of the first in the segment (8) |
+ * | 14 read open | topic string, segment (4), offset in the topic (8), count (4), max bytes (4), wait ms (4) | status (1), committed end in the topic (8), count (4), packed entries |
  *
  * Extent: silent (1), end (8), durable (8).
  * Status: 0 done; 1 not the leader, or closed: nothing was done, ask the next leader. Strings and byte
@@ -36,6 +38,7 @@ import {
 import { BodyReader, BodyWriter, MalformedError } from "./network/codec.ts";
 import { FIRST_OWN_CODE } from "./network/errors.ts";
 import type {
+  Accepted,
   Digest,
   Entries,
   FenceAnswer,
@@ -59,6 +62,8 @@ export const METHOD = {
   complete: 10,
   fetch: 11,
   digest: 12,
+  appendUnits: 13,
+  readOpen: 14,
 } as const;
 
 /** Code of a refusal that trying again won't change. */
@@ -74,6 +79,30 @@ export interface AppendRequest {
   topic: string;
   segment: number;
   batch: RecordBatch;
+}
+
+/** As {@link AppendRequest}, where the batch may not be divided anywhere: see `SegmentWriter.append`. */
+export interface AppendUnitsRequest extends AppendRequest {
+  ends: readonly number[];
+}
+
+/** Reads committed entries of the open segment that the asked node leads. */
+export interface ReadOpenRequest {
+  topic: string;
+  segment: number;
+  /** Of the first entry, counted from the topic's first. */
+  offset: number;
+  /** 0: only tell how far the topic is committed. */
+  count: number;
+  maxBytes: number;
+  /** How long to wait where nothing is committed at the offset yet, milliseconds. */
+  waitMs: number;
+}
+
+/** Entries of an open segment, none where nothing is committed at the offset yet. */
+export interface OpenEntries extends Entries {
+  /** One past the last committed entry of the topic. */
+  end: number;
 }
 
 /** Takes entries from the shared cursor on the leader of the open segment. */
@@ -114,12 +143,16 @@ export function readAppend(body: Uint8Array): AppendRequest {
   const reader = new BodyReader(body);
   const topic = reader.string();
   const segment = reader.u32();
+  return { topic, segment, batch: readEntryBatch(reader) };
+}
+
+function readEntryBatch(reader: BodyReader): RecordBatch {
   const bytes = reader.bytes();
   const counts = countRecords(bytes);
   if (counts === null || counts.count !== counts.entryCount || counts.count === 0) {
     throw new MalformedError(`append of ${bytes.length} bytes that are not packed entries`);
   }
-  return { topic, segment, batch: { bytes, ...counts } };
+  return { bytes, ...counts };
 }
 
 /** `null`: not the leader, or closed. */
@@ -133,6 +166,72 @@ export function readAppendReply(body: Uint8Array): number | null {
   const status = reader.u8();
   const accepted = reader.u32();
   return status === STATUS_DONE ? accepted : null;
+}
+
+export function writeAppendUnits(request: AppendUnitsRequest): Uint8Array {
+  const { topic, segment, ends, batch } = request;
+  const writer = new BodyWriter(batch.bytes.length + topic.length + 4 * ends.length + 20);
+  writer.string(topic).u32(segment).u32(ends.length);
+  for (const end of ends) writer.u32(end);
+  return writer.bytes(batch.bytes).view;
+}
+
+/** The batch is a view of `body`. */
+export function readAppendUnits(body: Uint8Array): AppendUnitsRequest {
+  const reader = new BodyReader(body);
+  const topic = reader.string();
+  const segment = reader.u32();
+  const ends = readList(reader, () => reader.u32());
+  const batch = readEntryBatch(reader);
+  const isRising = ends.every((end, index) => end > (ends[index - 1] ?? 0));
+  if (!isRising || ends.at(-1) !== batch.count) {
+    throw new MalformedError(`append of ${batch.count} entries that may not be divided as it says`);
+  }
+  return { topic, segment, ends, batch };
+}
+
+/** `null`: not the leader, or closed. */
+export function writeAppendUnitsReply(accepted: Accepted | null): Uint8Array {
+  const writer = new BodyWriter(16);
+  if (accepted === null) return writer.u8(STATUS_NOT_LEADER).view;
+  return writer.u8(STATUS_DONE).u32(accepted.entries).u53(accepted.firstOffset).view;
+}
+
+export function readAppendUnitsReply(body: Uint8Array): Accepted | null {
+  const reader = new BodyReader(body);
+  if (reader.u8() !== STATUS_DONE) return null;
+  return { entries: reader.u32(), firstOffset: reader.u53() };
+}
+
+export function writeReadOpen(request: ReadOpenRequest): Uint8Array {
+  const writer = new BodyWriter();
+  writer.string(request.topic).u32(request.segment).u53(request.offset);
+  return writer.u32(request.count).u32(request.maxBytes).u32(request.waitMs).view;
+}
+
+export function readReadOpen(body: Uint8Array): ReadOpenRequest {
+  const reader = new BodyReader(body);
+  return {
+    topic: reader.string(),
+    segment: reader.u32(),
+    offset: reader.u53(),
+    count: reader.u32(),
+    maxBytes: reader.u32(),
+    waitMs: reader.u32(),
+  };
+}
+
+/** `null`: not the leader, or closed. */
+export function writeReadOpenReply(read: OpenEntries | null): Uint8Array {
+  const writer = new BodyWriter((read?.bytes.length ?? 0) + 24);
+  if (read === null) return writer.u8(STATUS_NOT_LEADER).view;
+  return writer.u8(STATUS_DONE).u53(read.end).u32(read.count).bytes(read.bytes).view;
+}
+
+export function readReadOpenReply(body: Uint8Array): OpenEntries | null {
+  const reader = new BodyReader(body);
+  if (reader.u8() !== STATUS_DONE) return null;
+  return { end: reader.u53(), ...readEntries(reader) };
 }
 
 export function writeTake(request: TakeRequest): Uint8Array {

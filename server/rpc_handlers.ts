@@ -13,25 +13,36 @@ import {
   FAILED_CODE,
   METHOD,
   readAppend,
+  readAppendUnits,
   readComplete,
   readFetch,
   readNodeBody,
   readRead,
+  readReadOpen,
   readReplicate,
   readTake,
   readTargetBody,
   writeAppendReply,
+  writeAppendUnitsReply,
   writeDigest,
   writeExtent,
   writeFenceAnswer,
   writePlaced,
   writeProposeReply,
+  writeReadOpenReply,
   writeReadReply,
   writeTakeReply,
 } from "./messages.ts";
 import type { Metadata } from "./metadata/mod.ts";
 import { type Peers, RemoteError, RpcRefusal } from "./network/mod.ts";
-import { appendHere, readRecords, readReplica, type Routes, takeHere } from "./routing/mod.ts";
+import {
+  appendHere,
+  fetchHere,
+  readRecords,
+  readReplica,
+  type Routes,
+  takeHere,
+} from "./routing/mod.ts";
 
 /** What the handlers act through. */
 export interface HandlerParts {
@@ -78,6 +89,10 @@ export function handleRpc(
       return refusing(handleFetch(parts, body));
     case METHOD.digest:
       return refusing(handleDigest(parts, body));
+    case METHOD.appendUnits:
+      return refusing(handleAppendUnits(parts, body));
+    case METHOD.readOpen:
+      return refusing(handleReadOpen(parts, body));
     default:
       throw new RpcRefusal(FAILED_CODE, `method ${method} is not known here: upgrade this node`);
   }
@@ -109,7 +124,17 @@ async function handlePropose(parts: HandlerParts, body: Uint8Array): Promise<Uin
 async function handleAppend(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
   // An append that has to wait for memory outlives the body's bytes.
   const { topic, segment, batch } = readAppend(parts.store.backlogged ? body.slice() : body);
-  return writeAppendReply(await appendHere(parts.routes, topic, segment, batch));
+  const accepted = await appendHere(parts.routes, { topic, segment, batch, ends: null });
+  return writeAppendReply(accepted?.entries ?? null);
+}
+
+async function handleAppendUnits(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
+  const request = readAppendUnits(parts.store.backlogged ? body.slice() : body);
+  return writeAppendUnitsReply(await appendHere(parts.routes, request));
+}
+
+async function handleReadOpen(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
+  return writeReadOpenReply(await fetchHere(parts.routes, readReadOpen(body)));
 }
 
 async function handleTake(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {

@@ -110,6 +110,7 @@ export class Services {
       link: replicaLink(peers),
       placeNext: (topic) => this.#placeNext(topic),
       sourceOf: (topic) => new TopicReader(routes, topic),
+      onReadable: (topic, end) => routes.tails.grown(topic, end),
     }, { replicas, fences });
     const routes: Routes = new Routes({ nodeId: self.id, metadata, segments, peers, clock });
     const link = recoveryLink(self.id, peers, replicas);
@@ -193,6 +194,7 @@ export class Services {
     this.membership.stop();
     this.#repair.stop();
     this.#failover.stop();
+    this.handlers.routes.tails.close();
     this.#segments.stop();
     this.#leases.stop();
   }

@@ -19,7 +19,7 @@ export function readAway(log: LogState, position: number, limits: ReadLimits): R
     const frame = away[index]!;
     const { count, entryCount, offset } = frame;
     const at = { position: frame.position, offset, payload: 0 };
-    out.take({ count, entryCount, body: bodyOf(frame) }, { at, reach });
+    out.take({ count, entryCount, body: bodyOf(frame), goesOn: false }, { at, reach });
   }
   const run = out.finish();
   return { ...run, bytes: run.bytes.slice() };

@@ -381,5 +381,6 @@ function emptyResult(position: number, end: LogPoint): ReadResult {
     entryCount: 0,
     firstPosition: position,
     firstOffset: end.offset,
+    goesOn: false,
   };
 }

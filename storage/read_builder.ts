@@ -14,6 +14,8 @@ export interface TakenFrame {
   entryCount: number;
   /** Packed records. */
   body: Uint8Array;
+  /** Its last batch goes on in the next frame. */
+  goesOn: boolean;
 }
 
 /** Collects the records of frames, their headers squeezed out. */
@@ -23,15 +25,21 @@ export class ReadBuilder {
   readonly #position: number;
   readonly #maxBytes: number;
   readonly #maxRecords: number;
+  readonly #wholeFrames: boolean;
+  #goesOn = false;
   readonly #parts: Uint8Array[] = [];
   #bytes = 0;
   #entryCount = 0;
   #firstOffset = 0;
 
-  constructor(position: number, { maxBytes, maxRecords = Infinity }: ReadLimits) {
+  constructor(
+    position: number,
+    { maxBytes, maxRecords = Infinity, wholeFrames = false }: ReadLimits,
+  ) {
     this.#position = position;
     this.#maxBytes = maxBytes;
     this.#maxRecords = maxRecords;
+    this.#wholeFrames = wholeFrames;
   }
 
   /** Takes what is wanted of the frame at `at`; nothing of the log stands at or behind `reach`. */
@@ -39,6 +47,11 @@ export class ReadBuilder {
     const { count, entryCount, body } = frame;
     const end = at.position + count;
     if (end <= this.#position) return;
+    if (this.#wholeFrames && this.count > 0 && this.#bytes + body.length > this.#maxBytes) {
+      this.isFull = true;
+      return;
+    }
+    this.#goesOn = frame.goesOn;
     const fits = at.position >= this.#position && end <= reach &&
       this.#bytes + body.length <= this.#maxBytes && this.count + count <= this.#maxRecords;
     if (fits) {
@@ -58,6 +71,7 @@ export class ReadBuilder {
       entryCount: this.#entryCount,
       firstPosition: this.#position,
       firstOffset: this.#firstOffset,
+      goesOn: this.#goesOn,
     };
   }
 
@@ -83,10 +97,11 @@ export class ReadBuilder {
         position++;
         continue;
       }
-      const isOver = this.#bytes + (reader.end - start) > this.#maxBytes ||
+      const isOver = (this.#bytes + (reader.end - start) > this.#maxBytes && !this.#wholeFrames) ||
         this.count + count >= this.#maxRecords;
       if (isOver && this.count + count > 0) {
         this.isFull = true;
+        this.#goesOn = false;
         break;
       }
       end = reader.end;

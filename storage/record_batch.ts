@@ -85,6 +85,16 @@ export class RecordBatchBuilder implements RecordBatch {
     if (!isControl) this.#entryCount++;
   }
 
+  /** Copies `count` entries that are packed already, `source[start, end)`, to the end. */
+  addPacked(source: Uint8Array, start: number, end: number, count: number): void {
+    const next = this.#length + end - start;
+    if (next > this.#buffer.length) this.#grow(next);
+    this.#buffer.set(source.subarray(start, end), this.#length);
+    this.#length = next;
+    this.#count += count;
+    this.#entryCount += count;
+  }
+
   /** Forgets the records, keeps the buffer. */
   clear(): void {
     this.#length = this.#count = this.#entryCount = 0;

@@ -18,12 +18,19 @@ export interface ReadResult extends RecordBatch {
   readonly firstPosition: number;
   /** Offset of the first entry in the run (counts entries only). */
   readonly firstOffset: number;
+  /** With `wholeFrames`: the run's last batch, which was appended as one, goes on behind it. */
+  readonly goesOn: boolean;
 }
 
 /** Bounds of a read. At least one record comes, whatever `maxBytes`, unless there is none. */
 export interface ReadLimits {
   maxBytes: number;
   maxRecords?: number;
+  /**
+   * No frame is cut, except where `maxRecords` or the log ends: the run ends where an append ended, unless
+   * `goesOn` says otherwise. A frame that goes over `maxBytes` still comes where it is the first.
+   */
+  wholeFrames?: boolean;
 }
 
 /**

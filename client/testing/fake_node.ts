@@ -6,7 +6,8 @@
  */
 
 import type { Address, Connection, Listener, Network } from "../../world/network.ts";
-import { FrameReader, parseRequest, Request, ResponseWriter } from "../wire.ts";
+import { FrameReader, parseRequest, Request, ResponseWriter, unpackEntries } from "../wire.ts";
+import { FrameWriter } from "../frame_writer.ts";
 
 /** What the node does with requests from now on; all but `refuse` take effect in its topics. */
 export type FakeBehaviour =
@@ -89,7 +90,12 @@ export class FakeNode {
         parseRequest(reader.bytes, reader.start, reader.end, request);
         const topic = text(reader.bytes.subarray(request.topicStart, request.topicEnd));
         const payload = reader.bytes.slice(request.payloadStart, request.payloadEnd);
-        const argument = request.kind === "PUT" ? "" : text(payload);
+        const isBytes = request.kind === "PUT" || request.kind === "APPEND";
+        const argument = isBytes
+          ? ""
+          : request.kind === "FETCH"
+          ? `${request.offset} wait=${request.waitMs}`
+          : text(payload);
         const words = [request.kind, topic, argument].filter((word) => word !== "");
         this.requests.push(words.join(" "));
         this.#handle(request, { topic, payload, writer });
@@ -138,11 +144,31 @@ export class FakeNode {
       topic.messages.push(payload);
       return writer.ok();
     }
+    if (request.kind === "APPEND") {
+      const first = topic.messages.push(...unpackEntries(payload, request.count)) - request.count;
+      return writer.okText(`${first}`);
+    }
+    const next = topic.messages.length;
+    if (request.kind === "OFFSETS") return writer.okText(`0 ${next}`);
+    if (request.kind === "FETCH") {
+      const { offset, count } = request;
+      if (offset > next) return writer.error(`offset out of range: ${offset}, the next is ${next}`);
+      // Nobody waits here: a test adds messages before it asks.
+      if (offset === next) return writer.empty();
+      const entries = topic.messages.slice(offset, offset + count);
+      return writer.okEntries(offset, entries.length, packed(entries));
+    }
     const message = topic.messages[topic.cursor];
     if (message === undefined) return writer.empty();
     topic.cursor++;
     writer.okPayload(message);
   }
+}
+
+function packed(entries: readonly Uint8Array[]): Uint8Array {
+  const writer = new FrameWriter();
+  for (const entry of entries) writer.addFrame(entry);
+  return writer.bytes;
 }
 
 function text(bytes: Uint8Array): string {

@@ -96,6 +96,7 @@ export class MemoryLog implements UsedLog {
       ...builder.copy(),
       firstPosition: position,
       firstOffset: position,
+      goesOn: false,
     });
   }
   trimHead(position: number): Promise<void> {

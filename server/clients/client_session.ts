@@ -1,9 +1,12 @@
 /**
  * One client connection: reads what has arrived, does it in order, answers in one write.
  *
- * What one read brought is executed in runs of equal commands: `PUT`s as one batch a topic, `GET`s of one
- * topic as one take. The next read waits until everything is answered. So order needs no bookkeeping, a
+ * What one read brought is executed in runs of like commands: `PUT`s and `APPEND`s as one batch a topic, `GET`s of
+ * one topic as one take. The next read waits until everything is answered. So order needs no bookkeeping, a
  * slow disk slows its clients, and a connection costs no more memory than its buffers.
+ *
+ * The exception is a `FETCH` that waits: what is behind it is done meanwhile, and its answers are kept until the
+ * `FETCH` is answered, as far as there is room for them.
  *
  * @module
  */
@@ -18,12 +21,17 @@ import {
 } from "../../client/wire.ts";
 import { RecordReader } from "../../storage/mod.ts";
 import { type Connection, unreachable } from "../../world/mod.ts";
-import type { ClientService } from "../controller.ts";
+import type { ClientService, LaterFetch } from "../controller.ts";
 import { wireMessage } from "../errors.ts";
-import { PutRun } from "./put_run.ts";
+import type { FetchSpec } from "../routing/mod.ts";
+import type { Entries } from "../segments/mod.ts";
+import { AnswerQueue } from "./answer_queue.ts";
+import { AppendRun } from "./append_run.ts";
 
 /** Answers are sent once there are so many bytes of them, even when the run goes on. */
 const ANSWER_BYTES_MAX = 256 * 1024;
+/** Waiting `FETCH`es of one connection; with so many of them, what is behind waits too. */
+const WAITING_FETCHES_MAX = 64;
 
 /** Made for each accepted connection; `run` ends with the connection. */
 export class ClientSession {
@@ -34,12 +42,12 @@ export class ClientSession {
   readonly #maxFrameBytes: number;
   readonly #request = new Request();
   readonly #topics = new TopicInterner();
-  readonly #answers = new ResponseWriter();
-  readonly #puts = new PutRun();
+  readonly #answers: AnswerQueue;
+  readonly #appends = new AppendRun();
   #gets: { topic: string; count: number } | null = null;
-  /** Grows with every completed read and write: what the listener's sweep looks at. */
-  #progress = 0;
-  #isWriting = false;
+  /** Waiting `FETCH`es, each with what resolves when its answer is known. */
+  readonly #waiting: Map<LaterFetch, Promise<void>> = new Map();
+  #reads = 0;
   /** Between a read and the last of its answers. */
   #isServing = false;
   #isFinishing = false;
@@ -50,6 +58,7 @@ export class ClientSession {
     options: { maxFrameBytes: number },
   ) {
     this.#connection = connection;
+    this.#answers = new AnswerQueue(connection);
     this.#service = service;
     this.#reader = new FrameReader(options);
     this.#maxFrameBytes = options.maxFrameBytes;
@@ -57,38 +66,44 @@ export class ClientSession {
 
   /** Bytes that this session's buffers hold. */
   get bufferedBytes(): number {
-    return this.#reader.bytes.length + this.#puts.bufferedBytes + this.#answers.lengthBytes;
+    return this.#reader.bytes.length + this.#appends.bufferedBytes + this.#answers.bufferedBytes;
   }
 
+  /** Grows with every completed read and write: what the listener's sweep looks at. */
   get progress(): number {
-    return this.#progress;
+    return this.#reads + this.#answers.writes;
   }
 
   /** The client owes us something: the rest of a frame, or to read its answers. */
   get isOwed(): boolean {
-    return this.#isWriting || this.#reader.isMidFrame;
+    return this.#answers.isSending || this.#reader.isMidFrame;
   }
 
-  /** Answers what it is doing, reads nothing more, and closes. */
+  /** Answers what it is doing, reads nothing more, and closes. What waits is answered as it is. */
   finish(): void {
     this.#isFinishing = true;
-    if (!this.#isServing) this.#connection.close();
+    if (this.#isServing) this.#stopWaiting();
+    else this.#answerWaiting().catch(() => {}).finally(() => this.#connection.close());
   }
 
   /** Serves until the client, `end` or `finish` closes the connection. Never rejects. */
   async run(): Promise<void> {
     try {
       while (!this.#isFinishing && await this.#serveRead()) { /* until the stream ends */ }
+      // Who sends no more may still read: what waited is answered as it is.
+      await this.#answerWaiting();
     } catch {
       // The connection broke: whatever was answered before has left, nobody waits for the rest.
     } finally {
+      this.#stopWaiting();
       this.#connection.close();
     }
   }
 
   /** Tells the client why, as well as it can be told, and closes. */
   end(reason: string): void {
-    if (this.#isWriting) return this.#connection.close();
+    this.#stopWaiting();
+    if (this.#answers.isSending) return this.#connection.close();
     const last = new ResponseWriter();
     last.error(reason);
     this.#connection.write(last.bytes).catch(() => {}).finally(() => this.#connection.close());
@@ -98,74 +113,151 @@ export class ClientSession {
   async #serveRead(): Promise<boolean> {
     const count = await this.#connection.read(this.#reader.space());
     if (count === null) return false;
-    this.#progress++;
+    this.#reads++;
     this.#isServing = true;
     this.#reader.filled(count);
     let status = this.#reader.next();
     while (status === "frame") {
-      await this.#handleFrame();
+      const busy = this.#handleFrame();
+      if (busy !== undefined) await busy;
       status = this.#reader.next();
     }
     await this.#finishRuns();
     if (status === "impossible") {
-      this.#answers.error(
+      this.#answers.writer.error(
         `a frame of ${this.#reader.announcedBytes} bytes was announced, the limit is ` +
           `${this.#maxFrameBytes}: closing the connection`,
       );
     }
-    await this.#sendAnswers();
+    await this.#answers.send();
+    if (this.#waiting.size > 0) await this.#roomForAnswers();
     this.#isServing = false;
     return status !== "impossible";
   }
 
-  /** Adds the frame to the run that it continues, or ends that run and does the frame. */
-  async #handleFrame(): Promise<void> {
+  /**
+   * Adds the frame to the run that it continues, or ends that run and does the frame. Returns nothing where
+   * there is nothing to wait for: a promise for each message would be its largest cost.
+   */
+  #handleFrame(): Promise<void> | undefined {
     const { bytes, start, end } = this.#reader;
     const request = this.#request;
     const kind = parseRequest(bytes, start, end, request);
     const topic = this.#topics.intern(bytes, request.topicStart, request.topicEnd);
-    if (kind === "PUT") {
-      if (this.#gets) await this.#finishRuns();
-      this.#puts.add(topic, bytes, request.payloadStart, request.payloadEnd);
-      return;
-    }
+    if (kind === "PUT" || kind === "APPEND") return this.#addToRun(kind, topic);
     if (kind === "GET" && this.#gets?.topic === topic) {
       this.#gets.count++;
-      return;
+      return undefined;
     }
+    return this.#endRunAndDo(kind, topic);
+  }
+
+  #addToRun(kind: "PUT" | "APPEND", topic: string): Promise<void> | undefined {
+    const { payloadStart: start, payloadEnd: end } = this.#request;
+    if (this.#gets || this.#appends.isFullFor(end - start)) {
+      return this.#finishRuns().then(() => this.#addToRun(kind, topic));
+    }
+    const { bytes } = this.#reader;
+    if (kind === "PUT") this.#appends.put(topic, bytes, start, end);
+    else this.#appends.append(topic, { bytes, start, end, count: this.#request.count });
+    return undefined;
+  }
+
+  async #endRunAndDo(
+    kind: Exclude<RequestKind, "PUT" | "APPEND">,
+    topic: string,
+  ): Promise<void> {
     await this.#finishRuns();
     if (kind === "GET") this.#gets = { topic, count: 1 };
     else await this.#answer(kind, topic);
-    if (this.#answers.lengthBytes > ANSWER_BYTES_MAX) await this.#sendAnswers();
+    await this.#roomForAnswers();
   }
 
-  async #answer(kind: Exclude<RequestKind, "PUT" | "GET">, topic: string): Promise<void> {
+  async #answer(
+    kind: Exclude<RequestKind, "PUT" | "APPEND" | "GET">,
+    topic: string,
+  ): Promise<void> {
     const service = this.#service();
-    const answers = this.#answers;
     try {
       switch (kind) {
         case "error":
-          return answers.error(this.#request.error);
+          return this.#answers.writer.error(this.#request.error);
         case "REGISTER":
           await service.register(topic, this.#payloadText());
-          return answers.ok();
+          return this.#answers.writer.ok();
+        case "FETCH":
+          return await this.#fetch(topic);
+        case "OFFSETS": {
+          const { first, next } = await service.offsets(topic);
+          return this.#answers.writer.okText(`${first} ${next}`);
+        }
         case "STATE":
-          return answers.json(await service.state(topic));
+          return this.#answerJson(await service.state(topic));
         case "METRICS":
-          return answers.json(await service.metrics());
+          return this.#answerJson(await service.metrics());
         case "TOPICS":
-          return answers.json(await service.topics());
+          return this.#answerJson(await service.topics());
         case "NODES":
-          return answers.json(await service.nodes());
+          return this.#answerJson(await service.nodes());
         case "REMOVE-NODE":
           await service.removeNode(Number(this.#payloadText()));
-          return answers.ok();
+          return this.#answers.writer.ok();
         default:
           unreachable(kind);
       }
     } catch (error) {
-      answers.error(wireMessage(error));
+      this.#answers.writer.error(wireMessage(error));
     }
+  }
+
+  #answerJson(text: string): void {
+    this.#answers.writer.json(text);
+  }
+
+  /** Answers at once where there is something, or nothing is to be waited for. */
+  async #fetch(topic: string): Promise<void> {
+    const { offset, count, maxBytes, waitMs } = this.#request;
+    const spec = { offset, count, maxBytes };
+    const entries = await this.#service().fetch(topic, spec);
+    if (entries.count === 0 && waitMs > 0 && !this.#isFinishing) {
+      return this.#fetchLater(topic, spec, waitMs);
+    }
+    writeFetched(this.#answers.writer, offset, entries);
+  }
+
+  #fetchLater(topic: string, spec: FetchSpec, waitMs: number): void {
+    const fetch = this.#service().fetchLater(topic, spec, waitMs);
+    const answer = this.#answers.later();
+    const answered = fetch.entries.then(
+      (entries) => answer((writer) => writeFetched(writer, spec.offset, entries)),
+      (error) => answer((writer) => writer.error(wireMessage(error))),
+    );
+    const left = answered.then(() => {
+      this.#waiting.delete(fetch);
+      return this.#answers.send();
+    });
+    // Where sending fails, the connection is gone: whoever reads from it hears of that.
+    this.#waiting.set(fetch, left.catch(() => {}));
+  }
+
+  #stopWaiting(): void {
+    for (const fetch of this.#waiting.keys()) fetch.cancel();
+  }
+
+  /** What waits is answered as it is, and everything behind it. */
+  async #answerWaiting(): Promise<void> {
+    this.#stopWaiting();
+    await Promise.all(this.#waiting.values());
+    await this.#answers.send();
+  }
+
+  /** Sends answers when there are many, and lets those that wait hold up no more than there is room for. */
+  async #roomForAnswers(): Promise<void> {
+    if (this.#answers.bufferedBytes > ANSWER_BYTES_MAX) await this.#answers.send();
+    while (
+      this.#waiting.size >= WAITING_FETCHES_MAX ||
+      (this.#waiting.size > 0 && this.#answers.bufferedBytes > ANSWER_BYTES_MAX)
+    ) await Promise.race(this.#waiting.values());
   }
 
   /** Settings and ids are short text; only `PUT` carries bytes. */
@@ -175,7 +267,10 @@ export class ClientSession {
   }
 
   async #finishRuns(): Promise<void> {
-    if (!this.#puts.isEmpty) await this.#puts.execute(this.#service(), this.#answers);
+    if (!this.#appends.isEmpty) {
+      const answer = await this.#appends.execute(this.#service());
+      answer(this.#answers.writer);
+    }
     if (this.#gets) {
       const { topic, count } = this.#gets;
       this.#gets = null;
@@ -187,25 +282,22 @@ export class ClientSession {
     for (let left = count; left > 0;) {
       try {
         const taken = await this.#service().take(topic, left);
+        const { writer } = this.#answers;
         const entries = new RecordReader(taken.bytes);
-        while (entries.next()) this.#answers.okPayload(entries.bytes, entries.start, entries.end);
+        while (entries.next()) writer.okPayload(entries.bytes, entries.start, entries.end);
         left -= taken.count;
         if (taken.isExhausted) {
-          for (; left > 0; left--) this.#answers.empty();
+          for (; left > 0; left--) writer.empty();
         }
       } catch (error) {
-        for (; left > 0; left--) this.#answers.error(wireMessage(error));
+        for (; left > 0; left--) this.#answers.writer.error(wireMessage(error));
       }
-      if (this.#answers.lengthBytes > ANSWER_BYTES_MAX) await this.#sendAnswers();
+      await this.#roomForAnswers();
     }
   }
+}
 
-  async #sendAnswers(): Promise<void> {
-    if (this.#answers.lengthBytes === 0) return;
-    this.#isWriting = true;
-    await this.#connection.write(this.#answers.bytes);
-    this.#isWriting = false;
-    this.#progress++;
-    this.#answers.clear();
-  }
+function writeFetched(answers: ResponseWriter, offset: number, entries: Entries): void {
+  if (entries.count === 0) answers.empty();
+  else answers.okEntries(offset, entries.count, entries.bytes);
 }

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { FrameReader, FrameWriter } from "../../client/wire.ts";
+import { FrameReader, FrameWriter, RequestWriter } from "../../client/wire.ts";
 import { type RecordBatch, RecordBatchBuilder, RecordReader } from "../../storage/mod.ts";
 import type { Connection } from "../../world/mod.ts";
-import type { ClientService } from "../controller.ts";
+import type { ClientService, LaterFetch } from "../controller.ts";
 import { UnknownTopicError } from "../errors.ts";
-import type { AppendResult } from "../routing/mod.ts";
-import type { Taken } from "../segments/mod.ts";
+import type { AppendResult, FetchSpec } from "../routing/mod.ts";
+import type { Entries, Taken } from "../segments/mod.ts";
 import { ClientSession } from "./client_session.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -17,6 +17,7 @@ class FakeConnection implements Connection {
   readonly #incoming: Uint8Array[] = [];
   #wake: (() => void) | null = null;
   #isClosed = false;
+  #isAtEnd = false;
   readonly #reader = new FrameReader();
   readonly answers: string[] = [];
   writes = 0;
@@ -26,10 +27,18 @@ class FakeConnection implements Connection {
     this.#wake?.();
   }
 
-  requests(...contents: string[]): void {
+  requests(...contents: (string | Uint8Array)[]): void {
     const writer = new FrameWriter();
-    for (const content of contents) writer.addFrame(bytesOf(content));
+    for (const content of contents) {
+      writer.addFrame(typeof content === "string" ? bytesOf(content) : content);
+    }
     this.send(writer.bytes.slice());
+  }
+
+  /** The client sends no more. */
+  endOfStream(): void {
+    this.#isAtEnd = true;
+    this.#wake?.();
   }
 
   get isClosed(): boolean {
@@ -38,7 +47,7 @@ class FakeConnection implements Connection {
 
   async read(into: Uint8Array): Promise<number | null> {
     while (this.#incoming.length === 0) {
-      if (this.#isClosed) return null;
+      if (this.#isClosed || this.#isAtEnd) return null;
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
     const next = this.#incoming.shift()!;
@@ -69,6 +78,9 @@ class FakeService implements ClientService {
   readonly calls: string[] = [];
   /** Of each append, at most so many entries are committed. */
   commitsMax = Infinity;
+  /** Waits that were ended from outside. */
+  cancels = 0;
+  readonly #waiting: (() => void)[] = [];
 
   register(topic: string, settings: string): Promise<void> {
     this.calls.push(`register ${topic} ${settings}`.trim());
@@ -76,17 +88,55 @@ class FakeService implements ClientService {
     return Promise.resolve();
   }
 
-  append(topic: string, batch: RecordBatch): Promise<AppendResult> {
+  append(
+    topic: string,
+    batch: RecordBatch,
+    ends: readonly number[] | null,
+  ): Promise<AppendResult> {
     const entries: string[] = [];
     const reader = new RecordReader(batch.bytes);
     while (reader.next()) entries.push(text(reader.payload()));
-    this.calls.push(`append ${topic} ${entries.join("|")}`);
+    const units = ends === null ? "" : ` ends ${ends.join(",")}`;
+    this.calls.push(`append ${topic} ${entries.join("|")}${units}`);
     const known = this.topics_.get(topic);
-    if (!known) return Promise.resolve({ committed: 0, error: new UnknownTopicError(topic) });
+    if (!known) {
+      return Promise.resolve({ committed: 0, error: new UnknownTopicError(topic), runs: [] });
+    }
     const committed = Math.min(entries.length, this.commitsMax);
+    const runs = [{ firstOffset: known.length, entries: committed }];
     known.push(...entries.slice(0, committed));
-    return Promise.resolve({ committed, error: new Error("the disk is full") });
+    this.wake();
+    return Promise.resolve({ committed, error: new Error("the disk is full"), runs });
   }
+
+  fetch(topic: string, { offset, count }: FetchSpec): Promise<Entries> {
+    this.calls.push(`fetch ${topic} ${offset} ${count}`);
+    const builder = new RecordBatchBuilder();
+    for (const entry of this.topics_.get(topic)!.slice(offset, offset + count)) {
+      builder.add(bytesOf(entry));
+    }
+    return Promise.resolve({ bytes: builder.bytes, count: builder.count });
+  }
+
+  /** Waits until something is appended anywhere. */
+  fetchLater(topic: string, spec: FetchSpec): LaterFetch {
+    const grown = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return {
+      entries: grown.then(() => this.fetch(topic, spec)),
+      cancel: () => {
+        this.cancels++;
+        this.wake();
+      },
+    };
+  }
+
+  wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  offsets = (topic: string) => {
+    return Promise.resolve({ first: 0, next: this.topics_.get(topic)!.length });
+  };
 
   take(topic: string, count: number): Promise<Taken> {
     this.calls.push(`take ${topic} ${count}`);
@@ -200,4 +250,111 @@ Deno.test("ClientSession.finish() answers what was read, then closes", async () 
   await ended;
   assert.deepEqual(connection.answers, ["OK"]);
   assert.ok(connection.isClosed);
+});
+
+/** An `APPEND` of these entries. */
+function appendOf(topic: string, ...entries: string[]): Uint8Array {
+  const writer = new RequestWriter();
+  writer.addAppend(topic, entries.map(bytesOf));
+  return writer.bytes.slice(4);
+}
+
+const settle = async () => {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+Deno.test("ClientSession appends batches and single messages of a topic together, each batch whole", async () => {
+  const { connection, service } = await serve((connection) =>
+    connection.requests(
+      "PUT a 0",
+      appendOf("a", "1", "2"),
+      appendOf("b", "x"),
+      "PUT a 3",
+      appendOf("a", "4", "5", "6"),
+    )
+  );
+  assert.deepEqual(service.calls, ["append a 0|1|2|3|4|5|6 ends 1,3,4,7", "append b x ends 1"]);
+  assert.deepEqual(connection.answers, ["OK", "OK 1", "OK 0", "OK", "OK 4"]);
+  assert.equal(connection.writes, 1);
+});
+
+Deno.test("ClientSession says ERR to a batch of which anything was not committed", async () => {
+  const service = new FakeService();
+  service.commitsMax = 2;
+  const { connection } = await serve(
+    (connection) => connection.requests(appendOf("a", "1", "2"), appendOf("a", "3")),
+    service,
+  );
+  assert.deepEqual(connection.answers, ["OK 0", "ERR internal error: the disk is full"]);
+});
+
+Deno.test("ClientSession answers a fetch with packed entries, and says which offsets there are", async () => {
+  const { connection } = await serve((connection) =>
+    connection.requests(
+      appendOf("a", "one", "", "three"),
+      "FETCH a 1 count=5",
+      "FETCH a 3",
+      "OFFSETS a",
+      "FETCH a",
+      "FETCH a 0 count=0",
+    )
+  );
+  assert.deepEqual(connection.answers.slice(0, 4), [
+    "OK 0",
+    "OK 1 2 \0\0\0\0\x05\0\0\0three",
+    "EMPTY",
+    "OK 0 3",
+  ]);
+  assert.match(connection.answers[4]!, /^ERR missing offset: FETCH <topic> <offset>/);
+  assert.match(connection.answers[5]!, /^ERR FETCH does not understand "count"/);
+});
+
+Deno.test("ClientSession does what is behind a waiting fetch, and answers in order", async () => {
+  const { connection, service } = await serve((connection) =>
+    connection.requests("FETCH a 0 wait=1000", "METRICS", "FETCH b 0 wait=1000", "OFFSETS a")
+  );
+  assert.deepEqual(connection.answers, []);
+  connection.requests("PUT a now");
+  await settle();
+  assert.deepEqual(service.calls.at(-3), "append a now");
+  assert.deepEqual(connection.answers, [
+    "OK 0 1 \x03\0\0\0now",
+    '{"id":1}',
+    "EMPTY",
+    "OK 0 0",
+    "OK",
+  ]);
+});
+
+Deno.test("ClientSession ends the waits of a client that went away, and answers one that sends no more", async () => {
+  const { connection, service, ended } = await serve((connection) =>
+    connection.requests("FETCH a 0 wait=1000", "METRICS")
+  );
+  connection.endOfStream();
+  await ended;
+  assert.ok(service.cancels > 0);
+  assert.deepEqual(connection.answers, ["EMPTY", '{"id":1}']);
+  assert.ok(connection.isClosed);
+});
+
+Deno.test("ClientSession.finish() answers what waits as it is", async () => {
+  const { connection, session, ended } = await serve((connection) =>
+    connection.requests("FETCH a 0 wait=1000", "METRICS")
+  );
+  session.finish();
+  await ended;
+  assert.deepEqual(connection.answers, ["EMPTY", '{"id":1}']);
+});
+
+Deno.test("ClientSession reads no more while many fetches of a connection wait", async () => {
+  const fetches = Array.from({ length: 64 }, () => "FETCH a 0 wait=1000");
+  const { connection, service } = await serve((connection) => {
+    connection.requests(...fetches);
+    connection.requests("PUT b 1");
+  });
+  assert.ok(!service.calls.includes("append b 1"));
+  service.wake();
+  await settle();
+  assert.ok(service.calls.includes("append b 1"));
+  assert.equal(connection.answers.length, 65);
 });

@@ -7,4 +7,4 @@
 
 export * from "./client_listener.ts";
 export * from "./client_session.ts";
-export * from "./put_run.ts";
+export * from "./append_run.ts";

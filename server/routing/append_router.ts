@@ -11,7 +11,14 @@
 import { type RecordBatch, RecordReader } from "../../storage/mod.ts";
 import { NotLeaderError, SegmentClosedError } from "../errors.ts";
 import type { SegmentInfo } from "../metadata/mod.ts";
-import { METHOD, readAppendReply, writeAppend } from "../messages.ts";
+import {
+  METHOD,
+  readAppendReply,
+  readAppendUnitsReply,
+  writeAppend,
+  writeAppendUnits,
+} from "../messages.ts";
+import type { Accepted } from "../segments/mod.ts";
 import type { Routes } from "./routes.ts";
 
 /** What became of a batch: so many entries from its front are committed, the rest failed with `error`. */
@@ -19,55 +26,85 @@ export interface AppendResult {
   committed: number;
   /** Set when `committed` is less than the batch. */
   error: unknown;
+  /** Where the committed entries stand, in order; only told of batches with `ends`. */
+  runs: readonly CommittedRun[];
 }
 
-/** Appends all of the batch, over as many segments as it takes. Never rejects. */
+/** Entries of a batch that stand one behind the other in the topic. */
+export interface CommittedRun {
+  /** Offset of the first in the topic. */
+  firstOffset: number;
+  entries: number;
+}
+
+/**
+ * Appends all of the batch, over as many segments as it takes. Never rejects.
+ *
+ * @param ends Where the batch may be divided between segments (see `SegmentWriter.append`); `null`: anywhere.
+ */
 export async function routeAppend(
   routes: Routes,
   topic: string,
   batch: RecordBatch,
+  ends: readonly number[] | null = null,
 ): Promise<AppendResult> {
+  const runs: CommittedRun[] = [];
   let committed = 0;
   try {
     while (committed < batch.entryCount) {
-      const rest = committed === 0 ? batch : suffixOf(batch, committed);
-      committed += await routes.ask(
+      const rest = committed === 0 ? { batch, ends } : suffixOf(batch, ends, committed);
+      const run = await routes.ask(
         topic,
-        (segment, timeoutMs) => appendTo(routes, { topic, segment, batch: rest, timeoutMs }),
+        (segment, timeoutMs) => appendTo(routes, { topic, segment, ...rest, timeoutMs }),
       );
+      committed += run.entries;
+      runs.push(run);
     }
-    return { committed, error: null };
+    return { committed, error: null, runs };
   } catch (error) {
-    return { committed, error };
+    return { committed, error, runs };
   }
 }
 
-/** How many entries were committed, or `null` where the asked node doesn't lead the segment (any more). */
+/** What was committed, or `null` where the asked node doesn't lead the segment (any more). */
 async function appendTo(
   routes: Routes,
-  request: { topic: string; segment: SegmentInfo; batch: RecordBatch; timeoutMs: number },
-): Promise<number | null> {
-  const { topic, segment, batch, timeoutMs } = request;
-  if (segment.leader === routes.nodeId) {
-    return await appendHere(routes, topic, segment.number, batch);
+  request: {
+    topic: string;
+    segment: SegmentInfo;
+    batch: RecordBatch;
+    ends: readonly number[] | null;
+    timeoutMs: number;
+  },
+): Promise<CommittedRun | null> {
+  const { topic, segment: { number: segment, leader, baseOffset }, batch, ends, timeoutMs } =
+    request;
+  const { nodeId, peers } = routes;
+  let accepted: Accepted | null;
+  if (leader === nodeId) {
+    accepted = await appendHere(routes, { topic, segment, batch, ends });
+  } else if (ends === null) {
+    const body = writeAppend({ topic, segment, batch });
+    const entries = readAppendReply(await peers.call(leader, METHOD.append, body, { timeoutMs }));
+    accepted = entries === null ? null : { entries, firstOffset: 0 };
+  } else {
+    const body = writeAppendUnits({ topic, segment, batch, ends });
+    const answer = await peers.call(leader, METHOD.appendUnits, body, { timeoutMs });
+    accepted = readAppendUnitsReply(answer);
   }
-  const body = writeAppend({ topic, segment: segment.number, batch });
-  return readAppendReply(
-    await routes.peers.call(segment.leader, METHOD.append, body, { timeoutMs }),
-  );
+  if (accepted === null) return null;
+  return { entries: accepted.entries, firstOffset: baseOffset + accepted.firstOffset };
 }
 
 /** Appends to the open segment that this node leads, for its own clients and for other nodes. */
 export async function appendHere(
   routes: Routes,
-  topic: string,
-  segment: number,
-  batch: RecordBatch,
-): Promise<number | null> {
-  const led = routes.segments.led(topic);
-  if (led === undefined || led.number !== segment) return null;
+  request: { topic: string; segment: number; batch: RecordBatch; ends: readonly number[] | null },
+): Promise<Accepted | null> {
+  const led = routes.segments.led(request.topic);
+  if (led === undefined || led.number !== request.segment) return null;
   try {
-    return await led.writer.append(batch);
+    return await led.writer.append(request.batch, request.ends);
   } catch (error) {
     if (error instanceof NotLeaderError || error instanceof SegmentClosedError) return null;
     throw error;
@@ -75,9 +112,16 @@ export async function appendHere(
 }
 
 /** What is left behind the first `count` entries: a view. */
-function suffixOf(batch: RecordBatch, count: number): RecordBatch {
+function suffixOf(
+  batch: RecordBatch,
+  ends: readonly number[] | null,
+  count: number,
+): { batch: RecordBatch; ends: readonly number[] | null } {
   const reader = new RecordReader(batch.bytes);
   for (let i = 0; i < count; i++) reader.next();
   const left = batch.entryCount - count;
-  return { bytes: batch.bytes.subarray(reader.end), count: left, entryCount: left };
+  return {
+    batch: { bytes: batch.bytes.subarray(reader.end), count: left, entryCount: left },
+    ends: ends && ends.filter((end) => end > count).map((end) => end - count),
+  };
 }

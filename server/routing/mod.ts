@@ -6,7 +6,10 @@
  */
 
 export * from "./append_router.ts";
+export * from "./fetch_router.ts";
 export * from "./placement.ts";
 export * from "./routes.ts";
 export * from "./take_router.ts";
 export * from "./topic_reader.ts";
+export * from "./topic_tails.ts";
+export * from "./waiting_fetch.ts";

@@ -18,6 +18,8 @@ import {
   RpcCode,
 } from "../network/mod.ts";
 import type { Segments } from "../segments/mod.ts";
+import { TopicTails } from "./topic_tails.ts";
+import { SharedFetches } from "./waiting_fetch.ts";
 
 /**
  * Wait for metadata to change before the same leader is asked again, milliseconds: short at first, as at a
@@ -40,6 +42,9 @@ export class Routes {
   readonly nodeId: number;
   readonly segments: Segments;
   readonly peers: Peers;
+  /** Who waits for topics to grow. */
+  readonly tails: TopicTails;
+  readonly fetches: SharedFetches;
   readonly #metadata: Metadata;
   readonly #clock: Clock;
 
@@ -49,6 +54,22 @@ export class Routes {
     this.peers = parts.peers;
     this.#metadata = parts.metadata;
     this.#clock = parts.clock;
+    this.tails = new TopicTails(this, parts.clock);
+    this.fetches = new SharedFetches(this);
+  }
+
+  nowMs(): number {
+    return this.#clock.nowMs();
+  }
+
+  /** The topic as it is known here now. */
+  topicNow(topic: string): TopicInfo | undefined {
+    return this.#metadata.state.topics.get(topic);
+  }
+
+  /** Resolves at the next change of the topic's metadata, or after that time. */
+  changeOf(topic: string, timeoutMs: number): Promise<void> {
+    return this.#metadata.changeOf(topic, timeoutMs);
   }
 
   /**
@@ -80,6 +101,17 @@ export class Routes {
   }
 
   /**
+   * Brings metadata up to what the cluster has committed by now.
+   *
+   * @throws {UnavailableError} when there is no majority to ask.
+   */
+  async refresh(why: string): Promise<void> {
+    await this.#metadata.refresh({ timeoutMs: REQUEST_TIMEOUT_MS }).catch((error) => {
+      throw new UnavailableError(`${why}, and the cluster could not be asked: ${error.message}`);
+    });
+  }
+
+  /**
    * The topic as known here, or, where it is unknown, after a look at what the cluster has committed: it
    * may have been registered through another node a moment ago.
    *
@@ -88,11 +120,7 @@ export class Routes {
   async mustFindTopic(topic: string): Promise<TopicInfo> {
     const known = this.#metadata.state.topics.get(topic);
     if (known) return known;
-    await this.#metadata.refresh({ timeoutMs: REQUEST_TIMEOUT_MS }).catch((error) => {
-      throw new UnavailableError(
-        `topic ${topic} is not known here, and the cluster could not be asked: ${error.message}`,
-      );
-    });
+    await this.refresh(`topic ${topic} is not known here`);
     const found = this.#metadata.state.topics.get(topic);
     if (!found) throw new UnknownTopicError(topic);
     return found;

@@ -21,6 +21,7 @@ import {
   entriesOf,
   type EntrySource,
   type PlacedBatch,
+  readWhole,
   type Segments,
 } from "../segments/mod.ts";
 import type { Routes } from "./routes.ts";
@@ -65,40 +66,44 @@ export class TopicReader implements EntrySource {
       count: segment.count === null ? count : segment.count - (offset - segment.baseOffset),
       maxBytes: READ_AHEAD_BYTES,
     };
-    const entries = await this.#readFrom(segment, request);
+    const entries = await readSealed(this.#routes, segment, request);
     assert(entries.count > 0, "a read of committed entries brings at least one");
     return { reader: new RecordReader(entries.bytes), nextOffset: offset, left: entries.count };
   }
+}
 
-  /** From this node's replica where there is a whole one, else from whoever answers first in turn. */
-  async #readFrom(segment: SegmentInfo, request: ReadRequest): Promise<Entries> {
-    const { nodeId, peers, segments } = this.#routes;
-    const others = segment.replicas.filter((id) => id !== nodeId);
-    let failure: unknown = null;
-    if (segment.replicas.includes(nodeId)) {
-      try {
-        return await readReplica(segments, request);
-      } catch (error) {
-        failure = error;
-      }
+/** From this node's replica where there is a whole one, else from whoever answers first in turn. */
+export async function readSealed(
+  routes: Routes,
+  segment: SegmentInfo,
+  request: ReadRequest,
+): Promise<Entries> {
+  const { nodeId, peers, segments } = routes;
+  const others = segment.replicas.filter((id) => id !== nodeId);
+  let failure: unknown = null;
+  if (segment.replicas.includes(nodeId)) {
+    try {
+      return await readReplica(segments, request);
+    } catch (error) {
+      failure = error;
     }
-    for (const holder of others) {
-      try {
-        const timeoutMs = REQUEST_TIMEOUT_MS;
-        return readReadReply(
-          await peers.call(holder, METHOD.read, writeRead(request), { timeoutMs }),
-        );
-      } catch (error) {
-        failure = error;
-      }
-    }
-    throw new UnavailableError(
-      `segment ${segment.number} of ${request.topic} is held by node ${
-        segment.replicas.join(", ")
-      }, ` +
-        `and can't be read now: ${(failure as Error).message}`,
-    );
   }
+  for (const holder of others) {
+    try {
+      const timeoutMs = REQUEST_TIMEOUT_MS;
+      return readReadReply(
+        await peers.call(holder, METHOD.read, writeRead(request), { timeoutMs }),
+      );
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw new UnavailableError(
+    `segment ${segment.number} of ${request.topic} is held by node ${
+      segment.replicas.join(", ")
+    }, ` +
+      `and can't be read now: ${(failure as Error).message}`,
+  );
 }
 
 /**
@@ -113,16 +118,31 @@ export async function readReplica(segments: Segments, request: ReadRequest): Pro
       `this node's replica of ${request.topic}/${request.segment} has ${log.endOffset} entries so far`,
     );
   }
-  const maxBytes = Math.min(request.maxBytes, READ_BYTES_MAX);
-  const run = await log.read(await log.positionOfOffset(request.offset), { maxBytes });
-  return entriesOf(run.bytes, { skip: 0, count: request.count, maxBytes });
+  const { count, offset } = request;
+  return await readEntries(log, offset, {
+    count,
+    maxBytes: Math.min(request.maxBytes, READ_BYTES_MAX),
+  });
+}
+
+/** Entries of a log from an offset on that it holds; at least one, else within the limits (packed bytes). */
+export async function readEntries(
+  log: Log,
+  offset: number,
+  limits: { count: number; maxBytes: number },
+): Promise<Entries> {
+  const { count, maxBytes } = limits;
+  const run = await log.read(await log.positionOfOffset(offset), { maxBytes });
+  // What stands in the log is what is sent, unless control records or too many entries are among it.
+  if (run.count === run.entryCount && run.count <= count) return run;
+  return entriesOf(run.bytes, { skip: 0, count, maxBytes });
 }
 
 /** Reads records of both kinds, for a replica on another node that lacks them. */
 export async function readRecords(segments: Segments, request: FetchRequest): Promise<PlacedBatch> {
   const { target, position, end } = request;
   const log = mustHold(segments, target);
-  const batch = await log.read(position, {
+  const batch = await readWhole(log, position, {
     maxBytes: READ_BYTES_MAX,
     maxRecords: end - position,
   });

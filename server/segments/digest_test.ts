@@ -15,7 +15,12 @@ Deno.test("digestOf() ends with an error where the log is cut while it is read",
     read: (position: number): Promise<ReadResult> => {
       assert.ok(++reads < 10, "it goes round in circles");
       const run = position === 0 ? batch : { bytes: new Uint8Array(0), count: 0, entryCount: 0 };
-      return Promise.resolve({ ...run, firstPosition: position, firstOffset: position });
+      return Promise.resolve({
+        ...run,
+        firstPosition: position,
+        firstOffset: position,
+        goesOn: false,
+      });
     },
   };
   await assert.rejects(digestOf(log as unknown as Log, crc32cByTables), /was cut at 1/);

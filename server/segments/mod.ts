@@ -26,3 +26,4 @@ export * from "./segment_name.ts";
 export * from "./segment_writer.ts";
 export * from "./segments.ts";
 export * from "./shared_cursor.ts";
+export * from "./whole_read.ts";

@@ -59,6 +59,8 @@ export interface SegmentContext {
   /** Who leads and holds the topic's next segment. */
   placeNext: (topic: TopicInfo) => Placement;
   sourceOf: (topic: string) => EntrySource;
+  /** Entries of the topic up to this offset are committed, and can be read here. */
+  onReadable: (topic: string, endOffset: number) => void;
 }
 
 /** Made when metadata names this run of this node as the leader of an open segment. */
@@ -120,6 +122,16 @@ export class OpenSegment {
   /** The segment's number. */
   get number(): number {
     return this.#info.number;
+  }
+
+  /** Offset of the segment's first entry in the topic. */
+  get baseOffset(): number {
+    return this.#info.baseOffset;
+  }
+
+  /** One past the last committed entry that can be read here, counted from the topic's first. */
+  get readableEnd(): number {
+    return this.#info.baseOffset + this.writer.readableOffset;
   }
 
   get replicas(): readonly number[] {
@@ -250,6 +262,7 @@ export class OpenSegment {
       onDurable: () => {
         for (const feed of this.#feeds) feed.notify();
       },
+      onReadable: (offset) => this.#context.onReadable(this.#topic, this.#info.baseOffset + offset),
       onFull: () => this.seal(),
       onAbandoned: (reason) => {
         if (this.#isEnded || this.#isTaken()) return;

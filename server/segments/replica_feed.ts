@@ -10,8 +10,9 @@ import { assert, type Clock, sleep } from "../../world/mod.ts";
 import type { PlacedBatch } from "./replica.ts";
 import type { ReplicateAnswer } from "./replicas.ts";
 import type { TailBuffer } from "./tail_buffer.ts";
+import { readWhole } from "./whole_read.ts";
 
-/** Bytes of one message to a replica. */
+/** Bytes of one message to a replica; more where one append is longer. */
 const MESSAGE_BYTES = 1024 * 1024;
 /** Messages on their way to one replica. */
 const WINDOW_MESSAGES = 8;
@@ -137,7 +138,7 @@ export class ReplicaFeed {
   }
 
   async #sendFromLog(log: Log): Promise<void> {
-    const run = await log.read(this.#next, { maxBytes: MESSAGE_BYTES });
+    const run = await readWhole(log, this.#next, { maxBytes: MESSAGE_BYTES });
     if (run.count > 0) return this.#send(run);
     // Accepted, and on its way to the disk: `notify` says when it is there.
     await this.#woken();

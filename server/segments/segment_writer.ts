@@ -38,10 +38,19 @@ export interface SegmentWriterParts {
   onAppended: (position: number, batch: RecordBatch) => void;
   /** This node's log can be read that much further. */
   onDurable: () => void;
+  /** More entries of the segment can be read here: so many in all (see `readableOffset`). */
+  onReadable: (offset: number) => void;
   /** Called once, when the segment closed itself because it is full. */
   onFull: () => void;
   /** Called once, when the writer had to give up: a recovery must seal the segment. */
   onAbandoned: (reason: Error) => void;
+}
+
+/** What of a batch a segment took. */
+export interface Accepted {
+  entries: number;
+  /** Of the first of them, counted from the segment's first entry. */
+  firstOffset: number;
 }
 
 /** Appends in order, tells what is committed, and closes for ever. */
@@ -49,6 +58,9 @@ export class SegmentWriter {
   readonly log: Log;
   readonly #parts: SegmentWriterParts;
   readonly #tracker: CommitTracker;
+  /** Entries that this node's log has written. */
+  #writtenOffset: number;
+  #readableOffset: number;
   #isClosed = false;
   #abandoned: Error | null = null;
   /** Appends to this node's log that are on their way to its disk. */
@@ -64,11 +76,20 @@ export class SegmentWriter {
       position: parts.log.endPosition,
       offset: parts.log.endOffset,
     });
+    this.#writtenOffset = this.#readableOffset = parts.log.endOffset;
   }
 
   /** Committed entries of this segment. */
   get committedOffset(): number {
     return this.#tracker.offset;
+  }
+
+  /**
+   * Committed entries that stand in this node's own log. It may be a moment behind: a majority of others is faster
+   * than this node's disk now and then.
+   */
+  get readableOffset(): number {
+    return this.#readableOffset;
   }
 
   /** One past the last committed record of this segment. */
@@ -87,27 +108,31 @@ export class SegmentWriter {
   }
 
   /**
-   * Appends entries, as many as the segment still takes, and resolves with how many those were when they
-   * are committed. The rest belongs in the next segment.
+   * Appends entries, as many as the segment still takes, and resolves with which those were when they are
+   * committed. The rest belongs in the next segment.
    *
+   * @param ends Where the batch may be divided: after so many entries of it, rising, the last one after all of
+   * them. What stands between two of them is never in two segments, even if the segment gets longer than
+   * wished by it. `null`: anywhere.
    * @throws {NotLeaderError | SegmentClosedError} nothing of the batch was appended.
    * @throws {OutcomeUnknownError} no majority confirmed it in time, or a recovery took over.
    * @throws storage's errors (disk full, failed): nothing of the batch is committed here.
    */
-  async append(batch: RecordBatch): Promise<number> {
+  async append(batch: RecordBatch, ends: readonly number[] | null = null): Promise<Accepted> {
     this.mustAccept();
     while (this.#parts.store.backlogged) {
       await this.#parts.store.drained();
       this.mustAccept();
     }
     const room = Math.max(1, this.#parts.limits.entries - this.log.endOffset);
-    const fitting = batch.entryCount <= room ? batch : prefixOf(batch, room);
+    const fitting = fittingOf(batch, ends, room);
     const acceptedMs = this.#parts.clock.nowMs();
+    const firstOffset = this.log.endOffset;
     const committed = this.#append(fitting);
     if (this.isFull) this.#closeBecauseFull();
     await committed;
     this.#parts.meter.add(fitting, this.#parts.clock.nowMs() - acceptedMs);
-    return fitting.entryCount;
+    return { entries: fitting.entryCount, firstOffset };
   }
 
   /** Appends control records; allowed in a full segment as long as it is open. */
@@ -139,7 +164,7 @@ export class SegmentWriter {
 
   /** Another replica has everything before `position` on its disk. */
   acknowledge(replica: number, position: number): void {
-    this.#tracker.acknowledge(replica, position);
+    this.#acknowledge(replica, position);
     this.#maybeClosed();
   }
 
@@ -193,6 +218,14 @@ export class SegmentWriter {
     }
   }
 
+  #acknowledge(replica: number, position: number): void {
+    this.#tracker.acknowledge(replica, position);
+    const readable = Math.min(this.#tracker.offset, this.#writtenOffset);
+    if (readable <= this.#readableOffset) return;
+    this.#readableOffset = readable;
+    this.#parts.onReadable(readable);
+  }
+
   async #append(batch: RecordBatch): Promise<void> {
     // After a failed append the log has taken back all that was not durable, and starts there again.
     this.#tracker.retract(this.log.endPosition);
@@ -201,20 +234,25 @@ export class SegmentWriter {
     const end = this.log.endPosition;
     // Refused at once (a store that failed, a batch that is too large): nothing is on its way.
     if (end === position) return void await durable;
-    this.#tracker.appended(end, this.log.endOffset);
+    const endOffset = this.log.endOffset;
+    this.#tracker.appended(end, endOffset);
     this.#parts.onAppended(position, batch);
-    await this.#locally(durable, end);
+    await this.#locally(durable, { position: end, offset: endOffset });
     if (this.#tracker.position >= end) return;
     await this.#tracker.reached(end, this.#parts.clock.nowMs() + REQUEST_TIMEOUT_MS);
   }
 
   /** Waits for this node's own disk, which then counts as one replica. */
-  async #locally(durable: Promise<number>, end: number): Promise<void> {
+  async #locally(
+    durable: Promise<number>,
+    end: { position: number; offset: number },
+  ): Promise<void> {
     this.#inFlight++;
     try {
       await durable;
       if (this.#abandoned) throw this.#abandoned;
-      this.#tracker.acknowledge(this.#parts.nodeId, end);
+      this.#writtenOffset = end.offset;
+      this.#acknowledge(this.#parts.nodeId, end.position);
       this.#parts.onDurable();
     } catch (error) {
       // Others may hold what this log has taken back: a position must not be written twice.
@@ -241,6 +279,18 @@ export class SegmentWriter {
     const isDrained = this.#inFlight === 0 && this.#tracker.position === this.log.endPosition;
     if (isDrained) { for (const { resolve } of this.#closing.splice(0)) resolve(); }
   }
+}
+
+/** What of the batch goes into a segment that wants `room` entries more. */
+function fittingOf(
+  batch: RecordBatch,
+  ends: readonly number[] | null,
+  room: number,
+): RecordBatch {
+  if (batch.entryCount <= room) return batch;
+  const count = ends === null ? room : ends.find((end) => end >= room);
+  assert(count !== undefined, "a batch may be divided behind its last entry");
+  return count === batch.entryCount ? batch : prefixOf(batch, count);
 }
 
 /** The first `count` entries of a batch of entries: a view. */

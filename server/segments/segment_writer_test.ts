@@ -22,6 +22,7 @@ async function setUp(replicas: number[]) {
     clock,
     limits: { entries: 100, bytes: 100_000 },
     meter: { add: () => {} } as unknown as AppendMeter,
+    onReadable: () => {},
     onAppended: () => {},
     onDurable: () => {},
     onFull: () => {},

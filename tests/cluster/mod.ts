@@ -12,6 +12,7 @@ export * from "./history.ts";
 export * from "./load.ts";
 export * from "./members.ts";
 export * from "./namespaces.ts";
+export * from "./raw_batches.ts";
 export * from "./raw_client.ts";
 export * from "./reports.ts";
 export * from "./running_cluster.ts";

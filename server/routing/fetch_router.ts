@@ -1,0 +1,149 @@
+/**
+ * Fetches of committed entries by their offset, at any node: sealed segments from a replica here or elsewhere, the
+ * open one from its leader.
+ *
+ * @module
+ */
+
+import { NotLeaderError, OffsetOutOfRangeError, SegmentClosedError } from "../errors.ts";
+import {
+  METHOD,
+  type OpenEntries,
+  type ReadOpenRequest,
+  readReadOpenReply,
+  writeReadOpen,
+} from "../messages.ts";
+import { openSegmentOf, segmentAt, type SegmentInfo } from "../metadata/mod.ts";
+import { type Entries, type OpenSegment } from "../segments/mod.ts";
+import type { Routes } from "./routes.ts";
+import { readEntries, readSealed } from "./topic_reader.ts";
+
+/** From where, and how much at most; at least one entry comes where there is one. */
+export interface FetchSpec {
+  offset: number;
+  count: number;
+  /** Packed. */
+  maxBytes: number;
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/**
+ * Entries from an offset on, as many as one segment and the limits give; none where the offset is the next one to
+ * come.
+ *
+ * @throws {OffsetOutOfRangeError | UnknownTopicError | UnavailableError}
+ */
+export async function routeFetch(
+  routes: Routes,
+  topic: string,
+  spec: FetchSpec,
+): Promise<Entries> {
+  for (;;) {
+    const known = await routes.mustFindTopic(topic);
+    const segment = segmentAt(known, spec.offset);
+    if (segment.count !== null) return await fetchSealed(routes, topic, { segment, spec });
+    const fetched = await routes.ask<Entries | "sealed">(topic, async (open, timeoutMs) => {
+      // Meanwhile the entries may have been sealed.
+      if (open !== segment) return "sealed";
+      return await fetchOpen(routes, { topic, segment: open.number, ...spec, waitMs: 0 }, {
+        leader: open.leader,
+        timeoutMs,
+      });
+    });
+    if (fetched !== "sealed") return fetched;
+  }
+}
+
+/** The offset behind the topic's last committed entry. */
+export async function routeEnd(routes: Routes, topic: string): Promise<number> {
+  const { end } = await routes.ask(topic, (open, timeoutMs) => {
+    const nothing = { offset: open.baseOffset, count: 0, maxBytes: 0, waitMs: 0 };
+    const request = { topic, segment: open.number, ...nothing };
+    return fetchOpen(routes, request, { leader: open.leader, timeoutMs });
+  });
+  return end;
+}
+
+/**
+ * Reads of the open segment that this node leads, for its own clients and for other nodes; `null` where it does
+ * not (any more).
+ *
+ * @throws {OffsetOutOfRangeError}
+ */
+export async function fetchHere(
+  routes: Routes,
+  request: ReadOpenRequest,
+): Promise<OpenEntries | null> {
+  const { topic, offset, waitMs } = request;
+  const led = ledBy(routes, request);
+  if (led === null) return null;
+  const isNothingYet = offset === led.readableEnd;
+  if (isNothingYet && waitMs > 0) {
+    await routes.tails.wait(topic, offset, waitMs).done;
+    return await fetchHere(routes, { ...request, waitMs: 0 });
+  }
+  // What is beyond the end here may be in a next segment that this node has not heard of.
+  if (offset > led.readableEnd) {
+    await routes.refresh(`offset ${offset} of ${topic} is not known here`);
+    if (ledBy(routes, request) !== led || !isLeading(led)) return null;
+  }
+  return await readOpen(led, request);
+}
+
+async function fetchOpen(
+  routes: Routes,
+  request: ReadOpenRequest,
+  { leader, timeoutMs }: { leader: number; timeoutMs: number },
+): Promise<OpenEntries | null> {
+  if (leader === routes.nodeId) return await fetchHere(routes, request);
+  const body = writeReadOpen(request);
+  return readReadOpenReply(await routes.peers.call(leader, METHOD.readOpen, body, { timeoutMs }));
+}
+
+async function fetchSealed(
+  routes: Routes,
+  topic: string,
+  { segment, spec }: { segment: SegmentInfo; spec: FetchSpec },
+): Promise<Entries> {
+  const offset = spec.offset - segment.baseOffset;
+  return await readSealed(routes, segment, {
+    topic,
+    segment: segment.number,
+    offset,
+    count: Math.min(spec.count, segment.count! - offset),
+    maxBytes: spec.maxBytes,
+  });
+}
+
+/** Only what is committed: behind it the log may hold what a recovery will cut. */
+async function readOpen(led: OpenSegment, request: ReadOpenRequest): Promise<OpenEntries> {
+  const { offset, count, maxBytes } = request;
+  const end = led.readableEnd;
+  if (offset > end) {
+    throw new OffsetOutOfRangeError(
+      `${offset} is beyond ${end}, which is the next one to come in ${request.topic}`,
+    );
+  }
+  const wanted = Math.min(count, end - offset);
+  if (wanted === 0) return { end, bytes: NO_BYTES, count: 0 };
+  const first = offset - led.baseOffset;
+  return { end, ...await readEntries(led.writer.log, first, { count: wanted, maxBytes }) };
+}
+
+function isLeading(led: OpenSegment): boolean {
+  try {
+    led.writer.mustAccept();
+    return true;
+  } catch (error) {
+    if (error instanceof NotLeaderError || error instanceof SegmentClosedError) return false;
+    throw error;
+  }
+}
+
+function ledBy(routes: Routes, request: ReadOpenRequest): OpenSegment | null {
+  const led = routes.segments.led(request.topic);
+  if (led?.number !== request.segment) return null;
+  const known = routes.topicNow(request.topic);
+  return known && openSegmentOf(known).number === request.segment ? led : null;
+}
