@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { RealNetwork } from "../world/real/network.ts";
+import { sleep } from "../world/clock.ts";
 import { SeededRandom, SimClock, SimNetwork } from "../world/sim/mod.ts";
 import { WalrusClient } from "./client.ts";
 import type { ClientOptions } from "./client_options.ts";
@@ -7,6 +8,7 @@ import {
   ClientClosedError,
   ConnectError,
   InvalidRequestError,
+  OffsetOutOfRangeError,
   OutcomeUnknownError,
   ProtocolError,
   RequestTimeoutError,
@@ -295,4 +297,105 @@ Deno.test("WalrusClient over TCP learns that nobody listens, and that a node is 
   node.stop();
   await client.close();
   await rejects(WalrusClient.connect(address), /refused/);
+});
+
+Deno.test("WalrusClient appends batches and reads them from any offset", async () => {
+  const bench = await Bench.make();
+  const client = await bench.connect();
+  await bench.run(client.register("t"));
+  strictEqual(await bench.run(client.appendBatch("t", ["a", Uint8Array.of(0, 255), ""])), 0);
+  strictEqual(await bench.run(client.appendBatch("t", ["d"])), 3);
+  deepStrictEqual(await bench.run(client.offsets("t")), { first: 0, next: 4 });
+  const all = await bench.run(client.fetch("t", 1));
+  deepStrictEqual(all, {
+    firstOffset: 1,
+    entries: [Uint8Array.of(0, 255), new Uint8Array(0), Uint8Array.of(0x64)],
+    nextOffset: 4,
+  });
+  const { entries, nextOffset } = await bench.run(client.fetch("t", 0, { maxEntries: 2 }));
+  deepStrictEqual([entries.length, nextOffset], [2, 2]);
+  deepStrictEqual(await bench.run(client.fetch("t", 4)), {
+    firstOffset: 4,
+    entries: [],
+    nextOffset: 4,
+  });
+  await rejects(bench.run(client.fetch("t", 5)), OffsetOutOfRangeError);
+  await rejects(bench.run(client.fetch("t", 0.5)), InvalidRequestError);
+  await rejects(bench.run(client.fetch("t", 0, { maxEntries: 0 })), InvalidRequestError);
+  await rejects(bench.run(client.appendBatch("t", [])), InvalidRequestError);
+  await rejects(bench.run(client.appendBatch("t", ["x".repeat(20 * 1024 * 1024)])), /limit/);
+  await rejects(bench.run(client.appendBatch("nobody", ["x"])), UnknownTopicError);
+});
+
+Deno.test("WalrusClient never repeats a batch whose answer was lost, and repeats a fetch", async () => {
+  const bench = await Bench.make();
+  const client = await bench.connect();
+  await bench.run(client.register("t"));
+  bench.a.behaviour = "close";
+  bench.b.topics.set("t", { messages: [Uint8Array.of(1)], cursor: 0 });
+  await rejects(bench.run(client.appendBatch("t", ["a", "b"])), OutcomeUnknownError);
+  deepStrictEqual(bench.a.texts("t"), ["a", "b"]);
+  strictEqual(bench.b.texts("t").length, 1);
+  const again = await bench.connect();
+  const { entries } = await bench.run(again.fetch("t", 0));
+  deepStrictEqual(entries, [Uint8Array.of(1)]);
+});
+
+Deno.test("WalrusClient.fetch() that waits holds nothing else up, and can be given up", async () => {
+  const bench = await Bench.make();
+  const client = await bench.connect();
+  await bench.run(client.register("t"));
+  const giveUp = new AbortController();
+  const reason = new Error("enough");
+  await bench.run((async () => {
+    bench.a.behaviour = "silent";
+    const fetch = client.fetch("t", 0, { waitMs: 5000, signal: giveUp.signal });
+    const failed = rejects(fetch, reason);
+    await sleep(bench.clock, 100);
+    bench.a.behaviour = "answer";
+    await client.put("t", "not behind it");
+    giveUp.abort(reason);
+    await failed;
+    await rejects(client.fetch("t", 0, { waitMs: 1, signal: giveUp.signal }), reason);
+  })());
+  strictEqual(client.outstanding, 0);
+});
+
+Deno.test("WalrusClient.close() gives waiting fetches up", async () => {
+  const bench = await Bench.make();
+  const client = await bench.connect();
+  await bench.run((async () => {
+    bench.a.behaviour = bench.b.behaviour = "silent";
+    const failed = rejects(client.fetch("t", 0, { waitMs: 60_000 }), ClientClosedError);
+    await sleep(bench.clock, 100);
+    await client.close();
+    await failed;
+  })());
+  ok(bench.clock.nowMs() < 5000, "close() did not wait for the fetch");
+});
+
+Deno.test("WalrusClient.tail() gives each message once, over lost nodes, until it is told to stop", async () => {
+  const bench = await Bench.make();
+  const client = await bench.connect();
+  const messages = Array.from({ length: 30 }, (_, i) => new TextEncoder().encode(`${i}`));
+  for (const node of bench.nodes) node.topics.set("t", { messages, cursor: 0 });
+  const stop = new AbortController();
+  const seen: string[] = [];
+  const run = async () => {
+    for await (
+      const { offset, payload } of client.tail("t", { from: 3, maxBytes: 20, signal: stop.signal })
+    ) {
+      seen.push(`${offset}=${new TextDecoder().decode(payload)}`);
+      if (offset % 7 === 0) { for (const node of bench.nodes) node.dropConnections(); }
+      if (offset === 25) stop.abort();
+    }
+  };
+  await bench.run(run());
+  deepStrictEqual(seen, Array.from({ length: 23 }, (_, i) => `${i + 3}=${i + 3}`));
+  await rejects(
+    bench.run((async () => {
+      for await (const _ of client.tail("nobody")) ok(false);
+    })()),
+    UnknownTopicError,
+  );
 });

@@ -20,7 +20,7 @@ export function decimalOf(bytes: Uint8Array, start: number, end: number): number
   if (start === end) return -1;
   let value = 0;
   for (let at = start; at < end; at++) {
-    value = value * 10 + bytes[at]! - ZERO;
+    value = value * 10 + (bytes[at]! - ZERO);
     if (value > Number.MAX_SAFE_INTEGER) return -1;
   }
   return value;

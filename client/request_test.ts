@@ -2,6 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { FrameReader } from "./frame_reader.ts";
 import { COMMANDS, parseRequest, Request } from "./request.ts";
+import { unpackEntries } from "./packed_entries.ts";
 import { RequestWriter } from "./request_writer.ts";
 import { isTopicName } from "./topic_name.ts";
 
@@ -22,6 +23,10 @@ function parse(content: string | Uint8Array) {
     topic: decoder.decode(around.subarray(request.topicStart, request.topicEnd)),
     payload: around.slice(request.payloadStart, request.payloadEnd),
     error: request.error,
+    count: request.count,
+    offset: request.offset,
+    maxBytes: request.maxBytes,
+    waitMs: request.waitMs,
   };
 }
 
@@ -164,4 +169,77 @@ Deno.test("RequestWriter writes the bytes that PROTOCOL promises", () => {
   const writer = new RequestWriter();
   writer.addPut("logs", encoder.encode("hi"));
   deepStrictEqual(writer.bytes, Uint8Array.from([11, 0, 0, 0, ...encoder.encode("PUT logs hi")]));
+});
+
+Deno.test("RequestWriter and parseRequest() agree on any batch", () => {
+  const batches = fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 50 });
+  fc.assert(fc.property(topicNames, batches, (topic, batch) => {
+    const writer = new RequestWriter();
+    writer.addAppend(topic, batch);
+    const got = parse(writer.bytes.slice(4));
+    deepStrictEqual([got.kind, got.topic, got.count], ["APPEND", topic, batch.length]);
+    deepStrictEqual(unpackEntries(got.payload, got.count), batch);
+  }));
+});
+
+Deno.test("parseRequest() takes no batch that was cut, lengthened or changed in a length", () => {
+  const batches = fc.array(fc.uint8Array({ maxLength: 40 }), { minLength: 1, maxLength: 9 });
+  fc.assert(fc.property(batches, fc.nat(), fc.integer({ min: 1, max: 255 }), (batch, at, by) => {
+    const writer = new RequestWriter();
+    writer.addAppend("t", batch);
+    const whole = writer.bytes.slice(4);
+    const headBytes = `APPEND t ${batch.length} `.length;
+    const packedLength = whole.length - headBytes;
+    const cut = whole.subarray(0, whole.length - 1 - at % packedLength);
+    strictEqual(parse(cut).kind, "error");
+    strictEqual(parse(Uint8Array.from([...whole, by])).kind, "error");
+    // A changed length may only be taken where the packed entries still end at the end.
+    const changed = whole.slice();
+    const place = headBytes + at % packedLength;
+    changed[place] = changed[place]! ^ by;
+    const got = parse(changed);
+    if (got.kind === "error") match(got.error, /^APPEND: /);
+    else unpackEntries(got.payload, got.count);
+  }));
+});
+
+Deno.test("parseRequest() reads the limits of a fetch, bounds them, and says what it does not understand", () => {
+  const limitsOf = (text: string) => {
+    const { kind, topic, offset, count, maxBytes, waitMs } = parse(`FETCH t ${text}`);
+    deepStrictEqual([kind, topic], ["FETCH", "t"]);
+    return [offset, count, maxBytes, waitMs];
+  };
+  deepStrictEqual(limitsOf("0"), [0, 100_000, 1024 * 1024, 0]);
+  deepStrictEqual(limitsOf("9007199254740991\r\n")[0], Number.MAX_SAFE_INTEGER);
+  deepStrictEqual(limitsOf("7 wait=20 count=3 bytes=4 "), [7, 3, 4, 20]);
+  deepStrictEqual(limitsOf("7 count=1 count=2"), [7, 2, 1024 * 1024, 0]);
+  deepStrictEqual(limitsOf("7 wait=999999999 count=999999999 bytes=999999999"), [
+    7,
+    100_000,
+    4 * 1024 * 1024,
+    60_000,
+  ]);
+  for (const wrong of ["x", "-1", "1.5", "99999999999999999999", "1x", "1count=2", ""]) {
+    match(parse(`FETCH t ${wrong}`).error, /FETCH (needs the offset|<topic> <offset>)/, wrong);
+  }
+  for (
+    const wrong of ["1 count", "1 count=", "1 count=x", "1 count=0", "1  count=1", "1 Count=1"]
+  ) {
+    match(parse(`FETCH t ${wrong}`).error, /FETCH does not understand/, wrong);
+  }
+  strictEqual(parse("OFFSETS t\n").kind, "OFFSETS");
+  match(parse("OFFSETS t 1").error, /OFFSETS takes a topic and nothing more/);
+});
+
+Deno.test("RequestWriter writes the batch that PROTOCOL.md shows", () => {
+  const writer = new RequestWriter();
+  writer.addAppend("logs", [encoder.encode("hi"), new Uint8Array(0)]);
+  writer.addFetch("logs", 300, { maxEntries: 1 });
+  deepStrictEqual(
+    writer.bytes,
+    Uint8Array.from([
+      ...[0x18, 0, 0, 0, ...encoder.encode("APPEND logs 2 "), 2, 0, 0, 0, 0x68, 0x69, 0, 0, 0, 0],
+      ...[0x16, 0, 0, 0, ...encoder.encode("FETCH logs 300 count=1")],
+    ]),
+  );
 });

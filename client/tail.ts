@@ -36,7 +36,7 @@ export type Fetch = (
 
 /** The entries from an offset on, for ever. While one run of them is used, the next one is on its way. */
 export async function* tailEntries(
-  fetch: Fetch,
+  source: Fetch,
   options: TailOptions,
 ): AsyncGenerator<TailedEntry, void, undefined> {
   const ending = new AbortController();
@@ -45,7 +45,7 @@ export async function* tailEntries(
   signal?.addEventListener("abort", end);
   const fetchFrom = (offset: number) => {
     const limits = { waitMs: TAIL_WAIT_MS, signal: ending.signal };
-    const fetched = fetch(offset, maxBytes === undefined ? limits : { ...limits, maxBytes });
+    const fetched = source(offset, maxBytes === undefined ? limits : { ...limits, maxBytes });
     fetched.catch(() => {}); // heard of when it is awaited
     return fetched;
   };

@@ -23,6 +23,9 @@ export type FakeBehaviour =
   /** Does it, and answers that it doesn't know. */
   | "doubt";
 
+/** What an entry counts against the limit of a fetch, whatever it has. */
+const FAKE_ENTRY_BYTES = 8;
+
 interface FakeTopic {
   messages: Uint8Array[];
   cursor: number;
@@ -155,7 +158,8 @@ export class FakeNode {
       if (offset > next) return writer.error(`offset out of range: ${offset}, the next is ${next}`);
       // Nobody waits here: a test adds messages before it asks.
       if (offset === next) return writer.empty();
-      const entries = topic.messages.slice(offset, offset + count);
+      const fitting = Math.max(1, Math.min(count, Math.floor(request.maxBytes / FAKE_ENTRY_BYTES)));
+      const entries = topic.messages.slice(offset, offset + fitting);
       return writer.okEntries(offset, entries.length, packed(entries));
     }
     const message = topic.messages[topic.cursor];

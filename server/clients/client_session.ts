@@ -226,22 +226,22 @@ export class ClientSession {
   }
 
   #fetchLater(topic: string, spec: FetchSpec, waitMs: number): void {
-    const fetch = this.#service().fetchLater(topic, spec, waitMs);
+    const waiting = this.#service().fetchLater(topic, spec, waitMs);
     const answer = this.#answers.later();
-    const answered = fetch.entries.then(
+    const answered = waiting.entries.then(
       (entries) => answer((writer) => writeFetched(writer, spec.offset, entries)),
       (error) => answer((writer) => writer.error(wireMessage(error))),
     );
     const left = answered.then(() => {
-      this.#waiting.delete(fetch);
+      this.#waiting.delete(waiting);
       return this.#answers.send();
     });
     // Where sending fails, the connection is gone: whoever reads from it hears of that.
-    this.#waiting.set(fetch, left.catch(() => {}));
+    this.#waiting.set(waiting, left.catch(() => {}));
   }
 
   #stopWaiting(): void {
-    for (const fetch of this.#waiting.keys()) fetch.cancel();
+    for (const waiting of this.#waiting.keys()) waiting.cancel();
   }
 
   /** What waits is answered as it is, and everything behind it. */

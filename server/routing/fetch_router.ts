@@ -14,7 +14,7 @@ import {
   writeReadOpen,
 } from "../messages.ts";
 import { openSegmentOf, segmentAt, type SegmentInfo } from "../metadata/mod.ts";
-import { type Entries, type OpenSegment } from "../segments/mod.ts";
+import type { Entries, OpenSegment } from "../segments/mod.ts";
 import type { Routes } from "./routes.ts";
 import { readEntries, readSealed } from "./topic_reader.ts";
 
