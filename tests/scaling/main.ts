@@ -9,6 +9,7 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { WalrusClient } from "../../client/mod.ts";
+import { Burden } from "./burdens.ts";
 import { type ChartTexts, type Point, renderChart } from "./chart.ts";
 import { MeasuredCluster } from "./nodes.ts";
 
@@ -41,6 +42,10 @@ interface BenchAnswer {
 interface Measurement extends BenchAnswer {
   x: number;
   residentBytes: number;
+  /** Resident, for what is measured, over the same node without it. */
+  moreBytes?: number;
+  /** The same load's just before, on the same node, without what is measured. */
+  p99WithoutMs?: number;
   /** Of `STATE`, where segments are counted. */
   stateBytes?: number;
 }
@@ -54,6 +59,9 @@ interface Sweep extends ChartTexts {
 const BASE: Load = { connections: 64, depth: 16, size: 726, topics: 1 };
 /** Requests in flight of all connections together, where connections are many. */
 const IN_FLIGHT_TOTAL = 4096;
+/** A load that leaves the node room. */
+const SMALL: Load = { ...BASE, depth: 1 };
+const MIB = 1024 * 1024;
 const ENTRIES_PER_SEGMENT = 100;
 const RATE = { "messages/s": (m: Measurement) => m.messages_per_second };
 
@@ -98,6 +106,25 @@ const SWEEPS: Record<string, Sweep> = {
     measure: measureSegments,
     series: RATE,
   },
+  idle: {
+    title: "One node: memory for idle connections",
+    x: "idle connections",
+    y: "MiB more",
+    xs: [1, 10, 100, 1000, 10_000],
+    measure: measureIdle,
+    series: { "MiB more": (m) => m.moreBytes! / MIB },
+  },
+  deaf: {
+    title: "One node, 64 connections × 1, beside clients that ask and never read",
+    x: "clients that never read",
+    y: "p99 of the others, ms",
+    xs: [1, 10, 100, 1000],
+    measure: measureDeaf,
+    series: {
+      "beside them": (m) => m.latency_ms.p99,
+      "without them": (m) => m.p99WithoutMs!,
+    },
+  },
   nodes: {
     title: "Replication 3 (1 and 2 on fewer nodes), synced on a majority, 256 connections × 16",
     x: "nodes, all on this machine",
@@ -134,6 +161,32 @@ async function measureSegments(x: number): Promise<Measurement> {
   const stateBytes = JSON.stringify(await client.state("full")).length;
   const answer = await bench(cluster.addresses, BASE);
   return { x, ...answer, residentBytes, stateBytes };
+}
+
+async function measureIdle(x: number): Promise<Measurement> {
+  await using cluster = await MeasuredCluster.start({ directory: values.dir, nodes: 1 });
+  // What a load leaves behind is not the idle connections' fault.
+  await bench(cluster.addresses, SMALL);
+  const beforeBytes = cluster.residentBytes();
+  const burden = await Burden.idle(cluster.addresses, x);
+  await cluster.quiet();
+  const moreBytes = cluster.residentBytes() - beforeBytes;
+  const answer = await bench(cluster.addresses, SMALL);
+  burden.close();
+  return { x, ...answer, moreBytes, residentBytes: cluster.residentBytes() };
+}
+
+async function measureDeaf(x: number): Promise<Measurement> {
+  await using cluster = await MeasuredCluster.start({ directory: values.dir, nodes: 1 });
+  const without = await bench(cluster.addresses, SMALL);
+  const beforeBytes = cluster.residentBytes();
+  const burden = await Burden.deaf(cluster.addresses, { count: x, topic: "bench-0" });
+  await cluster.quiet();
+  const answer = await bench(cluster.addresses, SMALL);
+  const residentBytes = cluster.residentBytes();
+  const moreBytes = residentBytes - beforeBytes;
+  burden.close();
+  return { x, ...answer, p99WithoutMs: without.latency_ms.p99, moreBytes, residentBytes };
 }
 
 async function bench(addresses: string, load: Load): Promise<BenchAnswer> {

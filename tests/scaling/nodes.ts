@@ -56,6 +56,19 @@ export class MeasuredCluster {
     return this.nodes.reduce((sum, { pid }) => sum + residentBytesOf(pid!), 0);
   }
 
+  /** Resolves when all nodes together have taken less than half a core for a second. */
+  async quiet(): Promise<void> {
+    for (let second = 0; second < QUIET_SECONDS_MAX; second++) {
+      const before = this.#cpuTicks();
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      if (this.#cpuTicks() - before < TICKS_PER_SECOND / 2) return;
+    }
+  }
+
+  #cpuTicks(): number {
+    return this.nodes.reduce((sum, { pid }) => sum + cpuTicksOf(pid!), 0);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.stop({ timeoutMs: STOP_TIMEOUT_MS })));
     await Deno.remove(this.#folder, { recursive: true });
@@ -63,6 +76,15 @@ export class MeasuredCluster {
 }
 
 const BYTES_PER_KB = 1024;
+const TICKS_PER_SECOND = 100;
+/** A node that is still busy then is measured as it is. */
+const QUIET_SECONDS_MAX = 60;
+
+/** Of user and system time, in `/proc/PID/stat` behind the name in brackets. */
+function cpuTicksOf(pid: number): number {
+  const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+}
 
 function residentBytesOf(pid: number): number {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
