@@ -29,6 +29,14 @@ export class Cycle {
   /** Everything written so far is to be synced, whatever the logs' modes. */
   mustSync = false;
   pendingBytes = 0;
+  /** Of its logs some are to be synced. */
+  isAnySynced = false;
+  /** As durable as it was to be: who waits for it is answered, and not rejected any more. */
+  isDurable = false;
+  /** Nobody waits for it any more. */
+  isOver = false;
+  /** Who has been answered. */
+  #answered = 0;
   // One column each: an object per waiting append would be the dearest part of it.
   readonly #resolves: Resolve[] = [];
   readonly #rejects: Reject[] = [];
@@ -54,6 +62,7 @@ export class Cycle {
     if (!log.isDirty) {
       log.isDirty = true;
       this.dirty.push(log);
+      this.isAnySynced ||= log.durability === "each";
     }
     this.staging.add(log, batch);
     this.pendingBytes += batch.bytes.length;
@@ -81,16 +90,21 @@ export class Cycle {
     return new Promise((resolve, reject) => this.#watchers.push({ resolve, reject }));
   }
 
-  /** Answers everybody who still waits. */
-  resolveAll(): void {
-    const count = this.#resolves.length;
-    for (let index = 0; index < count; index++) {
+  /** Answers up to `count` of those who wait, in order. True: more wait. */
+  resolveSome(count: number): boolean {
+    const end = Math.min(this.#answered + count, this.#resolves.length);
+    for (let index = this.#answered; index < end; index++) {
       if (this.#logs[index] !== null) this.#resolves[index]!(this.#positions[index]!);
     }
-    for (const { resolve } of this.#watchers) resolve();
+    this.#answered = end;
+    if (end < this.#resolves.length) return true;
+    this.isOver = true;
+    for (const { resolve } of this.#watchers.splice(0)) resolve();
+    return false;
   }
 
   rejectAll(error: Error): void {
+    this.isOver = true;
     for (let index = 0; index < this.#rejects.length; index++) {
       if (this.#logs[index] !== null) this.#rejects[index]!(error);
     }
@@ -131,5 +145,7 @@ export class Cycle {
     this.mustHomeAll = false;
     this.mustSync = false;
     this.pendingBytes = 0;
+    this.isAnySynced = this.isDurable = this.isOver = false;
+    this.#answered = 0;
   }
 }

@@ -24,6 +24,8 @@ const UNSYNCED_RECORDS_MAX = 2 ** 30;
 
 /** An immediate costs some 4 µs: a writer that is alone should not pay it for each append. */
 const FEW_WAITERS = 4;
+/** So many are answered, and append again, before the next cycle may take off without the others. */
+const ANSWERS_AT_ONCE = 256;
 /** As many promises deep may an append stand behind the one that it waited for. */
 const MICROTASK_TURNS = 8;
 
@@ -75,8 +77,10 @@ export class GroupCommit {
   #hasWritten = false;
   #onFailed!: (error: Error) => void;
   #filling: Cycle;
-  #spare: Cycle;
+  readonly #spares: Cycle[] = [];
   #inFlight: Cycle | null = null;
+  /** The answers of the cycle before, given while the next one is in flight. */
+  #answering: Promise<void> | null = null;
   #isRunning = false;
   #needsRestart = false;
   #syncTimer: Timer | null = null;
@@ -106,7 +110,6 @@ export class GroupCommit {
     this.#journal = options.journal;
     this.#hooks = options.hooks;
     this.#filling = new Cycle(options.pool, options.limits);
-    this.#spare = new Cycle(options.pool, options.limits);
     this.failed = new Promise((resolve) => this.#onFailed = resolve);
     this.#keepSettle = (resolve, reject) => {
       this.#settle.resolve = resolve;
@@ -257,7 +260,7 @@ export class GroupCommit {
     this.stop();
     this.#logger.log("error", "the store failed", { error: String(cause) });
     for (const cycle of [this.#inFlight, this.#filling]) {
-      if (cycle === null) continue;
+      if (cycle === null || cycle.isDurable) continue;
       cycle.rejectAll(this.failure);
       for (const log of cycle.dirty) copyPoint(log.end, log.written);
     }
@@ -271,10 +274,7 @@ export class GroupCommit {
     // Appends that are made in the same turn share the first cycle.
     await undefined;
     try {
-      while (this.#filling.hasWork && this.failure === null) {
-        const answered = await this.#runCycle();
-        await this.#letThemAppend(answered);
-      }
+      while (this.#filling.hasWork && this.failure === null) await this.#runCycle();
     } catch (error) {
       this.fail(error);
     }
@@ -283,21 +283,9 @@ export class GroupCommit {
     this.#wake(this.#idleWaiters);
   }
 
-  /**
-   * Those who were answered append again before the next cycle takes off. A few of them do so within
-   * the promises that are due now; of many, some hear of it by way of I/O.
-   */
-  async #letThemAppend(answered: number): Promise<void> {
-    if (answered > FEW_WAITERS) {
-      return await new Promise<void>((resolve) => this.#clock.soon(resolve));
-    }
-    for (let turn = 0; turn < MICROTASK_TURNS; turn++) await undefined;
-  }
-
-  /** Resolves with the number of appends that it answered. */
-  async #runCycle(): Promise<number> {
+  async #runCycle(): Promise<void> {
     const cycle = this.#inFlight = this.#filling;
-    this.#filling = this.#spare;
+    this.#filling = this.#spares.pop() ?? new Cycle(this.#pool, this.#limits);
     cycle.takeOff();
     try {
       this.#hasWritten = false;
@@ -308,17 +296,57 @@ export class GroupCommit {
     } catch (error) {
       await this.#handleFailure(cycle, error);
     }
+    // In order: those of the cycle before come first.
+    if (this.#answering !== null) await this.#answering;
+    if (!cycle.isOver) await this.#answer(cycle);
     if (this.failure === null) {
       const after = this.#hooks.afterCycle(cycle);
       if (after !== undefined) await after;
     }
     this.#inFlight = null;
-    const answered = cycle.waiters;
-    cycle.clear();
-    this.#spare = cycle;
-    if (!this.isBacklogged) this.#wake(this.#drainWaiters);
+    if (this.#answering === null) this.#putAway(cycle);
     this.#wake(this.#cycleWaiters);
-    return answered;
+  }
+
+  /**
+   * Answers those who waited, and lets them append again before the next cycle takes off. A few of them do
+   * so within the promises that are due now; of many, some hear of it by way of I/O. Where what is there
+   * keeps the disk busy for as long as it takes to gather more, the next cycle takes off before all are
+   * answered: the disk works on it while the others append to the one behind.
+   */
+  async #answer(cycle: Cycle): Promise<void> {
+    let isFull = this.#isFull();
+    while (!isFull && cycle.resolveSome(ANSWERS_AT_ONCE)) {
+      for (let turn = 0; turn < MICROTASK_TURNS; turn++) await undefined;
+      isFull = this.#isFull();
+    }
+    if (!cycle.isOver) {
+      this.#answering = this.#answerRest(cycle);
+    } else if (cycle.waiters > FEW_WAITERS && !isFull) {
+      await new Promise<void>((resolve) => this.#clock.soon(resolve));
+    }
+  }
+
+  #isFull(): boolean {
+    const { pendingBytes, isAnySynced } = this.#filling;
+    const { takeOffBytes, takeOffSyncedBytes } = this.#limits;
+    return pendingBytes >= (isAnySynced ? takeOffSyncedBytes : takeOffBytes);
+  }
+
+  async #answerRest(cycle: Cycle): Promise<void> {
+    // Other promises have their turn first: the next cycle takes off.
+    for (let turn = 0; turn < MICROTASK_TURNS; turn++) await undefined;
+    while (cycle.resolveSome(ANSWERS_AT_ONCE)) {
+      for (let turn = 0; turn < MICROTASK_TURNS; turn++) await undefined;
+    }
+    this.#answering = null;
+    if (this.#inFlight !== cycle) this.#putAway(cycle);
+  }
+
+  #putAway(cycle: Cycle): void {
+    cycle.clear();
+    this.#spares.push(cycle);
+    if (!this.isBacklogged) this.#wake(this.#drainWaiters);
   }
 
   async #commit(cycle: Cycle): Promise<void> {
@@ -340,7 +368,8 @@ export class GroupCommit {
     }
     for (const file of syncs) file.isDirty = false;
     this.#promote(cycle);
-    cycle.resolveAll();
+    cycle.isDurable = true;
+    cycle.staging.clear();
   }
 
   /** With any log that must be durable, so must be the journal that says where it stands. */

@@ -27,6 +27,12 @@ export interface StorageLimits {
   batchBytesMax: number;
   /** `backlogged` is set while more than this waits for a commit. */
   pendingBytesMax: number;
+  /**
+   * So much is a cycle of its own: it does not wait for what else would come. With a sync there should be more:
+   * each costs as much as writing some MiB.
+   */
+  takeOffBytes: number;
+  takeOffSyncedBytes: number;
   /** Size of a staging buffer. */
   chunkBytes: number;
   /** Staging buffers that are kept for the next cycles. */
@@ -58,6 +64,8 @@ export const DEFAULT_LIMITS: StorageLimits = {
   awayBytesMax: 48 * MIB,
   batchBytesMax: 256 * MIB,
   pendingBytesMax: 64 * MIB,
+  takeOffBytes: 1 * MIB,
+  takeOffSyncedBytes: 8 * MIB,
   chunkBytes: 4 * MIB,
   chunksKept: 16,
   indexStrideBytes: 64 * KIB,
@@ -79,6 +87,8 @@ export const TINY_LIMITS: StorageLimits = {
   awayBytesMax: 12 * KIB,
   batchBytesMax: 96 * KIB,
   pendingBytesMax: 16 * KIB,
+  takeOffBytes: 2 * KIB,
+  takeOffSyncedBytes: 4 * KIB,
   chunkBytes: 8 * KIB,
   chunksKept: 2,
   indexStrideBytes: 512,
