@@ -51,8 +51,8 @@ export function lastControlAway(
   return found;
 }
 
-function bodyOf({ chunk, start, end }: AwayFrame): Uint8Array {
-  return chunk.bytes.subarray(start, end);
+function bodyOf({ chunk, bodyStart, end }: AwayFrame): Uint8Array {
+  return chunk.bytes.subarray(bodyStart, end);
 }
 
 /** Index of the frame that holds a position. */

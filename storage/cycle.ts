@@ -9,7 +9,7 @@ import type { ByteRange } from "./extent.ts";
 import type { StorageLimits } from "./limits.ts";
 import type { LogState } from "./log_state.ts";
 import type { RecordBatch } from "./record_batch.ts";
-import { type ChunkPool, type Piece, Staging } from "./staging.ts";
+import { type ChunkPool, NO_PIECES, type Piece, Staging } from "./staging.ts";
 
 type Resolve = (position: number) => void;
 type Reject = (error: Error) => void;
@@ -61,6 +61,7 @@ export class Cycle {
   add(log: LogState, batch: RecordBatch): void {
     if (!log.isDirty) {
       log.isDirty = true;
+      log.wake();
       this.dirty.push(log);
       this.isAnySynced ||= log.durability === "each";
     }
@@ -72,7 +73,7 @@ export class Cycle {
   takeOff(): void {
     for (const log of this.dirty) {
       this.pieces.push(log.pieces);
-      log.pieces = [];
+      log.pieces = NO_PIECES;
       log.isDirty = false;
     }
   }
@@ -125,7 +126,7 @@ export class Cycle {
     if (!log.isDirty) return;
     log.isDirty = false;
     for (const piece of log.pieces) this.pendingBytes -= piece.bodyBytes;
-    log.pieces = [];
+    log.pieces = NO_PIECES;
     this.dirty.splice(this.dirty.indexOf(log), 1);
     this.staging.closeOpen();
   }
@@ -133,6 +134,7 @@ export class Cycle {
   /** Ready to be filled again. */
   clear(): void {
     this.staging.clear();
+    for (const pieces of this.pieces) this.staging.recycle(pieces);
     this.dirty.length =
       this.pieces.length =
       this.records.length =

@@ -4,18 +4,18 @@
  * @module
  */
 
-import { assert, DiskError } from "../world/mod.ts";
+import { assert, DIRECT_BLOCK_BYTES, DiskError } from "../world/mod.ts";
 import type { CatalogRecord } from "./catalog_record.ts";
 import type { Cycle } from "./cycle.ts";
 import type { DataFiles } from "./data_files.ts";
 import { type ExtentSource, NeedsSpace } from "./extent_source.ts";
 import type { Extent } from "./extent.ts";
-import { FRAME_HEADER_BYTES } from "./frame.ts";
+import { frameBytes } from "./frame.ts";
 import type { FrameWriter } from "./frame_writer.ts";
-import type { AwayFrame, Journal, JournalData } from "./journal.ts";
+import { type AwayFrame, type Journal, JournalData } from "./journal.ts";
 import type { StorageLimits } from "./limits.ts";
 import type { LogState } from "./log_state.ts";
-import type { Piece, PieceOwner } from "./staging.ts";
+import { NO_PIECES, type Piece, type PieceOwner } from "./staging.ts";
 import type { WriteList } from "./write_list.ts";
 
 /** A log that was laid out at home, and what it takes to take that back. */
@@ -26,6 +26,9 @@ interface Homecoming {
   /** The tail was empty and went. */
   wasPopped: boolean;
 }
+
+/** Objects that are kept for the next cycles; more are left to the garbage collector. */
+const SPARE_DATA_MAX = 16 * 1024;
 
 /** Lays out one cycle after the other. */
 export class CycleLayout {
@@ -40,6 +43,7 @@ export class CycleLayout {
   readonly #writer: FrameWriter;
   readonly #journal: Journal;
   readonly #limits: StorageLimits;
+  readonly #spareData: JournalData[] = [];
   /** Records of the cycle that were there before any extent was added. */
   #givenRecords = 0;
 
@@ -69,7 +73,9 @@ export class CycleLayout {
       const log = cycle.dirty[index]!;
       const pieces = cycle.pieces[index]!;
       if (!this.#goesHome(cycle, log, pieces) || !await this.#maybeHome(cycle, log, pieces)) {
-        this.data.push(dataOf(log, pieces));
+        const data = this.#spareData.pop() ?? new JournalData();
+        setData(data, log, pieces);
+        this.data.push(data);
       }
     }
     const others = cycle.mustHomeAll ? awayLogs : cycle.homing;
@@ -81,7 +87,10 @@ export class CycleLayout {
   begin(): void {
     this.list.clear();
     this.home.length = 0;
-    this.data = [];
+    for (const data of this.data) {
+      if (this.#spareData.length < SPARE_DATA_MAX) this.#spareData.push(data);
+    }
+    this.data.length = 0;
     this.away = [];
     this.journalMoved = false;
   }
@@ -145,29 +154,43 @@ export class CycleLayout {
     } catch (error) {
       if (isNoSpace(error)) return false;
       throw error;
+    } finally {
+      if (log.away.length > 0) cycle.staging.recycle(homeward);
     }
     return true;
   }
 
   /** The log's pieces as they are, or behind what was away. */
-  #piecesFor(cycle: Cycle, log: LogState, pieces: readonly Piece[]): readonly Piece[] {
+  #piecesFor(cycle: Cycle, log: LogState, pieces: readonly Piece[]): Piece[] {
     const { staging } = cycle;
     if (log.away.length === 0) {
       const owner = { pieces: [...pieces] };
       staging.gather(owner);
       return owner.pieces;
     }
-    const owner: PieceOwner = { pieces: [] };
-    for (const { chunk, start, end, count, entryCount } of log.away) {
-      staging.add(owner, { bytes: chunk.bytes.subarray(start, end), count, entryCount });
+    const owner: PieceOwner = { pieces: NO_PIECES };
+    staging.startBlock(this.#leadOf(log, pieces));
+    for (const { chunk, bodyStart, end, count, entryCount } of log.away) {
+      staging.add(owner, { bytes: chunk.bytes.subarray(bodyStart, end), count, entryCount });
     }
-    for (const { chunk, start, end, count, entryCount, goesOn } of pieces) {
-      const bytes = chunk.bytes.subarray(start + FRAME_HEADER_BYTES, end);
+    for (const { chunk, bodyStart, end, count, entryCount, goesOn } of pieces) {
+      const bytes = chunk.bytes.subarray(bodyStart, end);
       if (goesOn) staging.addPart(owner, { bytes, count, entryCount, goesOn });
       else staging.add(owner, { bytes, count, entryCount });
     }
-    staging.closeOpen();
+    staging.endBlock();
     return owner.pieces;
+  }
+
+  /** Where in a block of its file the log will go on, unless it turns out to need more room. */
+  #leadOf(log: LogState, pieces: readonly Piece[]): number {
+    const { tail } = log;
+    if (tail === undefined || tail.run !== this.#source.run.run) return 0;
+    let bytes = log.awayBytes;
+    for (const piece of pieces) bytes += piece.bodyBytes;
+    return tail.laidBytes + frameBytes(bytes) <= tail.sizeBytes
+      ? tail.laidBytes % DIRECT_BLOCK_BYTES
+      : 0;
   }
 
   #maybe(layOut: () => void): boolean {
@@ -217,24 +240,22 @@ export function isNoSpace(error: unknown): boolean {
 
 /** What is away, to be written to the journal of a new run. */
 export function dataOfAway(log: LogState): JournalData[] {
-  return log.away.map(({ chunk, start, end, count, entryCount, position, offset }) => ({
-    log,
-    parts: [{ bytes: chunk.bytes, start, end }],
-    count,
-    entryCount,
-    position,
-    offset,
-  }));
+  return log.away.map((frame) => {
+    const { count, entryCount, position, offset } = frame;
+    const run = { count, entryCount, position, offset };
+    return Object.assign(new JournalData(), { log, parts: [frame], ...run });
+  });
 }
 
-function dataOf(log: LogState, pieces: readonly Piece[]): JournalData {
-  const { position, offset } = log.written;
-  const data: JournalData = { log, parts: [], count: 0, entryCount: 0, position, offset };
-  for (const { chunk, start, end, count, entryCount } of pieces) {
-    data.parts.push({ bytes: chunk.bytes, start: start + FRAME_HEADER_BYTES, end });
-    data.count += count;
-    data.entryCount += entryCount;
+function setData(data: JournalData, log: LogState, pieces: readonly Piece[]): void {
+  data.log = log;
+  data.parts = pieces;
+  data.count = data.entryCount = 0;
+  for (const piece of pieces) {
+    data.count += piece.count;
+    data.entryCount += piece.entryCount;
   }
+  data.position = log.written.position;
+  data.offset = log.written.offset;
   assert(data.count > 0, "a log has records to write");
-  return data;
 }

@@ -22,6 +22,14 @@ export interface LogPoint {
   payload: number;
 }
 
+/** Where every log begins. One for all of them: nobody changes it. */
+const ORIGIN: Readonly<LogPoint> = Object.freeze({ position: 0, offset: 0, payload: 0 });
+
+/** A copy of a point that nobody will change. */
+export function fixedPoint(point: Readonly<LogPoint>): Readonly<LogPoint> {
+  return point.position === 0 ? ORIGIN : { ...point };
+}
+
 /** Makes `into` the same as `from`. */
 export function copyPoint(into: LogPoint, from: Readonly<LogPoint>): void {
   into.position = from.position;
@@ -29,78 +37,93 @@ export function copyPoint(into: LogPoint, from: Readonly<LogPoint>): void {
   into.payload = from.payload;
 }
 
-/** What is known about some frames of an extent; where each starts, relative to the extent. */
+/** Numbers of a point in a {@link FrameIndex}. */
+const FIELDS = 4;
+enum Field {
+  Position,
+  Offset,
+  Payload,
+  Place,
+}
+
+/**
+ * What is known about some frames of an extent; where each starts, relative to the extent. The first frame,
+ * at place 0, need not be in it.
+ */
 export class FrameIndex {
-  readonly #positions: number[] = [];
-  readonly #offsets: number[] = [];
-  readonly #payloads: number[] = [];
-  readonly #places: number[] = [];
+  /** Of an extent whose first frame is all that is known. Nobody changes it. */
+  static readonly NO_POINTS: FrameIndex = new FrameIndex();
+  /** One point behind the other, ascending: an array for each field would be most of a small extent. */
+  readonly #values: number[] = [];
 
   get size(): number {
-    return this.#positions.length;
+    return this.#values.length / FIELDS;
   }
 
-  add(point: LogPoint, place: number): void {
-    this.#positions.push(point.position);
-    this.#offsets.push(point.offset);
-    this.#payloads.push(point.payload);
-    this.#places.push(place);
+  add(point: Readonly<LogPoint>, place: number): void {
+    this.#values.push(point.position, point.offset, point.payload, place);
   }
 
   /** Adds a point between others; harmless when it is there. */
-  insert(point: LogPoint, place: number): void {
-    const at = lastAtMost(this.#positions, point.position) + 1;
-    if (this.#positions[at - 1] === point.position) return;
-    this.#positions.splice(at, 0, point.position);
-    this.#offsets.splice(at, 0, point.offset);
-    this.#payloads.splice(at, 0, point.payload);
-    this.#places.splice(at, 0, place);
+  insert(point: Readonly<LogPoint>, place: number): void {
+    const before = this.#lastAtMost(Field.Position, point.position);
+    if (before >= 0 && this.#value(before, Field.Position) === point.position) return;
+    this.#values.splice(
+      (before + 1) * FIELDS,
+      0,
+      point.position,
+      point.offset,
+      point.payload,
+      place,
+    );
   }
 
-  /** The place of the last frame that was added; before the extent while there is none. */
+  /** The place of the last frame that was added; the extent's beginning while there is none. */
   get lastPlace(): number {
-    return this.#places.at(-1) ?? -Infinity;
+    return this.size === 0 ? 0 : this.#value(this.size - 1, Field.Place);
   }
 
   /** Drops the points at and behind `position`. */
   cut(position: number): void {
-    let size = this.#positions.length;
-    while (size > 0 && this.#positions[size - 1]! >= position) size--;
-    for (const column of [this.#positions, this.#offsets, this.#payloads, this.#places]) {
-      column.length = size;
-    }
+    let size = this.size;
+    while (size > 0 && this.#value(size - 1, Field.Position) >= position) size--;
+    if (size < this.size) this.#values.length = size * FIELDS;
   }
 
   /** The last point at or before a position; `null`: before the first. */
   atPosition(position: number): (LogPoint & { place: number }) | null {
-    return this.#at(lastAtMost(this.#positions, position));
+    return this.#at(this.#lastAtMost(Field.Position, position));
   }
 
   /** The last point at or before the entry with this offset. */
   atOffset(offset: number): (LogPoint & { place: number }) | null {
-    return this.#at(lastAtMost(this.#offsets, offset));
+    return this.#at(this.#lastAtMost(Field.Offset, offset));
   }
 
   #at(index: number): (LogPoint & { place: number }) | null {
     if (index < 0) return null;
     return {
-      position: this.#positions[index]!,
-      offset: this.#offsets[index]!,
-      payload: this.#payloads[index]!,
-      place: this.#places[index]!,
+      position: this.#value(index, Field.Position),
+      offset: this.#value(index, Field.Offset),
+      payload: this.#value(index, Field.Payload),
+      place: this.#value(index, Field.Place),
     };
   }
-}
 
-/** Index of the last of the ascending `values` that is at most `value`; -1: none. */
-export function lastAtMost(values: readonly number[], value: number): number {
-  let low = 0, high = values.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (values[middle]! <= value) low = middle + 1;
-    else high = middle;
+  #value(index: number, field: Field): number {
+    return this.#values[index * FIELDS + field]!;
   }
-  return low - 1;
+
+  /** Index of the last point whose field is at most `value`; -1: none. */
+  #lastAtMost(field: Field, value: number): number {
+    let low = 0, high = this.size;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#value(middle, field) <= value) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
 }
 
 /** What an extent is made from. */
@@ -111,7 +134,7 @@ export interface ExtentFields {
   run: number;
   generation: number;
   /** Of the log, where this extent begins. */
-  first: LogPoint;
+  first: Readonly<LogPoint>;
   /** Bytes of frames that are on disk, as far as is known. */
   usedBytes: number;
   /** Position of the last frame that has a control record; -1: none. */
@@ -125,7 +148,7 @@ export class Extent implements ExtentFields {
   sizeBytes: number;
   readonly run: number;
   readonly generation: number;
-  readonly first: LogPoint;
+  readonly first: Readonly<LogPoint>;
   usedBytes: number;
   lastControl: number;
   /** Bytes of frames that were given a place, whether they are on disk yet or not. */
@@ -147,7 +170,7 @@ export class Extent implements ExtentFields {
     this.sizeBytes = fields.sizeBytes;
     this.run = fields.run;
     this.generation = fields.generation;
-    this.first = fields.first;
+    this.first = fixedPoint(fields.first);
     this.usedBytes = this.laidBytes = fields.usedBytes;
     this.lastControl = this.laidControl = fields.lastControl;
     this.zeroedBytes = fields.sizeBytes;

@@ -16,12 +16,11 @@ import {
   sealFrame,
   TERMINATOR_BYTES,
 } from "./frame.ts";
-import type { StorageLimits } from "./limits.ts";
+import { alignExtent, type StorageLimits } from "./limits.ts";
 import type { LogState } from "./log_state.ts";
 import { RECORD_HEADER_BYTES } from "./record_batch.ts";
 import type { Chunk, Piece } from "./staging.ts";
 import type { WriteList } from "./write_list.ts";
-import type { ZeroAhead } from "./zero_ahead.ts";
 
 /** Records of a log that may be written without a sync; the field has 32 bits. */
 const LAG_MAX = 0xffffffff;
@@ -68,9 +67,10 @@ export class FrameSealer {
     const bodyEnd = body.start + FRAME_HEADER_BYTES + body.bodyBytes;
     body.chunk.bytes.fill(0, bodyEnd, body.start + bytes);
     const place = extent.laidBytes;
-    extent.index ??= new FrameIndex();
+    extent.index ??= FrameIndex.NO_POINTS;
     if (place - extent.index.lastPlace >= this.#indexStrideBytes) {
-      extent.index.add({ ...laid }, place);
+      if (extent.index === FrameIndex.NO_POINTS) extent.index = new FrameIndex();
+      extent.index.add(laid, place);
     }
     if (body.count > body.entryCount) extent.laidControl = laid.position;
     extent.laidBytes += bytes;
@@ -86,20 +86,17 @@ export class FrameWriter {
   readonly #source: ExtentSource;
   readonly #sealer: FrameSealer;
   readonly #list: WriteList;
-  readonly #zeroAhead: ZeroAhead;
 
   constructor(
     options: {
       source: ExtentSource;
       sealer: FrameSealer;
       list: WriteList;
-      zeroAhead: ZeroAhead;
     },
   ) {
     this.#source = options.source;
     this.#sealer = options.sealer;
     this.#list = options.list;
-    this.#zeroAhead = options.zeroAhead;
   }
 
   /**
@@ -132,14 +129,11 @@ export class FrameWriter {
         buffer: piece.chunk.bytes,
         bufferOffset: piece.start,
         length: frameBytes(piece.bodyBytes),
+        // What comes home in small frames goes on in the middle of a block the next time.
+        throughCache: piece.ownsBlock,
       });
     }
     this.#terminate(log.tail!, pieces.at(-1)!);
-    const extent = log.tail!;
-    this.#zeroAhead.maybeAdd(extent, {
-      end: extent.laidBytes + TERMINATOR_BYTES,
-      bytes: extent.laidBytes - extent.usedBytes,
-    });
   }
 
   #extentFor(
@@ -163,7 +157,9 @@ export class FrameWriter {
   /** Zeroes behind the last frame say that it is the last, where older bytes may follow. */
   #terminate(extent: Extent, piece: Piece): void {
     const end = piece.start + frameBytes(piece.bodyBytes);
-    const length = Math.min(TERMINATOR_BYTES, extent.sizeBytes - extent.laidBytes);
+    // To the block's end where the buffer has it, so that what follows in both may be one write with it.
+    const room = piece.ownsBlock ? alignExtent(end + TERMINATOR_BYTES) - end : TERMINATOR_BYTES;
+    const length = Math.min(room, extent.sizeBytes - extent.laidBytes);
     piece.chunk.bytes.fill(0, end, end + length);
     const write = this.#list.writes.at(-1)!;
     assert(write.bufferOffset + write.length === end, "the last write is the last frame's");

@@ -12,7 +12,7 @@ import type { DataFile } from "./data_file.ts";
 import type { DataFiles } from "./data_files.ts";
 import { copyPoint } from "./extent.ts";
 import { DiskFullError, StoreFailedError } from "./errors.ts";
-import type { AwayFrame } from "./journal.ts";
+import { type AwayFrame, type AwayPool, NOTHING_AWAY } from "./journal.ts";
 import { LatencyWindow } from "./latency_window.ts";
 import type { StorageLimits } from "./limits.ts";
 import type { LogState } from "./log_state.ts";
@@ -66,6 +66,7 @@ export class GroupCommit {
   readonly #files: DataFiles;
   readonly #layout: CycleLayout;
   readonly #pool: ChunkPool;
+  readonly #awayPool: AwayPool;
   readonly #limits: StorageLimits;
   readonly #journal: LogState;
   readonly #hooks: CycleHooks;
@@ -96,6 +97,7 @@ export class GroupCommit {
     files: DataFiles;
     layout: CycleLayout;
     pool: ChunkPool;
+    awayPool: AwayPool;
     limits: StorageLimits;
     journal: LogState;
     hooks: CycleHooks;
@@ -106,6 +108,7 @@ export class GroupCommit {
     this.#files = options.files;
     this.#layout = options.layout;
     this.#pool = options.pool;
+    this.#awayPool = options.awayPool;
     this.#limits = options.limits;
     this.#journal = options.journal;
     this.#hooks = options.hooks;
@@ -130,7 +133,7 @@ export class GroupCommit {
 
   /** Accepts a batch; resolves with its first position when it is as durable as the log's mode says. */
   append(log: LogState, batch: RecordBatch): Promise<number> {
-    const position = log.end.position;
+    const { position } = log.end;
     const promise = new Promise<number>(this.#keepSettle);
     const cycle = this.#filling;
     const payload = batch.bytes.length - 4 * batch.count;
@@ -192,17 +195,22 @@ export class GroupCommit {
   /** Takes frames as away: found at recovery, or written to the journal of a new run. */
   adopt(log: LogState, frames: AwayFrame[]): void {
     this.dropAway(log);
+    if (frames.length === 0) return;
     log.away = frames;
-    for (const { start, end } of frames) log.awayBytes += end - start;
+    for (const { bodyStart, end } of frames) log.awayBytes += end - bodyStart;
     this.#awayBytes += log.awayBytes;
-    if (frames.length > 0) this.#awayLogs.add(log);
+    this.#awayLogs.add(log);
   }
 
   /** Forgets what is away of a log. */
   dropAway(log: LogState): void {
-    for (const { chunk } of log.away) this.#pool.release(chunk);
+    if (log.away.length === 0) return;
+    for (const frame of log.away) {
+      this.#pool.release(frame.chunk);
+      this.#awayPool.give(frame);
+    }
     this.#awayBytes -= log.awayBytes;
-    log.away = [];
+    log.away = NOTHING_AWAY;
     log.awayBytes = 0;
     this.#awayLogs.delete(log);
   }
@@ -244,7 +252,10 @@ export class GroupCommit {
 
   #noteAllSynced(): void {
     this.#journalDirty.clear();
-    for (const log of this.#unsynced) log.noteSynced();
+    for (const log of this.#unsynced) {
+      log.noteSynced();
+      log.maybeRest();
+    }
     this.#unsynced.clear();
     this.#journal.noteSynced();
   }
@@ -398,10 +409,10 @@ export class GroupCommit {
     for (const { log } of home) {
       const isSynced = cycle.mustSync || log.durability === "each";
       isAnySynced ||= isSynced;
-      this.#awayBytes -= log.awayBytes;
-      for (const { chunk } of log.comeHome(isSynced)) this.#pool.release(chunk);
-      this.#awayLogs.delete(log);
-      if (!isSynced) this.#noteUnsynced(log);
+      log.comeHome(isSynced);
+      this.dropAway(log);
+      if (isSynced) log.maybeRest();
+      else this.#noteUnsynced(log);
     }
     for (let index = 0; index < away.length; index++) {
       const { log } = data[index]!;
@@ -410,7 +421,7 @@ export class GroupCommit {
       isAnySynced ||= isSynced;
       log.goAway(frame, isSynced);
       if (log.away.length === 1) this.#awayLogs.add(log);
-      this.#awayBytes += frame.end - frame.start;
+      this.#awayBytes += frame.end - frame.bodyStart;
       if (!isSynced) this.#noteUnsynced(log);
     }
     if (journalMoved) {
@@ -448,6 +459,7 @@ export class GroupCommit {
     const { away } = this.#layout;
     const given = this.#layout.undo(cycle, { hasWritten: this.#hasWritten });
     for (const { chunk } of away) this.#pool.release(chunk);
+    away.length = 0;
     if (given !== null && !this.#needsRestart) {
       // Nothing reached the disk: what is to be noted is noted by the next cycle.
       this.#filling.records.unshift(...given);

@@ -24,17 +24,51 @@ import type { StorageLimits } from "./limits.ts";
 import type { LogState } from "./log_state.ts";
 import { CONTROL_BIT, RECORD_HEADER_BYTES } from "./record_batch.ts";
 import { type BlockWrite, RunBuffer } from "./run_buffer.ts";
-import type { Chunk, ChunkPool } from "./staging.ts";
+import { Chunk, type ChunkPool } from "./staging.ts";
 import type { WriteList } from "./write_list.ts";
 import type { ZeroAhead } from "./zero_ahead.ts";
 
 /** What a journal extent keeps free, so that the record of the next one always fits. */
 export const LINK_BYTES: number = frameBytes(RECORD_HEADER_BYTES + EXTENT_RECORD_BYTES);
 
+/**
+ * And what data leaves free for what is not data: on a full disk a log must still be deleted or trimmed for
+ * there to be room again.
+ */
+const RECORDS_RESERVE_BYTES = 512;
+
+/** Where packed records stand in memory. */
+export interface BodyPart {
+  readonly chunk: Chunk;
+  readonly bodyStart: number;
+  readonly end: number;
+}
+
 /** Records of a log that go to the journal, packed, and where they stand in their log. */
-export interface JournalData {
-  log: LogState;
-  parts: { bytes: Uint8Array; start: number; end: number }[];
+export class JournalData {
+  log!: LogState;
+  /** One behind the other. */
+  parts!: readonly BodyPart[];
+  count = 0;
+  entryCount = 0;
+  position = 0;
+  offset = 0;
+
+  get logId(): number {
+    return this.log.id;
+  }
+  get homeSynced(): number {
+    return this.log.homeSynced;
+  }
+  get bodyBytes(): number {
+    let bytes = 0;
+    for (const part of this.parts) bytes += part.end - part.bodyStart;
+    return bytes;
+  }
+}
+
+/** What stands where in a log. */
+interface RunOfRecords {
   count: number;
   entryCount: number;
   position: number;
@@ -42,14 +76,53 @@ export interface JournalData {
 }
 
 /** Packed records in memory that are durable in the journal and not at home yet. */
-export interface AwayFrame {
+export class AwayFrame implements BodyPart, RunOfRecords {
   chunk: Chunk;
-  start: number;
-  end: number;
-  count: number;
-  entryCount: number;
-  position: number;
-  offset: number;
+  bodyStart = 0;
+  end = 0;
+  count = 0;
+  entryCount = 0;
+  position = 0;
+  offset = 0;
+
+  constructor(chunk: Chunk) {
+    this.chunk = chunk;
+  }
+
+  set({ chunk, bodyStart, end }: BodyPart, run: RunOfRecords): this {
+    this.chunk = chunk;
+    this.bodyStart = bodyStart;
+    this.end = end;
+    this.count = run.count;
+    this.entryCount = run.entryCount;
+    this.position = run.position;
+    this.offset = run.offset;
+    return this;
+  }
+}
+
+/** What logs that are at home share. Nobody changes it. */
+export const NOTHING_AWAY: AwayFrame[] = [];
+
+/** Frames that are kept to be used again; more are left to the garbage collector. */
+const SPARE_FRAMES_MAX = 64 * 1024;
+
+/** Away frames that wait to be used again: they live long enough to be dear to collect. */
+export class AwayPool {
+  readonly #idle: AwayFrame[] = [];
+  /** In place of a buffer that is in use elsewhere by now. */
+  readonly #noChunk = new Chunk(new Uint8Array(0));
+
+  take(chunk: Chunk): AwayFrame {
+    const frame = this.#idle.pop() ?? new AwayFrame(chunk);
+    frame.chunk = chunk;
+    return frame;
+  }
+
+  give(frame: AwayFrame): void {
+    frame.chunk = this.#noChunk;
+    if (this.#idle.length < SPARE_FRAMES_MAX) this.#idle.push(frame);
+  }
 }
 
 /** One frame of the journal in the making. */
@@ -68,6 +141,7 @@ export class Journal {
   readonly #limits: StorageLimits;
   readonly #zeroAhead: ZeroAhead;
   readonly #run: RunBuffer;
+  readonly #awayPool: AwayPool;
   readonly #bytes = new ByteWriter();
   #blocks: BlockWrite[] = [];
   /** Where frames go now. */
@@ -82,9 +156,11 @@ export class Journal {
       limits: StorageLimits;
       zeroAhead: ZeroAhead;
       pool: ChunkPool;
+      awayPool: AwayPool;
     },
   ) {
     this.log = options.log;
+    this.#awayPool = options.awayPool;
     this.#source = options.source;
     this.#sealer = options.sealer;
     this.#list = options.list;
@@ -138,9 +214,7 @@ export class Journal {
       take(RECORD_HEADER_BYTES + bytes.length).records.push(bytes);
     }
     for (const item of data) {
-      let bytes = RECORD_HEADER_BYTES + DATA_RECORD_BYTES;
-      for (const { start, end } of item.parts) bytes += end - start;
-      take(bytes).data.push(item);
+      take(RECORD_HEADER_BYTES + DATA_RECORD_BYTES + item.bodyBytes).data.push(item);
     }
     return frames;
   }
@@ -149,7 +223,8 @@ export class Journal {
   #makeRoom(frames: readonly PlannedFrame[]): (NextExtent & { from: number }) | null {
     const { log } = this;
     const tail = log.tail!;
-    let room = tail.sizeBytes - LINK_BYTES - tail.laidBytes;
+    const reserve = frames.some(({ data }) => data.length > 0) ? RECORDS_RESERVE_BYTES : 0;
+    let room = tail.sizeBytes - LINK_BYTES - reserve - tail.laidBytes;
     let from = 0;
     while (from < frames.length && frameBytes(frames[from]!.bodyBytes) <= room) {
       room -= frameBytes(frames[from]!.bodyBytes);
@@ -163,9 +238,9 @@ export class Journal {
       position += count;
       payload += frame.bodyBytes - count * RECORD_HEADER_BYTES;
     }
-    let least = LINK_BYTES;
+    let least = LINK_BYTES + reserve;
     for (const frame of frames.slice(from)) least += frameBytes(frame.bodyBytes);
-    const tailBytes = tail.sizeBytes - room; // the link's included
+    const tailBytes = tail.sizeBytes - reserve - room; // the link's included
     const { extent, record } = this.#source.add(log, {
       least,
       rest: least,
@@ -220,18 +295,22 @@ export class Journal {
   ): number {
     const start = at + RECORD_HEADER_BYTES + DATA_RECORD_BYTES;
     let end = start;
-    for (const part of item.parts) {
-      chunk.bytes.set(part.bytes.subarray(part.start, part.end), end);
-      end += part.end - part.start;
+    for (const { chunk: from, bodyStart, end: bodyEnd } of item.parts) {
+      chunk.bytes.set(from.bytes.subarray(bodyStart, bodyEnd), end);
+      end += bodyEnd - bodyStart;
     }
     const length = end - at - RECORD_HEADER_BYTES;
     chunk.view.setUint32(at, (CONTROL_BIT | length) >>> 0, true);
-    const { log, count, entryCount, position, offset } = item;
-    const { homeSynced } = log;
-    const fields = { logId: log.id, position, offset, count, entryCount, homeSynced };
-    writeDataRecord(chunk.view, at + RECORD_HEADER_BYTES, fields);
+    writeDataRecord(chunk.view, at + RECORD_HEADER_BYTES, item);
     chunk.holds++;
-    away.push({ chunk, start, end, count, entryCount, position, offset });
+    const frame = this.#awayPool.take(chunk);
+    frame.bodyStart = start;
+    frame.end = end;
+    frame.count = item.count;
+    frame.entryCount = item.entryCount;
+    frame.position = item.position;
+    frame.offset = item.offset;
+    away.push(frame);
     return end;
   }
 

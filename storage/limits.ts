@@ -17,6 +17,8 @@ export interface StorageLimits {
   /** A log's first extent. Each next one is as large as all before it together. */
   extentBytesMin: number;
   extentBytesMax: number;
+  /** The first extent of a run's journal. */
+  journalExtentBytesMin: number;
   /** Appends of one cycle are merged into frames of about this size: what one read must check at least. */
   frameBytesTarget: number;
   /** A log with so much to write in a cycle has a write of its own; less goes into the journal. 0: never. */
@@ -57,8 +59,9 @@ export const DEFAULT_LIMITS: StorageLimits = {
   fileBytesMin: 16 * MIB,
   fileBytesMax: 1024 * MIB,
   fileShare: 32,
-  extentBytesMin: 64 * KIB,
+  extentBytesMin: 4 * KIB,
   extentBytesMax: 10 * MIB,
+  journalExtentBytesMin: 64 * KIB,
   frameBytesTarget: 256 * KIB,
   homeBytesMin: 512 * KIB,
   awayBytesMax: 48 * MIB,
@@ -82,6 +85,7 @@ export const TINY_LIMITS: StorageLimits = {
   fileShare: 4,
   extentBytesMin: 4 * KIB,
   extentBytesMax: 16 * KIB,
+  journalExtentBytesMin: 4 * KIB,
   frameBytesTarget: 1 * KIB,
   homeBytesMin: 2 * KIB,
   awayBytesMax: 12 * KIB,
@@ -106,6 +110,7 @@ export function resolveLimits(given: Partial<StorageLimits> = {}): StorageLimits
   const limits = { ...DEFAULT_LIMITS, ...given };
   assert(limits.fileBytesMin <= limits.fileBytesMax, "files: min ≤ max");
   assert(limits.extentBytesMin <= limits.extentBytesMax, "extents: min ≤ max");
+  assert(limits.journalExtentBytesMin <= limits.extentBytesMax, "the journal's extents: min ≤ max");
   assert(limits.extentBytesMax <= limits.fileBytesMax, "an extent fits into a file");
   assert(limits.extentBytesMin % EXTENT_ALIGN_BYTES === 0, "extents are aligned");
   assert(limits.fileBytesMin % EXTENT_ALIGN_BYTES === 0, "files are aligned");

@@ -316,7 +316,10 @@ export class LogReader {
     const next = await cursor.skipDamage();
     this.#checkStale(log, extent, null);
     log.addDamage({ fileNumber: extent.file.number, fileOffset, first, next: { ...next } });
-    if (cursor.place < cursor.endPlace) extent.index?.insert({ ...cursor.at }, cursor.place);
+    if (extent.index !== null && cursor.place < cursor.endPlace) {
+      if (extent.index === FrameIndex.NO_POINTS) extent.index = new FrameIndex();
+      extent.index.insert(cursor.at, cursor.place);
+    }
     return new CorruptionError(log.name, first.position, extent.file.name, fileOffset);
   }
 
@@ -334,11 +337,11 @@ export class LogReader {
         continue;
       }
       const isDue = cursor.place - index.lastPlace >= this.#limits.indexStrideBytes;
-      if (isDue || isBehindDamage) index.add({ ...cursor.at }, cursor.place);
+      if (isDue || isBehindDamage) index.add(cursor.at, cursor.place);
       isBehindDamage = false;
       cursor.advance();
     }
-    extent.index = index;
+    extent.index = index.size === 0 ? FrameIndex.NO_POINTS : index;
   }
 }
 

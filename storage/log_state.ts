@@ -5,14 +5,20 @@
  * @module
  */
 
-import { copyPoint, Extent, type LogPoint } from "./extent.ts";
+import { copyPoint, Extent, fixedPoint, type LogPoint } from "./extent.ts";
 import type { DataFiles } from "./data_files.ts";
-import type { AwayFrame } from "./journal.ts";
+import { type AwayFrame, NOTHING_AWAY } from "./journal.ts";
 import { RECORD_HEADER_BYTES } from "./record_batch.ts";
-import type { Piece } from "./staging.ts";
+import { NO_PIECES, type Piece } from "./staging.ts";
 import type { DamageImage, LogImage } from "./store_image.ts";
 import type { DamagedRange, Durability } from "./types.ts";
 import { dataFileName } from "./data_file.ts";
+
+/** What logs without damage share. Nobody changes it. */
+const NO_DAMAGE: DamageImage[] = [];
+
+/** Up to so many extents are kept in an array without room for more. */
+const FEW_EXTENTS = 8;
 
 /** The state of one log. */
 export class LogState {
@@ -22,24 +28,25 @@ export class LogState {
   readonly durability: Durability;
   isUncertain: boolean;
   isClosed = false;
-  readonly start: LogPoint;
+  start: Readonly<LogPoint>;
+  // The next five are one and the same while the log is at rest: most of many logs are.
   /** Of frames that were given a place in the log's extents, in the cycle that is in flight too. */
-  readonly laid: LogPoint;
+  laid: LogPoint;
   /** On disk in the log's extents, and up to where they are synced. */
-  readonly homed: LogPoint;
+  homed: LogPoint;
   homeSynced: number;
   /** Behind `homed`: durable in the journal, and here. */
-  away: AwayFrame[] = [];
+  away: AwayFrame[] = NOTHING_AWAY;
   awayBytes = 0;
   /** On disk anywhere, though perhaps not synced. */
-  readonly written: LogPoint;
-  readonly synced: LogPoint;
+  written: LogPoint;
+  synced: LogPoint;
   /** Accepted. */
-  readonly end: LogPoint;
+  end: LogPoint;
   extents: Extent[];
   damage: DamageImage[];
   /** Of the cycle that is being filled. */
-  pieces: Piece[] = [];
+  pieces: Piece[] = NO_PIECES;
   isDirty = false;
 
   constructor(
@@ -51,17 +58,43 @@ export class LogState {
     this.ownDurability = image.durability;
     this.durability = image.durability ?? durability;
     this.isUncertain = image.isUncertain;
-    this.start = { ...image.start };
-    this.laid = { ...image.known };
-    this.homed = { ...image.known };
+    this.start = fixedPoint(image.start);
+    this.laid =
+      this.homed =
+      this.written =
+      this.synced =
+      this.end =
+        { ...image.known };
     this.homeSynced = image.known.position;
-    this.written = { ...image.known };
-    this.synced = { ...image.known };
-    this.end = { ...image.known };
-    this.damage = image.damage;
+    this.damage = image.damage.length === 0 ? NO_DAMAGE : image.damage;
     this.extents = image.extents.map((extent) =>
       new Extent({ ...extent, file: files.get(extent.fileNumber) })
     );
+  }
+
+  /** Before anything of the log moves but all of it at once. */
+  wake(): void {
+    const { end } = this;
+    if (this.laid !== end) return;
+    this.laid = { ...end };
+    this.homed = { ...end };
+    this.written = { ...end };
+    this.synced = { ...end };
+  }
+
+  /** Everything that was accepted is at home and synced: it takes less memory then. */
+  maybeRest(): void {
+    const { end } = this;
+    const isAtRest = !this.isDirty && this.homeSynced === end.position &&
+      this.synced.position === end.position && this.laid.position === end.position;
+    if (!isAtRest || this.laid === end) return;
+    this.laid =
+      this.homed =
+      this.written =
+      this.synced =
+        end;
+    // An array that grew has room for many more.
+    if (this.extents.length <= FEW_EXTENTS) this.extents = this.extents.slice();
   }
 
   get tail(): Extent | undefined {
@@ -84,7 +117,7 @@ export class LogState {
   }
 
   /** What the extent with that index reaches: the next one's first, or what is at home. */
-  extentEnd(index: number): LogPoint {
+  extentEnd(index: number): Readonly<LogPoint> {
     return this.extents[index + 1]?.first ?? this.homed;
   }
 
@@ -103,8 +136,8 @@ export class LogState {
     return lost;
   }
 
-  /** What was laid is at home now, and what was away with it. Returns the frames that came home. */
-  comeHome(isSynced: boolean): AwayFrame[] {
+  /** What was laid is at home now. What was away is to be dropped. */
+  comeHome(isSynced: boolean): void {
     for (let index = this.extents.length - 1; index >= 0; index--) {
       const extent = this.extents[index]!;
       const wasNew = extent.isNew;
@@ -116,20 +149,17 @@ export class LogState {
     copyPoint(this.homed, this.laid);
     copyPoint(this.written, this.laid);
     if (isSynced) this.noteSynced();
-    const came = this.away;
-    if (came.length > 0) this.away = [];
-    this.awayBytes = 0;
-    return came;
   }
 
   /** A frame was written to the journal. */
   goAway(frame: AwayFrame, isSynced: boolean): void {
     const { written } = this;
+    if (this.away === NOTHING_AWAY) this.away = [];
     this.away.push(frame);
-    this.awayBytes += frame.end - frame.start;
+    this.awayBytes += frame.end - frame.bodyStart;
     written.position += frame.count;
     written.offset += frame.entryCount;
-    written.payload += frame.end - frame.start - frame.count * RECORD_HEADER_BYTES;
+    written.payload += frame.end - frame.bodyStart - frame.count * RECORD_HEADER_BYTES;
     if (isSynced) copyPoint(this.synced, written);
   }
 

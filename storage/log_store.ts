@@ -22,7 +22,7 @@ import { copyPoint, type Extent } from "./extent.ts";
 import { ExtentSource } from "./extent_source.ts";
 import { FrameSealer, FrameWriter } from "./frame_writer.ts";
 import { GroupCommit } from "./group_commit.ts";
-import { type AwayFrame, Journal } from "./journal.ts";
+import { AwayFrame, AwayPool, Journal, NOTHING_AWAY } from "./journal.ts";
 import type { StorageLimits } from "./limits.ts";
 import { LogReader } from "./log_reader.ts";
 import { LogState } from "./log_state.ts";
@@ -64,17 +64,13 @@ export interface WalStoreOptions {
   checkpoint: FoundCheckpoint["file"];
 }
 
-interface Entry {
-  state: LogState;
-  face: WalLog;
-}
-
 /** {@link LogStore} on a disk. Made by `openLogStore`. */
 export class WalStore implements LogStore, LogHost {
   readonly recovery: RecoveryReport;
-  readonly #options: WalStoreOptions;
+  /** Without what was recovered: it would be a second copy of everything. */
+  readonly #options: Omit<WalStoreOptions, "recovered"> & { storeId: string; salt: number };
   readonly #files: DataFiles;
-  readonly #logs = new Map<string, Entry>();
+  readonly #logs = new Map<string, WalLog>();
   readonly #commit: GroupCommit;
   readonly #keeper: RunKeeper;
   readonly #reader: LogReader;
@@ -84,9 +80,10 @@ export class WalStore implements LogStore, LogHost {
   #closing: Promise<void> | null = null;
 
   constructor(options: WalStoreOptions) {
-    const { disk, crc, files, limits, recovered } = options;
+    const { recovered, ...world } = options;
+    const { disk, crc, files, limits } = world;
     const { image } = recovered;
-    this.#options = options;
+    this.#options = { ...world, storeId: image.storeId, salt: image.salt };
     this.#files = files;
     this.recovery = recovered.report;
     this.#nextLogId = Math.max(image.nextLogId, FIRST_USER_LOG_ID);
@@ -102,6 +99,7 @@ export class WalStore implements LogStore, LogHost {
     const last = image.logs.find(({ id }) => id === CATALOG_LOG_ID) ??
       newLogImage(CATALOG_LOG_ID, "catalog", null);
     const log = new LogState(last, { files, durability: "each" });
+    log.wake();
     for (const extent of log.extents) files.claim(extent.range);
     const run = { run: 0, nextGeneration: image.nextGeneration };
     const source = new ExtentSource({ files, limits, run });
@@ -109,12 +107,13 @@ export class WalStore implements LogStore, LogHost {
     const list = new WriteList();
     const zeroAhead = new ZeroAhead({ disk, limits, list });
     const pool = this.#pool;
-    const journal = new Journal({ log, source, sealer, list, limits, zeroAhead, pool });
-    const writer = new FrameWriter({ source, sealer, list, zeroAhead });
+    const awayPool = new AwayPool();
+    const journal = new Journal({ log, source, sealer, list, limits, zeroAhead, pool, awayPool });
+    const writer = new FrameWriter({ source, sealer, list });
     const layout = new CycleLayout({ list, source, files, writer, journal, limits });
     const checkpointer = new Checkpointer({ disk, crc, sequence: image.sequence });
     this.#keeper = new RunKeeper({
-      ...options,
+      ...world,
       run,
       journal,
       layout,
@@ -122,9 +121,10 @@ export class WalStore implements LogStore, LogHost {
       describe: () => this.#describe(),
     });
     this.#commit = new GroupCommit({
-      ...options,
+      ...world,
       layout,
       pool,
+      awayPool,
       journal: log,
       hooks: {
         afterCycle: (cycle) => this.#keeper.afterCycle(cycle),
@@ -132,7 +132,9 @@ export class WalStore implements LogStore, LogHost {
       },
     });
     this.#keeper.commit = this.#commit;
-    for (const [logId, data] of recovered.away) this.#adopt(logId, data);
+    if (recovered.away.size === 0) return;
+    const byId = new Map([...this.#logs.values()].map(({ state }) => [state.id, state]));
+    for (const [logId, data] of recovered.away) this.#adopt(byId.get(logId)!, data);
   }
 
   get failure(): Error | null {
@@ -165,11 +167,11 @@ export class WalStore implements LogStore, LogHost {
   }
 
   get(name: string): Log | undefined {
-    return this.#logs.get(name)?.face;
+    return this.#logs.get(name);
   }
 
   list(): Log[] {
-    return [...this.#logs.values()].map(({ face }) => face);
+    return [...this.#logs.values()];
   }
 
   create(name: string, options: LogOptions = {}): Log {
@@ -182,7 +184,7 @@ export class WalStore implements LogStore, LogHost {
     const durability = options.durability ?? null;
     const logId = this.#nextLogId++;
     this.#commit.filling.records.push({ kind: "created", logId, name, durability });
-    return this.#add(newLogImage(logId, name, durability)).face;
+    return this.#add(newLogImage(logId, name, durability));
   }
 
   async delete(name: string): Promise<void> {
@@ -297,12 +299,12 @@ export class WalStore implements LogStore, LogHost {
     await this.#keeper.start();
   }
 
-  #add(image: LogImage): Entry {
+  #add(image: LogImage): WalLog {
     const { files, durability } = this.#options;
     const state = new LogState(image, { files, durability });
-    const entry = { state, face: new WalLog(state, this) };
-    this.#logs.set(image.name, entry);
-    return entry;
+    const log = new WalLog(state, this);
+    this.#logs.set(image.name, log);
+    return log;
   }
 
   #refusal(log: LogState, batch: RecordBatch): Error | null {
@@ -370,7 +372,7 @@ export class WalStore implements LogStore, LogHost {
     const isAll = point.position === log.homed.position && log.laid.position === point.position;
     const keptFrom = isAll && !log.isDirty ? log.extents.length : log.extentAt(point.position);
     this.#release(filling, log.extents.splice(0, keptFrom));
-    copyPoint(log.start, point);
+    log.start = { ...point };
     log.damage = log.damage.filter(({ next }) => next.position > point.position);
     filling.records.push({
       kind: "headTrimmed",
@@ -389,10 +391,10 @@ export class WalStore implements LogStore, LogHost {
   }
 
   #describe(): ReturnType<RunKeeperOptions["describe"]> {
-    const { recovered, bootId, durability } = this.#options;
+    const { storeId, salt, bootId, durability } = this.#options;
     return {
-      storeId: recovered.image.storeId,
-      salt: recovered.image.salt,
+      storeId,
+      salt,
       nextLogId: this.#nextLogId,
       bootId,
       durability,
@@ -401,15 +403,15 @@ export class WalStore implements LogStore, LogHost {
   }
 
   /** What recovery found in the journal and not at home. */
-  #adopt(logId: number, data: readonly DataRecord[]): void {
-    const log = [...this.#logs.values()].find(({ state }) => state.id === logId)!.state;
-    const frames = data.map(({ bytes, count, entryCount, position, offset }): AwayFrame => {
-      const chunk = this.#pool.hold(bytes);
-      return { chunk, start: 0, end: bytes.length, count, entryCount, position, offset };
+  #adopt(log: LogState, data: readonly DataRecord[]): void {
+    const frames = data.map((record) => {
+      const chunk = this.#pool.hold(record.bytes);
+      return new AwayFrame(chunk).set({ chunk, bodyStart: 0, end: record.bytes.length }, record);
     });
+    log.wake();
     for (const frame of frames) log.goAway(frame, true);
     copyPoint(log.end, log.written);
-    log.away = [];
+    log.away = NOTHING_AWAY;
     log.awayBytes = 0;
     this.#commit.adopt(log, frames);
   }

@@ -200,7 +200,7 @@ export class RunKeeper {
 
   async #startJournal(): Promise<void> {
     const { limits, files, run, journal } = this.#options;
-    const length = alignExtent(Math.max(limits.extentBytesMin, 2 * LINK_BYTES));
+    const length = alignExtent(Math.max(limits.journalExtentBytesMin, 2 * LINK_BYTES));
     let range = files.take(length);
     if (range === null) {
       await files.grow(length);

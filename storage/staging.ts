@@ -6,7 +6,7 @@
  * @module
  */
 
-import { assert, type Disk } from "../world/mod.ts";
+import { assert, DIRECT_BLOCK_BYTES, type Disk } from "../world/mod.ts";
 import {
   FRAME_ALIGN_BYTES,
   FRAME_HEADER_BYTES,
@@ -50,7 +50,7 @@ export class ChunkPool {
     const { chunkBytes } = this.#limits;
     const idle = bytes <= chunkBytes ? this.#idle.pop() : undefined;
     if (idle !== undefined) return idle;
-    const chunk = new Chunk(this.#disk.newBuffer(Math.max(bytes, chunkBytes)));
+    const chunk = new Chunk(this.#disk.newBuffer(alignBlock(Math.max(bytes, chunkBytes))));
     chunk.isOurs = true;
     return chunk;
   }
@@ -76,34 +76,52 @@ export class ChunkPool {
   }
 }
 
-/** A frame in the making: consecutive batches of one log, in one buffer. */
+/** Consecutive batches of one log, in one buffer: a frame in the making. Used again and again. */
 export class Piece {
-  readonly chunk: Chunk;
+  chunk: Chunk;
   /** Where the header's room begins; the body follows it. */
-  readonly start: number;
+  start = 0;
   /** Where the body ends. */
-  end: number;
+  end = 0;
   count = 0;
   entryCount = 0;
   /** Its batch goes on in the next piece. */
   goesOn = false;
+  /** The rest of its last block in the buffer is nobody else's. */
+  ownsBlock = false;
 
-  constructor(chunk: Chunk, start: number) {
+  constructor(chunk: Chunk) {
+    this.chunk = chunk;
+  }
+
+  /** Begins anew. */
+  reset(chunk: Chunk, start: number): void {
     this.chunk = chunk;
     this.start = start;
     this.end = start + FRAME_HEADER_BYTES;
+    this.count = this.entryCount = 0;
+    this.goesOn = this.ownsBlock = false;
   }
 
   get bodyBytes(): number {
-    return this.end - this.start - FRAME_HEADER_BYTES;
+    return this.end - this.bodyStart;
+  }
+  get bodyStart(): number {
+    return this.start + FRAME_HEADER_BYTES;
   }
 }
 
 /** Who has pieces in a cycle. */
 export interface PieceOwner {
-  /** Pieces in the cycle that is being filled, in order. */
+  /** Pieces in the cycle that is being filled, in order; {@link NO_PIECES} while there are none. */
   pieces: Piece[];
 }
+
+/** What owners without pieces share. Nobody changes it. */
+export const NO_PIECES: Piece[] = [];
+
+/** Pieces and lists that are kept for the next cycles; more are left to the garbage collector. */
+const SPARES_MAX = 16 * 1024;
 
 /** The bytes of one cycle. */
 export class Staging {
@@ -114,6 +132,10 @@ export class Staging {
   /** The newest piece: the only one that can grow. */
   #open: Piece | null = null;
   #openOwner: PieceOwner | null = null;
+  /** Where in its block the next piece begins; −1: anywhere. */
+  #lead = -1;
+  readonly #spareLists: Piece[][] = [];
+  readonly #sparePieces: Piece[] = [];
 
   constructor(pool: ChunkPool, limits: StorageLimits) {
     this.#pool = pool;
@@ -168,10 +190,39 @@ export class Staging {
     if (this.#chunk !== null) this.#chunk.used += TERMINATOR_BYTES;
   }
 
+  /** The next piece begins in a block of its own, `lead` bytes behind its beginning. */
+  startBlock(lead: number): void {
+    if (this.#open !== null) this.closeOpen();
+    this.#lead = lead;
+    const chunk = this.#chunk;
+    if (chunk === null) return;
+    const used = alignBlock(chunk.used) + lead;
+    if (used <= chunk.bytes.length) chunk.used = used;
+    else this.#chunk = null;
+  }
+
+  /** The newest piece is whole, and the rest of its last block is its own. */
+  endBlock(): void {
+    const piece = this.#open;
+    if (piece === null) return;
+    piece.ownsBlock = true;
+    this.closeOpen();
+    piece.chunk.used = Math.min(piece.chunk.bytes.length, alignBlock(piece.chunk.used));
+  }
+
+  /** Takes back pieces that nobody needs any more. */
+  recycle(pieces: Piece[]): void {
+    if (pieces === NO_PIECES || this.#spareLists.length >= SPARES_MAX) return;
+    for (const piece of pieces) this.#sparePieces.push(piece);
+    pieces.length = 0;
+    this.#spareLists.push(pieces);
+  }
+
   /** Gives the buffers back. */
   clear(): void {
     for (const chunk of this.chunks.splice(0)) this.#pool.release(chunk);
     this.#chunk = this.#open = this.#openOwner = null;
+    this.#lead = -1;
   }
 
   /** A reader of one record should not have to check all of a large batch: it becomes several pieces. */
@@ -203,8 +254,11 @@ export class Staging {
     const need = roomFor(FRAME_HEADER_BYTES + bodyBytes);
     const chunk = this.#chunkWith(isSameOwner ? need : need + TERMINATOR_BYTES);
     // Frames of one log stand without a gap, as they will on disk; others leave room for the end's zeroes.
-    if (!isSameOwner && chunk.used > 0) chunk.used += TERMINATOR_BYTES;
-    const piece = new Piece(chunk, chunk.used);
+    if (!isSameOwner && chunk.used > 0 && this.#lead < 0) chunk.used += TERMINATOR_BYTES;
+    this.#lead = -1;
+    const piece = this.#sparePieces.pop() ?? new Piece(chunk);
+    piece.reset(chunk, chunk.used);
+    if (owner.pieces === NO_PIECES) owner.pieces = this.#spareLists.pop() ?? [];
     owner.pieces.push(piece);
     this.#open = piece;
     this.#openOwner = owner;
@@ -219,8 +273,10 @@ export class Staging {
   #chunkWith(bytes: number): Chunk {
     const chunk = this.#chunk;
     if (chunk !== null && chunk.used + bytes <= chunk.bytes.length) return chunk;
-    const next = this.#pool.take(bytes);
+    const lead = Math.max(0, this.#lead);
+    const next = this.#pool.take(lead + bytes);
     next.holds++;
+    next.used = lead;
     this.chunks.push(next);
     return this.#chunk = next;
   }
@@ -237,7 +293,7 @@ export class Staging {
   }
 
   #copyOf(piece: Piece, moreBytes: number): Piece {
-    const owner: PieceOwner = { pieces: [] };
+    const owner: PieceOwner = { pieces: NO_PIECES };
     const copy = this.#begin(owner, piece.bodyBytes + moreBytes);
     const from = piece.start + FRAME_HEADER_BYTES;
     copy.chunk.bytes.set(piece.chunk.bytes.subarray(from, piece.end), copy.end);
@@ -251,4 +307,8 @@ export class Staging {
 /** Bytes up to the end of a frame's padding and the zeroes behind it, for a body that ends at `end`. */
 function roomFor(end: number): number {
   return Math.ceil(end / FRAME_ALIGN_BYTES) * FRAME_ALIGN_BYTES + TERMINATOR_BYTES;
+}
+
+function alignBlock(bytes: number): number {
+  return Math.ceil(bytes / DIRECT_BLOCK_BYTES) * DIRECT_BLOCK_BYTES;
 }

@@ -21,64 +21,65 @@ export interface LogHost {
 
 /** {@link Log} of a store on a disk. */
 export class WalLog implements Log {
-  readonly #state: LogState;
+  /** For the store. */
+  readonly state: LogState;
   readonly #host: LogHost;
 
   constructor(state: LogState, host: LogHost) {
-    this.#state = state;
+    this.state = state;
     this.#host = host;
   }
 
   get name(): string {
-    return this.#state.name;
+    return this.state.name;
   }
   get startPosition(): number {
-    return this.#state.start.position;
+    return this.state.start.position;
   }
   get startOffset(): number {
-    return this.#state.start.offset;
+    return this.state.start.offset;
   }
   get endPosition(): number {
-    return this.#state.end.position;
+    return this.state.end.position;
   }
   get endOffset(): number {
-    return this.#state.end.offset;
+    return this.state.end.offset;
   }
   get durablePosition(): number {
-    return this.#state.synced.position;
+    return this.state.synced.position;
   }
   get durableOffset(): number {
-    return this.#state.synced.offset;
+    return this.state.synced.offset;
   }
   get payloadBytes(): number {
-    return this.#state.end.payload - this.#state.start.payload;
+    return this.state.end.payload - this.state.start.payload;
   }
   get damage(): readonly DamagedRange[] {
-    return this.#state.damage.map(toDamagedRange);
+    return this.state.damage.map(toDamagedRange);
   }
   get certain(): boolean {
-    return !this.#state.isUncertain;
+    return !this.state.isUncertain;
   }
 
   append(batch: RecordBatch): Promise<number> {
-    return this.#host.append(this.#state, batch);
+    return this.#host.append(this.state, batch);
   }
   read(position: number, limits: ReadLimits): Promise<ReadResult> {
-    return this.#host.read(this.#state, position, limits);
+    return this.#host.read(this.state, position, limits);
   }
   lastControl(): Promise<{ position: number; payload: Uint8Array } | null> {
-    return this.#host.lastControl(this.#state);
+    return this.#host.lastControl(this.state);
   }
   positionOfOffset(offset: number): Promise<number> {
-    return this.#host.positionOfOffset(this.#state, offset);
+    return this.#host.positionOfOffset(this.state, offset);
   }
   truncateTail(position: number): Promise<void> {
-    return this.#host.truncateTail(this.#state, position);
+    return this.#host.truncateTail(this.state, position);
   }
   trimHead(position: number): Promise<void> {
-    return this.#host.trimHead(this.#state, position);
+    return this.#host.trimHead(this.state, position);
   }
   sync(): Promise<void> {
-    return this.#host.sync(this.#state);
+    return this.#host.sync(this.state);
   }
 }

@@ -25,19 +25,21 @@ export class WriteList {
   add(file: DataFile, place: Omit<DiskWrite, "file">): DiskWrite {
     const disk = file.disk!;
     this.touched.add(file);
+    const { throughCache = false } = place;
     const last = this.writes.at(-1);
     if (
       last !== undefined && last.file === disk && last.buffer === place.buffer &&
       last.bufferOffset + last.length === place.bufferOffset &&
-      last.fileOffset + last.length === place.fileOffset
+      last.fileOffset + last.length === place.fileOffset &&
+      last.throughCache === throughCache
     ) {
       last.length += place.length;
       return last;
     }
     const spare = this.#spare.pop();
     const write = spare === undefined
-      ? { file: disk, ...place }
-      : Object.assign(spare, place, { file: disk });
+      ? { file: disk, throughCache, ...place }
+      : Object.assign(spare, place, { file: disk, throughCache });
     this.writes.push(write);
     return write;
   }

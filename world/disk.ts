@@ -30,6 +30,8 @@ export interface DiskWrite {
   buffer: Uint8Array;
   bufferOffset: number;
   length: number;
+  /** It will soon be read or written in part again: better not around the page cache. */
+  throughCache?: boolean;
 }
 
 /** Fetch `length` bytes at `fileOffset` to `buffer` at `bufferOffset`. */

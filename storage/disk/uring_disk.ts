@@ -122,7 +122,8 @@ export class UringDisk extends DirectoryDisk implements Disk {
     job.clear();
     for (const write of writes) {
       const { handle, directFd } = write.file as OpenFile;
-      job.addTransfer({ fd: handle, directFd: this.#direct ? directFd : null }, write);
+      const isDirect = this.#direct && write.throughCache !== true;
+      job.addTransfer({ fd: handle, directFd: isDirect ? directFd : null }, write);
     }
     for (const file of syncs) job.addSync(file.handle);
     await this.#commitRing.commit(job);
