@@ -108,7 +108,9 @@ export class RaftNode {
 
   #start(): void {
     const { state } = this.#core;
-    if (state.snapshot !== null) this.#options.stateMachine.restore(state.snapshot.data);
+    if (state.snapshot !== null) {
+      this.#options.stateMachine.restore(state.snapshot.data, state.snapshot.index);
+    }
     this.#options.logger.log("info", "raft: open", {
       term: state.term,
       lastIndex: state.log.lastIndex,
@@ -410,7 +412,7 @@ export class RaftNode {
     if (ready.persist !== null) this.#persist(ready.persist, ready.messagesWhenDurable);
     else if (ready.messagesWhenDurable.length > 0) this.#sendWhenDurable(ready.messagesWhenDurable);
     if (ready.install !== null) {
-      this.#options.stateMachine.restore(ready.install.data);
+      this.#options.stateMachine.restore(ready.install.data, ready.install.index);
       this.#proposals.onInstalled(ready.install.index);
       this.#snapshots.restart();
       this.#applied.onApplied(ready.install.index);

@@ -21,8 +21,9 @@ export interface StateMachine {
   apply(index: number, command: Uint8Array): unknown;
   /** All of its state, at most 256 MiB. */
   snapshot(): Uint8Array;
-  /** Becomes what `snapshot` described; an empty one is the state before the first command. */
-  restore(snapshot: Uint8Array): void;
+  /** Becomes what `snapshot` described; an empty one is the state before the first command. It
+   * covers every command up to `index`. */
+  restore(snapshot: Uint8Array, index: number): void;
 }
 
 /** What {@link RaftNode.open} needs: an identity, a world, and what to do with commands. */

@@ -8,4 +8,5 @@
 
 export * from "./config.ts";
 export * from "./errors.ts";
-export { type Node, startNode } from "./node.ts";
+export { type Node, type NodeWorld, startNode } from "./node.ts";
+export type { SegmentEvent, SegmentEvents } from "./segments/segment_events.ts";

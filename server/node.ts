@@ -39,6 +39,7 @@ import {
 } from "./network/mod.ts";
 import { durabilityText } from "./reports/mod.ts";
 import { handleRpc } from "./rpc_handlers.ts";
+import { parseSegmentLogName, type SegmentEvents } from "./segments/mod.ts";
 import { Services } from "./services.ts";
 
 /** How long a start waits for the cluster to know this node, before it serves clients anyway, milliseconds. */
@@ -59,6 +60,11 @@ export interface Node {
   inspect(): NodeInspection;
 }
 
+/** A node's world, and who listens to what its segments do (segments/segment_events.ts). */
+export interface NodeWorld extends World {
+  segmentEvents?: SegmentEvents;
+}
+
 /** See {@link Node.inspect}. */
 export interface NodeInspection {
   metadata: MetadataState;
@@ -74,7 +80,7 @@ export interface NodeInspection {
  * @throws {RefusedError} when the cluster doesn't let it in.
  * @throws {ExpelledError} when the data directory's node was removed, or its cluster is another one now.
  */
-export async function startNode(config: NodeConfig, world: World): Promise<Node> {
+export async function startNode(config: NodeConfig, world: NodeWorld): Promise<Node> {
   checkConfig(config);
   const node = new RunningNode(config, world);
   try {
@@ -90,9 +96,9 @@ class RunningNode implements Node {
   readonly nodeId: number;
   readonly stopped: Promise<Error | null>;
   readonly #config: NodeConfig;
-  readonly #world: World;
+  readonly #world: NodeWorld;
   readonly #logger: Logger;
-  readonly #machine = new MetadataMachine();
+  readonly #machine: MetadataMachine;
   readonly #runId: string;
   /** Nodes that were removed from metadata, and are Raft members still. */
   readonly #leaving: Set<number> = new Set();
@@ -117,12 +123,18 @@ class RunningNode implements Node {
   #self!: NodeInfo;
   #clientAddress!: Address;
 
-  constructor(config: NodeConfig, world: World) {
+  constructor(config: NodeConfig, world: NodeWorld) {
     this.nodeId = config.nodeId;
     this.#config = config;
     this.#world = world;
     this.#logger = world.logger.child({ node: config.nodeId });
     this.#runId = world.random.uuid();
+    const { segmentEvents: events } = world;
+    this.#machine = new MetadataMachine({
+      onApplied: (index, command, { ok: isDone }) =>
+        events?.emit({ kind: "learn", index, command, isDone }),
+      onRestored: (index) => events?.emit({ kind: "restore", index }),
+    });
     this.stopped = new Promise((resolve) => this.#resolveStopped = resolve);
   }
 
@@ -142,6 +154,7 @@ class RunningNode implements Node {
     const { disk, random } = this.#world;
     this.#identityFile = await openIdentity(disk, this.nodeId, random);
     this.#store = await this.#openStore();
+    this.#emitRestart(this.#store);
     await this.#listen();
     await this.#makeOrJoinCluster();
     await this.#startRaft();
@@ -155,6 +168,7 @@ class RunningNode implements Node {
       raft: this.#raft!,
       peers: this.#peers!,
       store: this.#store,
+      events: this.#world.segmentEvents,
     });
     this.#services.start();
     await this.#waitUntilAnnounced();
@@ -208,6 +222,20 @@ class RunningNode implements Node {
       });
     });
     return store;
+  }
+
+  #emitRestart(store: LogStore): void {
+    this.#world.segmentEvents?.emit({
+      kind: "restart",
+      run: this.#runId,
+      incarnation: this.#identity.incarnation,
+      durability: this.#config.durability,
+      logs: store.list().flatMap((log) => {
+        const target = parseSegmentLogName(log.name);
+        const { endPosition: length, endOffset: entries, certain: isCertain } = log;
+        return target ? [{ ...target, length, entries, isCertain }] : [];
+      }),
+    });
   }
 
   /** Binds both ports before anything else is told of them. */

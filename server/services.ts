@@ -31,6 +31,7 @@ import {
   Leases,
   type Placement,
   Replicas,
+  type SegmentEvents,
   Segments,
   type SegmentTarget,
 } from "./segments/mod.ts";
@@ -51,6 +52,7 @@ export interface ServicesParts {
   raft: RaftNode;
   peers: Peers;
   store: LogStore;
+  events?: SegmentEvents | undefined;
 }
 
 /** One per node. */
@@ -73,13 +75,17 @@ export class Services {
 
   /** Reads the node's fences, and wires everything. */
   static async make(parts: ServicesParts): Promise<Services> {
-    return new Services(parts, await Fences.open(parts.store));
+    const fences = await Fences.open(parts.store);
+    const { fenced, uncertain } = fences;
+    const isCertain = fences.isCertain && !fences.hasDoubt;
+    parts.events?.emit({ kind: "remember", fenced, uncertain, isCertain });
+    return new Services(parts, fences);
   }
 
   private constructor(parts: ServicesParts, fences: Fences) {
     this.#parts = parts;
     this.#fences = fences;
-    const { config, identity, logger, machine, peers, raft, self, store, world } = parts;
+    const { config, events, identity, logger, machine, peers, raft, self, store, world } = parts;
     const { clock } = world;
     this.#startedMs = clock.nowMs();
     const metadata = new Metadata({ machine, raft, peers, clock });
@@ -96,6 +102,7 @@ export class Services {
       onFenced: (topic, segment) => this.#segments.fenced(topic, segment),
       clock,
       logger,
+      events,
     });
     const segments: Segments = this.#segments = new Segments({
       nodeId: self.id,
@@ -111,6 +118,7 @@ export class Services {
       placeNext: (topic) => this.#placeNext(topic),
       sourceOf: (topic) => new TopicReader(routes, topic),
       onReadable: (topic, end) => routes.tails.grown(topic, end),
+      events,
     }, { replicas, fences });
     const routes: Routes = new Routes({ nodeId: self.id, metadata, segments, peers, clock });
     const link = recoveryLink(self.id, peers, replicas);
@@ -120,6 +128,7 @@ export class Services {
       placeNext: (topic) => this.#placeNext(topic),
       clock,
       logger,
+      events,
       isRaftLeader: () => raft.status.role === "leader",
       patienceMs: (node) =>
         node === self.id ? Infinity : peers.lastHeardMs(node) + config.failoverMs - clock.nowMs(),
@@ -308,6 +317,7 @@ export class Services {
         await sleep(world.clock, UNCERTAIN_RETRY_MS);
       }
     }
+    this.#parts.events?.emit({ kind: "ready", uncertain: this.#fences.uncertain });
     replicas.start();
   }
 

@@ -5,17 +5,29 @@
  */
 
 import type { StateMachine } from "../../raft/mod.ts";
-import { decodeCommand } from "./command.ts";
+import { type Command, decodeCommand } from "./command.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Change, MetadataState, type Outcome } from "./state.ts";
 
 /** Told after each applied command what it changed; `null` after a snapshot: everything may have. */
 export type ChangeListener = (change: Change | null) => void;
 
+/** Sees each command as it is applied, before the listeners do. */
+export interface MachineWatch {
+  onApplied: (index: number, command: Command, outcome: Outcome) => void;
+  /** A snapshot took the place of everything up to that index. */
+  onRestored: (index: number) => void;
+}
+
 /** Owns the {@link MetadataState} of one node. */
 export class MetadataMachine implements StateMachine {
   #state = new MetadataState();
   #listeners: ChangeListener[] = [];
+  readonly #watch: MachineWatch | undefined;
+
+  constructor(watch?: MachineWatch) {
+    this.#watch = watch;
+  }
 
   /** The state as of the last applied command. Only this machine changes it. */
   get state(): MetadataState {
@@ -27,9 +39,11 @@ export class MetadataMachine implements StateMachine {
     this.#listeners.push(listener);
   }
 
-  apply(_index: number, command: Uint8Array): Outcome {
+  apply(index: number, bytes: Uint8Array): Outcome {
     const changes: Change[] = [];
-    const outcome = this.#state.apply(decodeCommand(command), changes);
+    const command = decodeCommand(bytes);
+    const outcome = this.#state.apply(command, changes);
+    this.#watch?.onApplied(index, command, outcome);
     for (const change of changes) this.#tell(change);
     return outcome;
   }
@@ -38,8 +52,9 @@ export class MetadataMachine implements StateMachine {
     return encodeSnapshot(this.#state);
   }
 
-  restore(snapshot: Uint8Array): void {
+  restore(snapshot: Uint8Array, index: number): void {
     this.#state = decodeSnapshot(snapshot);
+    this.#watch?.onRestored(index);
     this.#tell(null);
   }
 

@@ -24,6 +24,11 @@ export function encodeCursors(cursors: readonly Cursor[]): Uint8Array {
   return writer.view;
 }
 
+/** Where the shared cursor stands in a table. */
+export function sharedOffset(cursors: readonly Cursor[]): number {
+  return cursors.find((cursor) => cursor.name === "")?.offset ?? 0;
+}
+
 /** @throws {MalformedError} for a kind that this build doesn't know, or cut bytes. */
 export function decodeCursors(payload: Uint8Array): Cursor[] {
   const reader = new BodyReader(payload);

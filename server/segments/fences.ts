@@ -78,6 +78,16 @@ export class Fences {
     return this.#logs().every((log) => log.certain);
   }
 
+  /** Segments whose fence is on disk. */
+  get fenced(): SegmentTarget[] {
+    return [...this.#fenced].filter(([name]) => this.#durable.has(name)).map(([, at]) => at);
+  }
+
+  /** Segments of which this node may have forgotten something. */
+  get uncertain(): SegmentTarget[] {
+    return [...this.#uncertain.values()];
+  }
+
   /** Whether the segment is fenced. */
   has(target: SegmentTarget): boolean {
     return this.#fenced.has(segmentLogName(target.topic, target.segment));

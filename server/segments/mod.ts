@@ -22,6 +22,7 @@ export * from "./recovery.ts";
 export * from "./replica.ts";
 export * from "./replica_feed.ts";
 export * from "./replicas.ts";
+export * from "./segment_events.ts";
 export * from "./segment_name.ts";
 export * from "./segment_writer.ts";
 export * from "./segments.ts";

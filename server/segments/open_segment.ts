@@ -11,12 +11,13 @@ import { REQUEST_TIMEOUT_MS } from "../config.ts";
 import { openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
 import type { Metadata } from "../metadata/mod.ts";
 import type { AppendMeter } from "./append_meter.ts";
-import { decodeCursors } from "./control_record.ts";
+import { decodeCursors, sharedOffset } from "./control_record.ts";
 import type { EntrySource } from "./entry_source.ts";
 import type { Leases } from "./leases.ts";
 import type { PlacedBatch } from "./replica.ts";
 import { ReplicaFeed } from "./replica_feed.ts";
 import type { ReplicateAnswer } from "./replicas.ts";
+import { emitterOf, type SegmentEmitter, type SegmentEvents } from "./segment_events.ts";
 import { SegmentWriter } from "./segment_writer.ts";
 import { SharedCursor } from "./shared_cursor.ts";
 import { TailBuffer } from "./tail_buffer.ts";
@@ -61,6 +62,7 @@ export interface SegmentContext {
   sourceOf: (topic: string) => EntrySource;
   /** Entries of the topic up to this offset are committed, and can be read here. */
   onReadable: (topic: string, endOffset: number) => void;
+  events?: SegmentEvents | undefined;
 }
 
 /** Made when metadata names this run of this node as the leader of an open segment. */
@@ -73,6 +75,7 @@ export class OpenSegment {
   readonly #tail: TailBuffer;
   readonly #feeds: ReplicaFeed[];
   readonly #onBusy: () => void;
+  readonly #emit: SegmentEmitter;
   #sealing: Promise<void> | null = null;
   #isEnded = false;
 
@@ -81,6 +84,8 @@ export class OpenSegment {
     this.#onBusy = opened.onBusy;
     this.#topic = topic;
     this.#info = opened.info;
+    this.#emit = emitterOf(context.events, this.#target);
+    this.#emit?.({ kind: "openWriter", length: opened.log.endPosition });
     this.#tail = new TailBuffer(opened.log.endPosition, { capacityBytes: TAIL_BYTES });
     this.writer = this.#makeWriter(opened.log);
     this.#feeds = this.#makeFeeds();
@@ -89,6 +94,7 @@ export class OpenSegment {
       source: context.sourceOf(topic),
       baseOffset: this.#info.baseOffset,
       position: opened.cursorPosition,
+      emit: this.#emit,
     });
     for (const feed of this.#feeds) feed.start();
   }
@@ -115,8 +121,12 @@ export class OpenSegment {
     if (log.endPosition > log.startPosition) await log.sync();
     const record = await log.lastControl();
     const cursors = record === null ? inherited : decodeCursors(record.payload);
-    const cursorPosition = cursors.find((cursor) => cursor.name === "")?.offset ?? 0;
-    return new OpenSegment(context, topic.name, { info, log, cursorPosition, onBusy });
+    return new OpenSegment(context, topic.name, {
+      info,
+      log,
+      cursorPosition: sharedOffset(cursors),
+      onBusy,
+    });
   }
 
   /** The segment's number. */
@@ -200,6 +210,12 @@ export class OpenSegment {
   #proposeSeal(): Promise<void> {
     const { metadata, placeNext, runId } = this.#context;
     const next = placeNext(metadata.state.topics.get(this.#topic)!);
+    this.#emit?.({
+      kind: "takeCount",
+      count: this.writer.committedOffset,
+      length: this.writer.committedPosition,
+      cursor: this.cursor.committed,
+    });
     return metadata.propose({
       kind: "sealSegment",
       topic: this.#topic,
@@ -223,6 +239,7 @@ export class OpenSegment {
     const { logger, metadata } = this.#context;
     try {
       const begin = { kind: "beginSeal" as const, ...this.#target };
+      this.#emit?.({ kind: "startRecovery" });
       await metadata.propose(begin, { timeoutMs: REQUEST_TIMEOUT_MS });
     } catch (error) {
       logger.log("warn", "could not ask for a recovery", {
@@ -272,6 +289,7 @@ export class OpenSegment {
         });
         this.#askForRecovery();
       },
+      emit: this.#emit,
     });
   }
 

@@ -11,8 +11,10 @@ import { REQUEST_TIMEOUT_MS } from "../config.ts";
 import { RefusedError, UnavailableError } from "../errors.ts";
 import { type Metadata, openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
 import { majorityOf } from "./commit_tracker.ts";
+import { sharedOffset } from "./control_record.ts";
 import type { Placement, SegmentTarget } from "./open_segment.ts";
 import type { FenceAnswer } from "./replicas.ts";
+import { emitterOf, type SegmentEvents } from "./segment_events.ts";
 
 /** How long a replica may take to fence, milliseconds. */
 export const FENCE_TIMEOUT_MS = 2000;
@@ -37,6 +39,7 @@ export interface RecoveryParts {
   placeNext: (topic: TopicInfo) => Placement;
   clock: Clock;
   logger: Logger;
+  events?: SegmentEvents | undefined;
 }
 
 /** A replica's answer, and whose it is. */
@@ -59,6 +62,8 @@ export interface Verdict {
  */
 export async function recoverSegment(parts: RecoveryParts, target: SegmentTarget): Promise<void> {
   const { metadata, logger } = parts;
+  const emit = emitterOf(parts.events, target);
+  emit?.({ kind: "startRecovery" });
   if (!await begin(metadata, target)) return;
   const topic = metadata.state.topics.get(target.topic)!;
   const info = openSegmentOf(topic);
@@ -70,6 +75,12 @@ export async function recoverSegment(parts: RecoveryParts, target: SegmentTarget
       `${target.topic}/${target.segment}: ${answers.length} of ${info.replicas.length} replicas answered`,
     );
   }
+  emit?.({
+    kind: "decide",
+    answers: answers.map(({ node, length, isCertain }) => ({ node, length, isCertain })),
+    length: verdict.longest.length,
+    mayHaveLost: verdict.mayHaveLost,
+  });
   await copyTail(parts, target, {
     answers,
     longest: verdict.longest,
@@ -178,19 +189,27 @@ async function seal(parts: RecoveryParts, target: SegmentTarget, verdict: Verdic
   const topic = parts.metadata.state.topics.get(target.topic)!;
   const next = parts.placeNext(topic);
   const { longest } = verdict;
+  const command = {
+    kind: "sealSegment" as const,
+    ...target,
+    expectedRun: null,
+    count: longest.entries,
+    length: longest.length,
+    bytes: longest.bytes,
+    cursors: longest.cursors ?? topic.cursors,
+    mayHaveLost: verdict.mayHaveLost,
+    nextLeader: next.leader,
+    nextReplicas: next.replicas,
+  };
+  emitterOf(parts.events, target)?.({
+    kind: "proposeSeal",
+    count: command.count,
+    length: command.length,
+    cursor: sharedOffset(command.cursors),
+    mayHaveLost: command.mayHaveLost,
+  });
   try {
-    await parts.metadata.propose({
-      kind: "sealSegment",
-      ...target,
-      expectedRun: null,
-      count: longest.entries,
-      length: longest.length,
-      bytes: longest.bytes,
-      cursors: longest.cursors ?? topic.cursors,
-      mayHaveLost: verdict.mayHaveLost,
-      nextLeader: next.leader,
-      nextReplicas: next.replicas,
-    }, { timeoutMs: REQUEST_TIMEOUT_MS });
+    await parts.metadata.propose(command, { timeoutMs: REQUEST_TIMEOUT_MS });
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error; // refused: another recovery was first
   }

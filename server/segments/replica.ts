@@ -15,6 +15,7 @@ import {
   RecordReader,
 } from "../../storage/mod.ts";
 import { assert } from "../../world/mod.ts";
+import type { SegmentEmitter } from "./segment_events.ts";
 import { openSegmentLog, segmentLogName } from "./segment_name.ts";
 
 /** A run of records at its place in a segment's log. */
@@ -38,6 +39,7 @@ export class Replica {
   readonly segment: number;
   readonly #store: LogStore;
   readonly #durability: Durability | null;
+  readonly #emit: SegmentEmitter;
   #log: Log | undefined;
   /** What was durable when this object was made, or has been since. */
   #durable = 0;
@@ -48,12 +50,18 @@ export class Replica {
 
   constructor(
     store: LogStore,
-    parts: { topic: string; segment: number; durability: Durability | null },
+    parts: {
+      topic: string;
+      segment: number;
+      durability: Durability | null;
+      emit?: SegmentEmitter;
+    },
   ) {
     this.#store = store;
     this.topic = parts.topic;
     this.segment = parts.segment;
     this.#durability = parts.durability;
+    this.#emit = parts.emit;
     this.#log = store.get(segmentLogName(parts.topic, parts.segment));
   }
 
@@ -88,9 +96,13 @@ export class Replica {
 
   /**
    * Appends what of `placed` is new, if it begins at or before the end, and resolves when it is durable. A
-   * gap changes nothing: the answer says where the end is.
+   * gap changes nothing: the answer says where the end is. `copiedFrom`: not from the writer, but from that
+   * node's replica.
    */
-  async append(placed: PlacedBatch): Promise<ReplicaExtent> {
+  async append(
+    placed: PlacedBatch,
+    options: { copiedFrom?: number } = {},
+  ): Promise<ReplicaExtent> {
     // Synchronously up to the append, so that batches which arrive in order are appended in order.
     if (this.#opening === null && this.#log && this.#durable < this.#log.endPosition) {
       this.#opening = this.settle().then(() => {});
@@ -107,7 +119,14 @@ export class Replica {
     }
     const fresh = known === 0 ? placed.batch : behind(placed.batch, known);
     const end = log.endPosition + fresh.count;
-    await log.append(fresh);
+    const appended = log.append(fresh);
+    if (log.endPosition === end) this.#emitAppend(end - fresh.count, fresh, options.copiedFrom);
+    try {
+      await appended;
+    } catch (error) {
+      this.#emit?.({ kind: "takeBack", length: log.endPosition });
+      throw error;
+    }
     await opening;
     this.#durable = Math.max(this.#durable, end);
     return { end: log.endPosition, durable: this.#durable };
@@ -125,7 +144,9 @@ export class Replica {
 
   /** Deletes the log, to begin anew. Only within `repair`, and only where others hold the segment whole. */
   async discard(): Promise<void> {
+    this.#emit?.({ kind: "discard" });
     await this.#store.delete(segmentLogName(this.topic, this.segment));
+    this.#emit?.({ kind: "cut", length: 0 });
     this.#log = undefined;
     this.#durable = 0;
     this.#opening = null;
@@ -135,7 +156,13 @@ export class Replica {
   async cut(position: number): Promise<void> {
     if (this.#log === undefined || this.#log.endPosition <= position) return;
     await this.#log.truncateTail(position);
+    this.#emit?.({ kind: "cut", length: position });
     this.#durable = Math.min(this.#durable, position);
+  }
+
+  #emitAppend(position: number, batch: RecordBatch, from: number | undefined): void {
+    if (from === undefined) this.#emit?.({ kind: "replicaAppend", position, batch });
+    else this.#emit?.({ kind: "copy", position, batch, from });
   }
 }
 

@@ -17,10 +17,11 @@ import {
   segmentOf,
   type TopicInfo,
 } from "../metadata/mod.ts";
-import { decodeCursors } from "./control_record.ts";
+import { decodeCursors, sharedOffset } from "./control_record.ts";
 import { type Digest, digestOf } from "./digest.ts";
 import type { Fences } from "./fences.ts";
 import { type PlacedBatch, Replica, type ReplicaExtent } from "./replica.ts";
+import { emitterOf, type SegmentEvents } from "./segment_events.ts";
 import { parseSegmentLogName, segmentLogName } from "./segment_name.ts";
 
 /** How long to wait before a missing tail is asked for again, milliseconds. */
@@ -62,6 +63,7 @@ export interface ReplicasParts {
   onFenced: (topic: string, segment: number) => void;
   clock: Clock;
   logger: Logger;
+  events?: SegmentEvents | undefined;
 }
 
 /** One per node. */
@@ -100,14 +102,14 @@ export class Replicas {
   ): Promise<ReplicateAnswer> {
     if (!this.#mayFollow(from, target)) return "silent";
     const extent = await this.#replicaOf(target).append(placed);
-    return this.#mayFollow(from, target) ? extent : "silent";
+    return this.#acknowledge(from, target, extent);
   }
 
   /** How far the replica is, for a writer that begins to stream. */
   async probe(from: number, target: { topic: string; segment: number }): Promise<ReplicateAnswer> {
     if (!this.#mayFollow(from, target)) return "silent";
     const extent = await this.#replicaOf(target).settle();
-    return this.#mayFollow(from, target) ? extent : "silent";
+    return this.#acknowledge(from, target, extent);
   }
 
   /** ⛔ Fences the segment for ever, durably, and then says how far the replica is. */
@@ -116,16 +118,26 @@ export class Replicas {
     this.#parts.onFenced(target.topic, target.segment);
     await durable;
     const replica = this.#replicaOf(target);
+    const emit = emitterOf(this.#parts.events, target);
+    emit?.({ kind: "fence" });
     return await replica.repair(async () => {
       const { durable } = await replica.settle();
       const record = await replica.log?.lastControl() ?? null;
-      return {
+      const answer = {
         length: durable,
         entries: replica.entries,
         bytes: replica.log?.payloadBytes ?? 0,
         isCertain: this.#isCertain(target),
         cursors: record && decodeCursors(record.payload),
       };
+      emit?.({
+        kind: "answerFence",
+        length: answer.length,
+        entries: answer.entries,
+        isCertain: answer.isCertain,
+        cursor: answer.cursors && sharedOffset(answer.cursors),
+      });
+      return answer;
     });
   }
 
@@ -178,6 +190,7 @@ export class Replicas {
       if (target === null || this.#live.has(name)) continue;
       const info = metadata().topics.get(target.topic)?.segments[target.segment - 1];
       if (!info || info.count === null || info.replicas.includes(nodeId)) continue;
+      emitterOf(this.#parts.events, target)?.({ kind: "delete" });
       await store.delete(name);
       logger.log("info", "deleted a replica that others hold now", { ...target });
     }
@@ -267,8 +280,21 @@ export class Replicas {
       if (sealed !== null && position + placed.batch.count > sealed) {
         throw new UnavailableError(`${topic}/${segment} is sealed at ${sealed} records already`);
       }
-      await replica.append(placed);
+      await replica.append(placed, { copiedFrom: options.from });
     }
+    const { end } = options;
+    emitterOf(this.#parts.events, replica)?.({ kind: "sync", length: end });
+  }
+
+  /** ⛔ Looked at again when the records are durable: meanwhile a fence may have come. */
+  #acknowledge(
+    from: number,
+    target: { topic: string; segment: number },
+    extent: ReplicaExtent,
+  ): ReplicateAnswer {
+    if (!this.#mayFollow(from, target)) return "silent";
+    emitterOf(this.#parts.events, target)?.({ kind: "acknowledge", length: extent.durable });
+    return extent;
   }
 
   #sealedLength(target: { topic: string; segment: number }): number | null {
@@ -295,7 +321,8 @@ export class Replicas {
     const known = this.#live.get(name);
     if (known) return known;
     const durability = this.#parts.metadata().topics.get(target.topic)?.durability ?? null;
-    const replica = new Replica(this.#parts.store, { ...target, durability });
+    const emit = emitterOf(this.#parts.events, target);
+    const replica = new Replica(this.#parts.store, { ...target, durability, emit });
     this.#live.set(name, replica);
     return replica;
   }

@@ -11,6 +11,7 @@ import { NotLeaderError, OutcomeUnknownError, SegmentClosedError } from "../erro
 import type { AppendMeter } from "./append_meter.ts";
 import { CommitTracker } from "./commit_tracker.ts";
 import type { Leases } from "./leases.ts";
+import type { SegmentEmitter } from "./segment_events.ts";
 
 /**
  * How long accepted records may go without any of them being committed before the segment is given up,
@@ -44,6 +45,7 @@ export interface SegmentWriterParts {
   onFull: () => void;
   /** Called once, when the writer had to give up: a recovery must seal the segment. */
   onAbandoned: (reason: Error) => void;
+  emit?: SegmentEmitter;
 }
 
 /** What of a batch a segment took. */
@@ -185,6 +187,7 @@ export class SegmentWriter {
    * @throws when the writer had to be abandoned meanwhile.
    */
   close(): Promise<void> {
+    if (!this.#isClosed) this.#parts.emit?.({ kind: "close" });
     this.#isClosed = true;
     return new Promise((resolve, reject) => {
       this.#closing.push({ resolve, reject });
@@ -198,6 +201,7 @@ export class SegmentWriter {
    */
   abandon(reason: string): void {
     if (this.#abandoned) return;
+    this.#parts.emit?.({ kind: "abandon" });
     this.#isClosed = true;
     this.#abandoned = new OutcomeUnknownError(
       `${this.#parts.name} was taken from its leader (${reason}): it may or may not be kept`,
@@ -219,7 +223,10 @@ export class SegmentWriter {
   }
 
   #acknowledge(replica: number, position: number): void {
+    const before = this.#tracker.position;
     this.#tracker.acknowledge(replica, position);
+    const length = this.#tracker.position;
+    if (length > before) this.#parts.emit?.({ kind: "commit", length });
     const readable = Math.min(this.#tracker.offset, this.#writtenOffset);
     if (readable <= this.#readableOffset) return;
     this.#readableOffset = readable;
@@ -236,6 +243,7 @@ export class SegmentWriter {
     if (end === position) return void await durable;
     const endOffset = this.log.endOffset;
     this.#tracker.appended(end, endOffset);
+    this.#parts.emit?.({ kind: "append", position, batch });
     this.#parts.onAppended(position, batch);
     await this.#locally(durable, { position: end, offset: endOffset });
     if (this.#tracker.position >= end) return;
@@ -252,9 +260,11 @@ export class SegmentWriter {
       await durable;
       if (this.#abandoned) throw this.#abandoned;
       this.#writtenOffset = end.offset;
+      this.#parts.emit?.({ kind: "acknowledge", length: end.position });
       this.#acknowledge(this.#parts.nodeId, end.position);
       this.#parts.onDurable();
     } catch (error) {
+      this.#parts.emit?.({ kind: "takeBack", length: this.log.endPosition });
       // Others may hold what this log has taken back: a position must not be written twice.
       if (this.#parts.replicas.length > 1) {
         this.abandon(`this node's disk failed an append (${(error as Error).message})`);
@@ -268,6 +278,7 @@ export class SegmentWriter {
 
   #closeBecauseFull(): void {
     if (this.#isClosed) return;
+    this.#parts.emit?.({ kind: "close" });
     this.#isClosed = true;
     this.#parts.onFull();
   }

@@ -11,6 +11,7 @@
 import { batchOf, RecordBatchBuilder, RecordReader } from "../../storage/mod.ts";
 import { encodeCursors } from "./control_record.ts";
 import type { Entries, EntrySource } from "./entry_source.ts";
+import type { SegmentEmitter } from "./segment_events.ts";
 import type { SegmentWriter } from "./segment_writer.ts";
 import { READ_BYTES_MAX, TAKE_ENTRIES_MAX } from "../config.ts";
 
@@ -39,6 +40,7 @@ export class SharedCursor {
   readonly #writer: SegmentWriter;
   readonly #source: EntrySource;
   readonly #baseOffset: number;
+  readonly #emit: SegmentEmitter;
   /** Next entry to hand out; ahead of `#committed` by the move in flight. */
   #next: number;
   #committed: number;
@@ -55,10 +57,12 @@ export class SharedCursor {
     baseOffset: number;
     /** Where the cursor stood when the segment was opened here. */
     position: number;
+    emit?: SegmentEmitter;
   }) {
     this.#writer = parts.writer;
     this.#source = parts.source;
     this.#baseOffset = parts.baseOffset;
+    this.#emit = parts.emit;
     this.#next = this.#committed = parts.position;
   }
 
@@ -114,6 +118,7 @@ export class SharedCursor {
       const count = Math.min(wanted, committedEnd - from, TAKE_ENTRIES_MAX);
       if (count <= 0) return takes.forEach((take) => take.resolve(NOTHING));
       const entries = await this.#source.read(from, { count, maxBytes: READ_BYTES_MAX });
+      this.#emit?.({ kind: "read", offset: from, batch: entries });
       await this.#moving;
       // The move before failed: what it handed out is free again, and what was read behind it is void.
       if (this.#next !== from) throw this.#failure;
