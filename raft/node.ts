@@ -107,10 +107,8 @@ export class RaftNode {
   }
 
   #start(): void {
-    const { state } = this.#core;
-    if (state.snapshot !== null) {
-      this.#options.stateMachine.restore(state.snapshot.data, state.snapshot.index);
-    }
+    const { state, state: { snapshot } } = this.#core;
+    if (snapshot !== null) this.#options.stateMachine.restore(snapshot.data, snapshot.index);
     this.#options.logger.log("info", "raft: open", {
       term: state.term,
       lastIndex: state.log.lastIndex,

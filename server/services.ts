@@ -319,6 +319,8 @@ export class Services {
     }
     this.#parts.events?.emit({ kind: "ready", uncertain: this.#fences.uncertain });
     replicas.start();
+    // What this node leads alone had to wait for it.
+    if (!this.#isStopped) this.#segments.metadataChanged();
   }
 
   /**

@@ -24,6 +24,7 @@ export * from "./replica_feed.ts";
 export * from "./replicas.ts";
 export * from "./segment_events.ts";
 export * from "./segment_name.ts";
+export * from "./segment_trace.ts";
 export * from "./segment_writer.ts";
 export * from "./segments.ts";
 export * from "./shared_cursor.ts";

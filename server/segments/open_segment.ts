@@ -85,7 +85,6 @@ export class OpenSegment {
     this.#topic = topic;
     this.#info = opened.info;
     this.#emit = emitterOf(context.events, this.#target);
-    this.#emit?.({ kind: "openWriter", length: opened.log.endPosition });
     this.#tail = new TailBuffer(opened.log.endPosition, { capacityBytes: TAIL_BYTES });
     this.writer = this.#makeWriter(opened.log);
     this.#feeds = this.#makeFeeds();

@@ -86,6 +86,12 @@ export class Replicas {
     this.#isReady = true;
   }
 
+  /** Whether this node may have forgotten something of the segment; `unknown` before it has found out. */
+  certaintyOf(target: { topic: string; segment: number }): "certain" | "uncertain" | "unknown" {
+    if (!this.#isReady) return "unknown";
+    return this.#isCertain(target) ? "certain" : "uncertain";
+  }
+
   /** Completions give up. */
   stop(): void {
     this.#isStopped = true;
@@ -190,8 +196,10 @@ export class Replicas {
       if (target === null || this.#live.has(name)) continue;
       const info = metadata().topics.get(target.topic)?.segments[target.segment - 1];
       if (!info || info.count === null || info.replicas.includes(nodeId)) continue;
-      emitterOf(this.#parts.events, target)?.({ kind: "delete" });
+      const emit = emitterOf(this.#parts.events, target);
+      emit?.({ kind: "delete" });
       await store.delete(name);
+      emit?.({ kind: "cut", length: 0 });
       logger.log("info", "deleted a replica that others hold now", { ...target });
     }
   }

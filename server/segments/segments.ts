@@ -6,10 +6,12 @@
 
 import type { Log } from "../../storage/mod.ts";
 import type { Timer } from "../../world/mod.ts";
+import { REQUEST_TIMEOUT_MS } from "../config.ts";
 import { openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
 import type { Fences } from "./fences.ts";
-import { OpenSegment, type SegmentContext } from "./open_segment.ts";
+import { OpenSegment, type SegmentContext, type SegmentTarget } from "./open_segment.ts";
 import type { Replicas } from "./replicas.ts";
+import { emitterOf } from "./segment_events.ts";
 import { openSegmentLog, segmentLogName } from "./segment_name.ts";
 
 /**
@@ -138,13 +140,14 @@ export class Segments {
     const info = openSegmentOf(topic);
     const target = { topic: topic.name, segment: info.number };
     try {
-      if (this.#fences.has(target)) return;
+      if (this.#fences.has(target) || !this.#mayWrite(target)) return;
       const log = openSegmentLog(store, target, topic.durability);
       const segment = await OpenSegment.open(this.#context, topic, {
         log,
         onBusy: () => this.#armTidying(),
       });
       this.#led.set(topic.name, segment);
+      this.#emitOpened(target, segment);
       if (this.#isHandingOver) segment.seal();
     } catch (error) {
       logger.log("error", "can't open a segment that this node leads", {
@@ -160,6 +163,41 @@ export class Segments {
     if (!now || openSegmentOf(now) !== info || !this.#isMine(info)) {
       this.topicChanged(topic.name, null);
     }
+  }
+
+  /**
+   * ⛔ An uncertain replica accepts no append, the writer's own included. A node that doesn't know yet waits until it
+   * does. Only a segment that it holds alone can be its to write and uncertain: sealed by a recovery, it says
+   * that it may have lost something, where a writer that resumed would be silent about it.
+   */
+  #mayWrite(target: SegmentTarget): boolean {
+    const certainty = this.replicas.certaintyOf(target);
+    if (certainty === "uncertain") this.#askForRecovery(target);
+    return certainty === "certain";
+  }
+
+  async #askForRecovery(target: SegmentTarget): Promise<void> {
+    const { events, logger, metadata } = this.#context;
+    emitterOf(events, target)?.({ kind: "startRecovery" });
+    try {
+      const timeoutMs = REQUEST_TIMEOUT_MS;
+      await metadata.propose({ kind: "beginSeal", ...target }, { timeoutMs });
+    } catch (error) {
+      logger.log("warn", "could not ask for a recovery", {
+        ...target,
+        reason: (error as Error).message,
+      });
+    }
+  }
+
+  /** Not where metadata or a fence has overtaken the opening: then it is ended in this same turn. */
+  #emitOpened(target: SegmentTarget, segment: OpenSegment): void {
+    const { events, metadata } = this.#context;
+    const topic = metadata.state.topics.get(target.topic);
+    const open = topic && openSegmentOf(topic);
+    if (open?.number !== target.segment || !this.#isMine(open) || this.#fences.has(target)) return;
+    const length = segment.writer.log.endPosition;
+    emitterOf(events, target)?.({ kind: "openWriter", length });
   }
 
   /** From the first append into a segment at rest until all are at rest again. */

@@ -5,6 +5,7 @@
  */
 
 import { type Node, type NodeConfig, startNode } from "../../server/mod.ts";
+import { SegmentTrace, type TraceEvent } from "../../server/segments/segment_trace.ts";
 import { type Address, DiskError } from "../../world/mod.ts";
 import {
   type SeededRandom,
@@ -32,6 +33,8 @@ export interface Surroundings {
   readonly transcript: Transcript;
   /** Told what no node may ever do. */
   readonly onFailure: (message: string) => void;
+  /** Shown what nodes do in the specification's words. */
+  readonly onSpecEvent: (event: TraceEvent) => void;
   /** Shown all bytes that a node writes to the network; gives those that leave. */
   readonly onBytes: (machine: Machine, remote: string, bytes: Uint8Array) => Uint8Array;
 }
@@ -99,6 +102,10 @@ export class Machine {
         if (level === "error") this.#onError(message, fields);
       }),
       bootId: `${this.host} boot ${this.#boots}`,
+      segmentEvents: new SegmentTrace(
+        this.nodeId,
+        (event) => gate.isDead || this.#in.onSpecEvent(event),
+      ),
     };
     startNode(this.#config(), world).then((node) => {
       if (gate.isDead) return;
@@ -198,6 +205,7 @@ export class Machine {
   #end(how: string): void {
     this.#in.transcript.add(this.host, how);
     this.#gate.kill();
+    this.#in.onSpecEvent({ node: this.nodeId, kind: "crash" });
     this.#in.network.killProcess(this.host);
     this.node = null;
     this.state = "off";

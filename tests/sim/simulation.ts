@@ -9,6 +9,8 @@ import { sleep } from "../../world/mod.ts";
 import { SeededRandom, SimClock, SimNetwork, SimStalledError } from "../../world/sim/mod.ts";
 import { checkCursor } from "../checkers/cursor.ts";
 import { checkTopic } from "../cluster/checkers.ts";
+import type { TraceEvent } from "../../server/segments/segment_trace.ts";
+import { ConformanceChecker } from "../conformance/checker.ts";
 import { SimClient } from "./client.ts";
 import { Machine, RAFT_PORT } from "./machine.ts";
 import { Nemesis } from "./nemesis.ts";
@@ -94,6 +96,7 @@ class Simulation {
   readonly #nemesis: Nemesis;
   readonly #metadata: MetadataChecker;
   readonly #problems: string[] = [];
+  readonly #conformance = new ConformanceChecker();
   #recoveryMs = 0;
 
   constructor(options: SimOptions) {
@@ -115,6 +118,7 @@ class Simulation {
       shape,
       transcript,
       onFailure: (message: string) => this.fail(message),
+      onSpecEvent: (event: TraceEvent) => this.#onSpecEvent(event),
       onBytes: (machine: Machine, remote: string, bytes: Uint8Array) =>
         this.#onBytes(machine, remote, bytes),
     };
@@ -305,6 +309,13 @@ class Simulation {
 
   #connect(from: string, machine: Machine): Promise<SimClient> {
     return SimClient.connect({ clock: this.#clock, network: this.#network }, from, machine.host);
+  }
+
+  /** ⛔ Holds every step to spec/Walrus.tla. Behind a refusal the state is not to be relied on. */
+  #onSpecEvent(event: TraceEvent): void {
+    if (this.#problems.length > 0) return;
+    const refusal = this.#conformance.accept(event);
+    if (refusal) this.fail(this.#conformance.describe(event, refusal));
   }
 
   #onBytes(machine: Machine, remote: string, bytes: Uint8Array): Uint8Array {

@@ -1,0 +1,218 @@
+/**
+ * Metadata: `CommitCommand` and `Learn`. The first node that applies the command at an index shows that it was
+ * committed there; all others must find the same one.
+ *
+ * @module
+ */
+
+import type { Command, SealSegment } from "../../server/metadata/mod.ts";
+import { sharedOffset } from "../../server/segments/control_record.ts";
+import type { TraceEvent } from "../../server/segments/segment_trace.ts";
+import { type Model, type Proposal, SegmentModel, TopicModel } from "./model.ts";
+import { checkSeal } from "./properties.ts";
+import { need } from "./refusal.ts";
+
+/** An event of one kind. */
+export type EventOf<K extends TraceEvent["kind"]> = Extract<TraceEvent, { kind: K }>;
+
+/** `Learn`, and `CommitCommand` before it where nobody has learnt of the command yet. */
+export function learn(model: Model, event: EventOf<"learn">): void {
+  const node = model.node(event.node);
+  const { index, command } = event;
+  need(node.isUp, "Learn", "its process does not run");
+  const next = model.indexes.find((known) => known > node.known) ?? Infinity;
+  need(
+    index > node.known && index <= next,
+    "Learn",
+    () =>
+      `the node knows metadata up to ${node.known}, and the next command after that is at ${next}`,
+  );
+  const text = JSON.stringify([command, event.isDone]);
+  if (next === Infinity) {
+    commit(model, event);
+    model.indexes.push(index);
+    model.commands.set(index, text);
+  } else {
+    need(
+      model.commands.get(index) === text,
+      "SealedCountsStable",
+      () => `others found ${model.commands.get(index)} there`,
+    );
+  }
+  node.known = index;
+}
+
+/** `Learn`, many times. */
+export function restore(model: Model, event: EventOf<"restore">): void {
+  const node = model.node(event.node);
+  need(node.isUp, "Learn", "its process does not run");
+  need(event.index >= node.known, "Learn", `the node knows metadata up to ${node.known} already`);
+  node.known = event.index;
+}
+
+function commit(model: Model, { index, command, isDone }: EventOf<"learn">): void {
+  switch (command.kind) {
+    case "registerNode":
+      return isDone ? register(model, command, index) : undefined;
+    case "createTopic":
+      return createTopic(model, command, { index, isDone });
+    case "beginSeal":
+      return beginSeal(model, command, { index, isDone });
+    case "sealSegment":
+      return sealSegment(model, command, { index, isDone });
+    case "addReplica":
+    case "dropReplica":
+      return isDone ? changeReplica(model, command, index) : undefined;
+  }
+}
+
+/** `Restart`'s end: a run that is registered may lead what is opened later; what it holds alone, at once. */
+function register(
+  model: Model,
+  command: Command & { kind: "registerNode" },
+  index: number,
+): void {
+  if (model.runs.get(command.id) === command.run) return;
+  model.runs.set(command.id, command.run);
+  for (const { open } of model.topics.values()) {
+    if (open.leader === command.id && open.isAlone) open.runs.push({ index, run: command.run });
+  }
+}
+
+function createTopic(
+  model: Model,
+  command: Command & { kind: "createTopic" },
+  { index, isDone }: { index: number; isDone: boolean },
+): void {
+  if (model.topics.has(command.topic)) return;
+  const isGood = command.replicas.includes(command.leader);
+  need(isDone === isGood, "CommitCommand", "a leader is one of the replicas");
+  if (!isGood) return;
+  const isSynced = command.durability === null
+    ? model.isSyncedByDefault
+    : command.durability === "each";
+  const topic = new TopicModel(command.topic, isSynced);
+  model.topics.set(command.topic, topic);
+  open(model, topic, { ...command, index, base: 0, cursor: 0 });
+}
+
+function open(
+  model: Model,
+  topic: TopicModel,
+  parts: {
+    leader: number;
+    replicas: readonly number[];
+    index: number;
+    base: number;
+    cursor: number;
+  },
+): void {
+  topic.segments.push(
+    new SegmentModel({
+      topic,
+      number: topic.segments.length + 1,
+      leader: parts.leader,
+      members: parts.replicas,
+      base: parts.base,
+      cursor: parts.cursor,
+      openedAt: parts.index,
+      run: model.runs.get(parts.leader) ?? "",
+    }),
+  );
+}
+
+function beginSeal(
+  model: Model,
+  command: Command & { kind: "beginSeal" },
+  { index, isDone }: { index: number; isDone: boolean },
+): void {
+  const segment = model.segment(command);
+  const isGood = segment !== undefined && !segment.isSealed;
+  need(
+    isDone === isGood,
+    "CommitBeginSeal",
+    "it has an effect on a segment that is not sealed only",
+  );
+  if (!isGood) return;
+  need(segment.isBeginProposed, "CommitBeginSeal", "nobody proposed it");
+  segment.begunAt = Math.min(segment.begunAt, index);
+}
+
+/** ⛔ `IsForThisState`: a recovery's seal finds the segment sealing, the leader's finds it open and its own. */
+export function isForThisState(segment: SegmentModel, proposal: Proposal): boolean {
+  if (segment.isSealed) return false;
+  const isBegun = segment.begunAt !== Infinity;
+  if (proposal.run === null) return isBegun;
+  return !isBegun && segment.runAt(Infinity) === proposal.run;
+}
+
+function sealSegment(
+  model: Model,
+  command: SealSegment,
+  { index, isDone }: { index: number; isDone: boolean },
+): void {
+  const segment = model.segment(command);
+  const seal: Proposal = {
+    run: command.expectedRun,
+    count: command.count,
+    length: command.length,
+    cursor: sharedOffset(command.cursors),
+    mayHaveLost: command.mayHaveLost,
+  };
+  need(
+    segment?.proposals.some((proposal) => isSameSeal(proposal, seal)) ?? false,
+    "CommitSealSegment",
+    "nobody proposed it like this",
+  );
+  const isGood = isForThisState(segment!, seal) &&
+    command.nextReplicas.includes(command.nextLeader);
+  need(
+    isDone === isGood,
+    "SealNamesItsSegment",
+    () =>
+      isGood ? "it is for this state, and was refused" : "it is not for this state, and was taken",
+  );
+  if (!isGood) return;
+  const { topic } = segment!;
+  segment!.seal = seal;
+  segment!.sealedAt = index;
+  if (seal.mayHaveLost) topic.hasLost = true;
+  checkSeal(model, segment!);
+  open(model, topic, {
+    leader: command.nextLeader,
+    replicas: command.nextReplicas,
+    index,
+    base: segment!.base + seal.count,
+    cursor: seal.cursor,
+  });
+}
+
+function isSameSeal(a: Proposal, b: Proposal): boolean {
+  return a.run === b.run && a.count === b.count && a.length === b.length &&
+    a.cursor === b.cursor && a.mayHaveLost === b.mayHaveLost;
+}
+
+/** Not in the specification, where replica sets stay: who holds a sealed segment whole may be counted. */
+function changeReplica(
+  model: Model,
+  command: Command & { kind: "addReplica" | "dropReplica" },
+  index: number,
+): void {
+  const segment = model.segment(command);
+  need(segment?.isSealed ?? false, "ReplicaSetIsFixed", "only a sealed segment's replicas change");
+  const nodes = segment!.holdersAt(Infinity);
+  const others = nodes.filter((id) => id !== command.node);
+  const isWhole = (id: number) =>
+    (model.nodes.get(id)?.replicas.get(segment!)?.length ?? 0) >= segment!.seal!.length;
+  if (command.kind === "addReplica") {
+    need(isWhole(command.node), "RepairCopiesAll", `node ${command.node} does not hold it whole`);
+    segment!.holders.push({ index, nodes: [...others, command.node] });
+  } else {
+    need(
+      others.filter(isWhole).length >= (others.length >> 1) + 1,
+      "RepairKeepsAMajority",
+      `too few of nodes ${others} hold it whole`,
+    );
+    segment!.holders.push({ index, nodes: others });
+  }
+}
