@@ -14,6 +14,8 @@ export interface ReplicaModel {
   length: number;
   /** So much survives a crash for sure. */
   durable: number;
+  /** Records up to there were taken back after an error of the disk, and may be there all the same. */
+  ghost: number;
   isFenced: boolean;
   /** It may have forgotten something of the segment: no vote, no appends. */
   isUncertain: boolean;
@@ -256,6 +258,7 @@ export class Model {
       replica = {
         length: 0,
         durable: 0,
+        ghost: 0,
         isFenced: false,
         isUncertain: false,
         mustDoubt: false,

@@ -72,7 +72,7 @@ function mustKeep(
     ? Math.min(replica.durable, segment.seal!.length)
     : replica.durable;
   need(
-    length >= least && length <= replica.length,
+    length >= least && length <= Math.max(replica.length, replica.ghost),
     "Crash",
     () =>
       `${segment.name} had ${replica.length} records, ${least} of them durably, and has ${length}`,
@@ -87,6 +87,7 @@ function mustKeep(
 function keep({ segment, replica, node }: Kept, left: { length: number; isWiped: boolean }): void {
   replica.length = left.length;
   replica.durable = Math.min(replica.durable, left.length);
+  replica.ghost = 0;
   if (replica.length === 0) replica.isGoing = false;
   if (left.isWiped) replica.isFenced = replica.isUncertain = false;
   const hasForgotten = left.length < (segment.acks.get(node.id) ?? 0) || left.isWiped;

@@ -65,23 +65,24 @@ function extend(
     );
   }
   replica.length = position + records.length;
+  replica.ghost = 0;
 }
 
-/** `CopyTail` before the node knows of the seal, `CatchUp` behind it. */
+/**
+ * `CatchUp` within a seal (where it is repair's copy the node may not know of it yet), else `CopyTail`.
+ */
 export function copy(model: Model, event: EventOf<"copy">): void {
   const place = placeOf(model, event, "CopyTail");
   const { node, segment, replica } = place;
   const end = event.position + event.records.length;
-  const isMember = segment.members.includes(node.id);
-  // A node that repair has chosen may not know yet that the segment is sealed.
-  if (segment.isSealedAt(node.known) || (!isMember && segment.isSealed)) {
+  const isCatchUp = segment.isSealed && end <= segment.seal!.length;
+  if (!isCatchUp) {
     need(
-      end <= segment.seal!.length,
+      !segment.isSealedAt(node.known),
       "SealedTakesNoCopies",
-      `it is sealed at ${segment.seal!.length}`,
+      () => `it is sealed at ${segment.seal!.length}`,
     );
-  } else {
-    need(isMember, "CopyTail", () => `nodes ${segment.members} hold it`);
+    need(segment.members.includes(node.id), "CopyTail", () => `nodes ${segment.members} hold it`);
     need(replica.isFenced, "CopyTail", "the replica is not fenced");
     need(
       end <= segment.copyTarget,
@@ -123,8 +124,8 @@ export function takeBack(model: Model, event: EventOf<"takeBack">): void {
     "AckedIsOnAMajority",
     () => `${kept} records were acknowledged, it takes back all behind ${length}`,
   );
+  replica.ghost = Math.max(replica.ghost, replica.length);
   replica.length = length;
-  if (segment.isAlone) segment.truncate(length);
 }
 
 /** `Learn`'s cut of the tail behind the seal; the state had it cut when the node learnt of the seal. */

@@ -76,13 +76,16 @@ export function append(model: Model, event: EventOf<"append">): void {
   need(!replica.isFenced, "FenceRefusesAppends", "the writer's own replica is fenced");
   need(!replica.isUncertain && !node.isInDoubt, "UncertainAcceptsNothing", "it may have forgotten");
   need(
-    event.position === replica.length && event.position === segment.records.length,
+    event.position === replica.length &&
+      (segment.isAlone || event.position === segment.records.length),
     "AppendsAtItsOwnEnd",
     () => `the log ends at ${replica.length}`,
   );
   if (event.records.some(isMove)) mustBeTake(segment, event);
+  if (segment.isAlone) segment.truncate(event.position);
   for (const record of event.records) segment.add(record);
   replica.length = segment.records.length;
+  replica.ghost = 0;
 }
 
 /** ⛔ One move is in flight at a time, and what it hands out was read, and committed before. */
