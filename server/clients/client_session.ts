@@ -202,6 +202,12 @@ export class ClientSession {
         case "REMOVE-NODE":
           await service.removeNode(Number(this.#payloadText()));
           return this.#answers.writer.ok();
+        case "DELETE":
+          await service.deleteTopic(topic);
+          return this.#answers.writer.ok();
+        case "TRIM":
+          await service.trim(topic, Number(this.#payloadText()));
+          return this.#answers.writer.ok();
         default:
           unreachable(kind);
       }
