@@ -6,6 +6,7 @@ import type { ClientService, LaterFetch } from "../controller.ts";
 import { UnknownTopicError } from "../errors.ts";
 import type { AppendResult, FetchSpec } from "../routing/mod.ts";
 import type { Entries, Taken } from "../segments/mod.ts";
+import { BufferBudget } from "./buffer_budget.ts";
 import { ClientSession } from "./client_session.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -170,7 +171,10 @@ class FakeService implements ClientService {
 
 async function serve(act: (connection: FakeConnection) => void, service = new FakeService()) {
   const connection = new FakeConnection();
-  const session = new ClientSession(connection, () => service, { maxFrameBytes: 1000 });
+  const session = new ClientSession(connection, () => service, {
+    maxFrameBytes: 1000,
+    budget: new BufferBudget(0),
+  });
   const ended = session.run();
   act(connection);
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
