@@ -173,3 +173,21 @@ Deno.test("walrus cli tries its addresses in turn", async () => {
   const answer = await run("cli", "--addr", `127.0.0.1:1,${standIn.address}`, "register", "t");
   deepStrictEqual(answer, { code: 0, out: "OK\n", error: "" });
 });
+
+Deno.test("walrus cli tail reads from any place and moves no cursor", async () => {
+  await using standIn = await startStandIn();
+  const cli = (...args: string[]) => run("cli", "--addr", standIn.address, ...args);
+  await cli("register", "t");
+  deepStrictEqual(await cli("tail", "t", "--no-follow"), { code: 3, out: "", error: "EMPTY\n" });
+  for (const message of ["a", "b", "c", "d"]) await cli("put", "t", message);
+  strictEqual((await cli("tail", "t", "--from", "beginning", "--no-follow")).out, "a\nb\nc\nd\n");
+  strictEqual((await cli("tail", "t", "--from", "-2", "-n", "1")).out, "c\n");
+  strictEqual(
+    (await cli("tail", "t", "--from", "3", "-n", "1", "--json")).out,
+    '{"offset":3,"text":"d"}\n',
+  );
+  strictEqual((await cli("tail", "t", "--from", "beginning", "-n", "2", "-0")).out, "a\0b\0");
+  strictEqual((await cli("tail", "t", "--from", "start")).code, 2);
+  strictEqual((await cli("tail", "nobody")).code, 1);
+  strictEqual((await cli("get", "t")).out, "a\n");
+});

@@ -31,7 +31,7 @@ export interface RunKeeperOptions {
   journal: Journal;
   layout: CycleLayout;
   checkpointer: Checkpointer;
-  /** The index that the store was recovered from; `null` once it is settled. */
+  /** The index that the store was recovered from. */
   checkpoint: { name: string; bytes: Uint8Array } | null;
   /** All of the store's image but for the journal's log. */
   describe(): Omit<StoreImage, "sequence" | "run" | "nextGeneration" | "isClean">;
@@ -48,6 +48,7 @@ export class RunKeeper {
   #journalBytes = 0;
   #background: Promise<void> = Promise.resolve();
   #isGrowing = false;
+  #isIndexSettled = false;
   #isFullTold = false;
   /** Set with the commit cycle that it serves. */
   commit!: GroupCommit;
@@ -192,9 +193,9 @@ export class RunKeeper {
    */
   async #settleIndex(): Promise<void> {
     const { disk, checkpoint } = this.#options;
-    if (checkpoint === null) return;
+    if (checkpoint === null || this.#isIndexSettled) return;
     await disk.writeSmall(checkpoint.name, checkpoint.bytes);
-    this.#options.checkpoint = null;
+    this.#isIndexSettled = true;
   }
 
   async #startJournal(): Promise<void> {
@@ -240,8 +241,6 @@ export class RunKeeper {
       frames.get(log)!.push(layout.away[index]!);
     }
     for (const [log, away] of frames) this.commit.adopt(log, away);
-    // They are the logs' from here on: whoever gives this layout up must not let go of them.
-    layout.begin();
   }
 
   /** Takes a checkpoint; it is written while the next cycles run. */

@@ -1,6 +1,6 @@
 /**
- * The commands that ask about the cluster, and change it: `state`, `topics`, `nodes`, `metrics`, `watch`,
- * `remove-node`.
+ * The commands that ask about the cluster, and change it: `state`, `topics`, `nodes`, `metrics`, `check`,
+ * `watch`, `remove-node`.
  *
  * @module
  */
@@ -9,11 +9,13 @@ import type { Command } from "commander";
 import type { WalrusClient } from "../../client/mod.ts";
 import { EXIT } from "../exit.ts";
 import { integerBetween } from "../flag_values.ts";
+import { checkCluster } from "./check.ts";
 import { nodesTable, topicsTable } from "./cluster_view.ts";
 import { printOk, shellCommand, type ShellParts, topicName } from "./parts.ts";
 import { showJson } from "./show.ts";
 import { watchCluster, type WatchFlags } from "./watch.ts";
 
+const WITHIN_SECONDS_MAX = 86_400;
 const INTERVAL_SECONDS_MAX = 3600;
 
 interface JsonFlag {
@@ -35,10 +37,9 @@ export function clusterCommands(parts: ShellParts): Command[] {
       table: ({ nodes }) => nodesTable(nodes, parts.output.paint),
     }),
     metricsCommand(parts),
+    checkCommand(parts),
     watchCommand(parts),
     removeNodeCommand(parts),
-    deleteCommand(parts),
-    trimCommand(parts),
   ];
 }
 
@@ -103,6 +104,23 @@ function listCommand<T>(
     );
 }
 
+function checkCommand(parts: ShellParts): Command {
+  return shellCommand(parts, {
+    name: "check",
+    summary: "whether all nodes are there and all segments have their replicas",
+    note: "Ends with 0 when all is well, else with 1 and what is wrong, a line each.",
+    examples: ["check", "check --within 60"],
+  }).option(
+    "--within <seconds>",
+    "look again until all is well",
+    integerBetween(0, WITHIN_SECONDS_MAX),
+    0,
+  )
+    .action(({ within }: { within: number }) =>
+      parts.withClient((client) => checkCluster(client, { waitSeconds: within, parts }))
+    );
+}
+
 function watchCommand(parts: ShellParts): Command {
   return shellCommand(parts, {
     name: "watch",
@@ -127,37 +145,6 @@ function watchCommand(parts: ShellParts): Command {
           watchCluster(client, { flags, signal, output: parts.output })
         )
       )
-    );
-}
-
-function deleteCommand(parts: ShellParts): Command {
-  return shellCommand(parts, {
-    name: "delete",
-    summary: "delete a topic and all its messages",
-    examples: ["delete logs", "topics"],
-  }).argument("<topic>", "", topicName)
-    .action((topic: string) =>
-      parts.withClient(async (client) => {
-        await client.deleteTopic(topic);
-        printOk(parts.output);
-        return EXIT.ok;
-      })
-    );
-}
-
-function trimCommand(parts: ShellParts): Command {
-  return shellCommand(parts, {
-    name: "trim",
-    summary: "drop the whole sealed segments before an offset",
-    examples: ["trim logs 1000000", "state logs"],
-  }).argument("<topic>", "", topicName)
-    .argument("<offset>", "first one that must stay", integerBetween(0, Number.MAX_SAFE_INTEGER))
-    .action((topic: string, offset: number) =>
-      parts.withClient(async (client) => {
-        await client.trim(topic, offset);
-        printOk(parts.output);
-        return EXIT.ok;
-      })
     );
 }
 

@@ -1,5 +1,5 @@
 /**
- * The commands that carry messages: `register`, `put`, `get`.
+ * The commands that carry messages: `register`, `put`, `get`, `tail`.
  *
  * @module
  */
@@ -14,6 +14,7 @@ import { printOk, shellCommand, type ShellParts, topicName } from "./parts.ts";
 import { putMany } from "./put_many.ts";
 import { retrying } from "./put_retry.ts";
 import { type PutFlags, type PutSource, sourceOf } from "./put_source.ts";
+import { tailCommand } from "./tail.ts";
 
 /** Messages that `get --all` asks for at once. */
 const GETS_IN_FLIGHT = 64;
@@ -26,7 +27,7 @@ interface GetFlags extends FormatFlags {
 
 /** In the order of the help. */
 export function messageCommands(parts: ShellParts): Command[] {
-  return [registerCommand(parts), putCommand(parts), getCommand(parts)];
+  return [registerCommand(parts), putCommand(parts), getCommand(parts), tailCommand(parts)];
 }
 
 function registerCommand(parts: ShellParts): Command {
@@ -37,9 +38,6 @@ function registerCommand(parts: ShellParts): Command {
   }).argument("<topic>", "", topicName)
     .option("--replication-factor <n>", "replicas of each segment", replicationFactor)
     .option("--fsync <when>", "each, none or <n>ms, for this topic", topicDurability)
-    .option("--retention-bytes <n>", "keep at least so many bytes, then trim; 0: no limit", promise)
-    .option("--retention-ms <n>", "keep messages at least so long", promise)
-    .option("--retention-entries <n>", "keep at least so many messages", promise)
     .action((topic: string, settings: TopicSettings) =>
       parts.withClient(async (client) => {
         await client.register(topic, settings);
@@ -49,7 +47,6 @@ function registerCommand(parts: ShellParts): Command {
     );
 }
 
-const promise = integerBetween(0, Number.MAX_SAFE_INTEGER);
 const replicationFactor = integerBetween(1, REPLICATION_FACTOR_MAX);
 
 /** Checked here as `serve --fsync` is, sent as it was typed. */

@@ -5,6 +5,7 @@
  * | ------ | ------------------------------- |
  * | text | its bytes and a line feed; on a terminal everything that is no text is escaped (`\r`, `\x1b`, `\xff`) |
  * | raw | its bytes, nothing else |
+ * | null | its bytes and a NUL byte, as `put --null` takes them |
  * | json | `{"offset":7,"text":"…"}` and a line feed; `"base64"` instead of `"text"` where it is not UTF-8 |
  * | hex | lines of 16 bytes, in hexadecimal and as characters |
  *
@@ -15,11 +16,12 @@ import { type Command, Option } from "commander";
 import type { Output } from "../terminal.ts";
 import { printable } from "./show.ts";
 
-/** What `--raw`, `--json` and `--hex` leave in the flags; at most one of them. */
+/** What `--raw`, `--null`, `--json` and `--hex` leave in the flags; at most one of them. */
 export interface FormatFlags {
   raw?: boolean;
   json?: boolean;
   hex?: boolean;
+  null?: boolean;
 }
 
 /** A message, with its offset where that is known. */
@@ -29,28 +31,35 @@ export interface PrintedMessage {
 }
 
 const LINE_FEED = Uint8Array.of(0x0a);
+const NUL = Uint8Array.of(0);
 const HEX_ROW_BYTES = 16;
 
-/** Adds the three flags, of which one can be chosen. */
+/** Adds the flags of which one can be chosen. */
 export function addFormatFlags(command: Command): Command {
   return command
     .addOption(new Option("--raw", "the bytes, with nothing between messages"))
     .addOption(new Option("--json", "an object a line: text, or base64").conflicts("raw"))
-    .addOption(new Option("--hex", "a hex dump").conflicts(["raw", "json"]));
+    .addOption(new Option("--hex", "a hex dump").conflicts(["raw", "json"]))
+    .addOption(
+      new Option("-0, --null", "a NUL byte behind each message").conflicts(["raw", "json", "hex"]),
+    );
 }
 
 /** Prints messages to `output` as the flags say. */
 export function messagePrinter(
   output: Output,
-  { raw, json, hex }: FormatFlags,
+  { raw, json, hex, null: isNulEnded }: FormatFlags,
 ): (message: PrintedMessage) => void {
   if (raw) return ({ bytes }) => output.outBytes(bytes);
   if (json) return (message) => output.out(`${jsonOf(message)}\n`);
   if (hex) return ({ bytes }) => output.out(hexOf(bytes));
-  if (output.isTerminal) return ({ bytes }) => output.out(`${printable(bytes)}\n`);
+  if (output.isTerminal && !isNulEnded) {
+    return ({ bytes }) => output.out(`${printable(bytes)}\n`);
+  }
+  const end = isNulEnded ? NUL : LINE_FEED;
   return ({ bytes }) => {
     output.outBytes(bytes);
-    output.outBytes(LINE_FEED);
+    output.outBytes(end);
   };
 }
 

@@ -24,6 +24,7 @@ Deno.test("messagePrinter() keeps every byte where no terminal reads", () => {
   strictEqual(printed(TEXT, {}), "two\nlines\x1b[2J\n");
   strictEqual(printed(BINARY, {}), String.fromCharCode(...BINARY, 0x0a));
   strictEqual(printed(BINARY, { raw: true }), String.fromCharCode(...BINARY));
+  strictEqual(printed(TEXT, { null: true }), "two\nlines\x1b[2J\0");
 });
 
 Deno.test("messagePrinter() lets no message move a terminal's cursor, unless it is asked to", () => {

@@ -95,16 +95,25 @@ Deno.test("walrus cli on a terminal completes, answers, explains and remembers",
     await first.type("sttae x\r");
     await first.shows("Did you mean state?");
     await first.shows("walrus> ");
+    await first.type("tail web-logs --from beginning\r");
+    await first.shows("two  words");
+    standIn.node.topics.get("web-logs")!.messages.push(new TextEncoder().encode("and more"));
+    await first.shows("and more");
+    await first.type("\x03"); // Ctrl-C ends the tail, not the prompt
+    await first.shows("walrus> ");
+    await first.type("help tail\r");
+    await first.shows("tail logs --from beginning");
+    await first.shows("walrus> ");
     await first.type("\x04"); // Ctrl-D
     strictEqual(await first.exitCode(), 0);
 
     const second = new Terminal(standIn.address, { XDG_STATE_HOME: home });
     await second.shows("walrus> ");
-    await second.type("\x1b[A"); // the line before: the mistyped one
+    await second.type("\x1b[A\x1b[A\x1b[A"); // three lines before: the mistyped one
     await second.shows("sttae x");
     await second.type("\x15quit\r");
     strictEqual(await second.exitCode(), 0);
-    deepStrictEqual(standIn.node.texts("web-logs"), ["two  words"]);
+    deepStrictEqual(standIn.node.texts("web-logs"), ["two  words", "and more"]);
   } finally {
     await Deno.remove(home, { recursive: true });
   }

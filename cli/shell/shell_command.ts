@@ -5,7 +5,7 @@
  */
 
 import { Command } from "commander";
-import { WalrusClient } from "../../client/mod.ts";
+import { ConnectError, WalrusClient } from "../../client/mod.ts";
 import type { Address } from "../../world/mod.ts";
 import { addressOption, integerBetween } from "../flag_values.ts";
 import type { Output } from "../terminal.ts";
@@ -16,10 +16,14 @@ import { interruptibleBySignals } from "./signals.ts";
 
 const TIMEOUT_MS_DEFAULT = 10_000;
 const TIMEOUT_MS_MAX = 3_600_000;
+const WAIT_SECONDS_MAX = 3_600;
+/** Between two rounds over the addresses, while nobody answers. */
+const CONNECT_POLL_MS = 100;
 
 interface ShellFlags {
   addr: Address[];
   timeout: number;
+  wait: number;
 }
 
 /** `onExitCode` is told what a command ends with, where that isn't 0. */
@@ -33,14 +37,19 @@ export function makeShellCommand(output: Output, onExitCode: (code: number) => v
       integerBetween(1, TIMEOUT_MS_MAX),
       TIMEOUT_MS_DEFAULT,
     )
+    .option(
+      "--wait <seconds>",
+      "until a node is ready, for those that have just been started",
+      integerBetween(0, WAIT_SECONDS_MAX),
+      0,
+    )
     .usage("[options] [command]")
     .argument("[command]")
     .argument("[words...]") // so that a mistyped command is complained of, not the words behind it
     .helpCommand(true)
     .addHelpText("after", SHELL_HELP);
   const withClient = async (action: (client: WalrusClient) => Promise<number>) => {
-    const flags = shell.opts<ShellFlags>();
-    const client = await WalrusClient.connect(flags.addr, { timeoutMs: flags.timeout });
+    const client = await connect(shell.opts<ShellFlags>());
     try {
       onExitCode(await action(client));
     } finally {
@@ -68,6 +77,28 @@ export function makeShellCommand(output: Output, onExitCode: (code: number) => v
   });
   for (const command of commands) shell.addCommand(command);
   return shell;
+}
+
+/**
+ * Connects; with `--wait`, to a node that is ready.
+ *
+ * @throws {ClientError} when nobody answers, or none is ready for as long as `--wait` says.
+ */
+async function connect({ addr, timeout, wait }: ShellFlags): Promise<WalrusClient> {
+  const endMs = performance.now() + wait * 1000;
+  while (true) {
+    try {
+      const client = await WalrusClient.connect(addr, { timeoutMs: timeout });
+      if (wait === 0) return client;
+      const isReady = await client.metrics().then((metrics) => metrics.current_leader !== null)
+        .catch(() => false);
+      if (isReady || performance.now() >= endMs) return client;
+      await client.close();
+    } catch (error) {
+      if (!(error instanceof ConnectError) || performance.now() >= endMs) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, CONNECT_POLL_MS));
+  }
 }
 
 const SHELL_HELP = `

@@ -94,8 +94,7 @@ export class Routes {
         throw asRequestError(error, topic, segment);
       });
       if (done !== null) return done;
-      const now = this.#metadata.state.topics.get(topic);
-      if (now && openSegmentOf(now) === segment) {
+      if (openSegmentOf(this.#metadata.state.topics.get(topic)!) === segment) {
         await this.#metadata.changeOf(topic, retryMs);
       }
     }

@@ -195,7 +195,6 @@ async function load(running: RunningCluster, plan: Partial<BenchPlan>): Promise<
   const before = { nodes: nodes.map(cpuMs), self: cpuMs(Deno.pid) };
   const result = await runBench({
     ratePerSecond: null,
-    batch: null,
     kind: "put",
     addresses,
     connections: 256,

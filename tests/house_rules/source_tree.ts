@@ -40,7 +40,7 @@ export async function readSourceTree(root: string): Promise<SourceFile[]> {
       const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
       if (entry.isDirectory) {
         if (!SKIPPED_FOLDERS.includes(entry.name) && path !== BUILD_OUTPUT) await visit(path);
-      } else if (entry.isFile) {
+      } else if (entry.isFile && path !== ".git") { // a worktree's, which names its repository
         const text = await readText(`${root}/${path}`);
         if (text !== undefined) files.push({ path, text });
       }
