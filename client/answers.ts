@@ -19,6 +19,8 @@ export interface TopicState {
   segment_leaders: Record<string, number>;
   /** Ids of the nodes that hold each segment, by its number. */
   segment_replicas?: Record<string, number[]>;
+  /** Of the first message that was not trimmed. */
+  first_offset?: number;
   [more: string]: unknown;
 }
 
@@ -90,6 +92,12 @@ export interface TopicSettings {
   replicationFactor?: number;
   /** When an append is durable on a replica: `each`, `none` or, say, `200ms`. */
   fsync?: string;
+  /** Payload bytes that are kept at least, in whole segments; 0 takes the promise back. */
+  retentionBytes?: number;
+  /** How long messages are kept at least, milliseconds; 0 takes the promise back. */
+  retentionMs?: number;
+  /** Messages that are kept at least; 0 takes the promise back. */
+  retentionEntries?: number;
 }
 
 /** As `REGISTER` carries them. */
@@ -97,5 +105,9 @@ export function settingsText(settings: TopicSettings): string {
   const words: string[] = [];
   if (settings.replicationFactor !== undefined) words.push(`rf=${settings.replicationFactor}`);
   if (settings.fsync !== undefined) words.push(`fsync=${settings.fsync}`);
+  const { retentionBytes, retentionMs, retentionEntries } = settings;
+  if (retentionBytes !== undefined) words.push(`retention_bytes=${retentionBytes}`);
+  if (retentionMs !== undefined) words.push(`retention_ms=${retentionMs}`);
+  if (retentionEntries !== undefined) words.push(`retention_entries=${retentionEntries}`);
   return words.join(" ");
 }

@@ -313,6 +313,22 @@ export class WalrusClient {
     return this.#request("REMOVE-NODE", "", { argument: String(id), read: readOk });
   }
 
+  /** Deletes the topic and everything in it; done already where it is not there. Replicas give the space back. */
+  deleteTopic(topic: string): Promise<void> {
+    return this.#request("DELETE", topic, { read: readOk });
+  }
+
+  /**
+   * Drops what of the topic lies in whole sealed segments before an offset. A shared cursor that points there
+   * goes on at the first message that is left.
+   *
+   * @param offset Of the first message that must stay.
+   * @throws {UnknownTopicError} when the topic was not registered.
+   */
+  trim(topic: string, offset: number): Promise<void> {
+    return this.#request("TRIM", topic, { argument: String(offset), read: readOk });
+  }
+
   /**
    * Waits for what was asked, each within its time, then ends the connection. New requests are refused, and
    * fetches that wait at a node are given up.
@@ -406,6 +422,8 @@ const TOPIC_COMMANDS: ReadonlySet<Command> = new Set([
   "FETCH",
   "OFFSETS",
   "STATE",
+  "DELETE",
+  "TRIM",
 ]);
 
 interface RequestOptions<T> {

@@ -15,6 +15,11 @@ export const MAX_FRAME_BYTES_DEFAULT = 16 * 1024 * 1024;
 const IDLE_BUFFER_BYTES = 4 * 1024;
 /** Reads that fill the buffer double it up to here; only a single longer frame takes it further. */
 const BUSY_BUFFER_BYTES = 64 * 1024;
+/**
+ * A buffer that a long frame has filled grows by so much at once, if the frame is that long: what is announced
+ * costs no more than so many times what has arrived.
+ */
+const GROWTH_MAX = 8;
 
 /**
  * What {@link FrameReader.next} found: a whole frame; nothing more until more bytes arrive; or a
@@ -56,14 +61,27 @@ export class FrameReader {
   announcedBytes = 0;
 
   readonly #maxFrameBytes: number;
+  readonly #mayRetain: (bytes: number) => boolean;
   /** Bytes before it are dealt with. */
   #consumed = 0;
   /** Bytes before it have arrived. */
   #filled = 0;
   #lastReadFilledAll = false;
 
-  constructor(options: { maxFrameBytes?: number } = {}) {
-    this.#maxFrameBytes = options.maxFrameBytes ?? MAX_FRAME_BYTES_DEFAULT;
+  /**
+   * @param options.retainBytes A buffer that grew for a long frame is kept up to here once it is empty.
+   * @param options.mayRetain Asked instead, with the buffer's length, whether it may be kept.
+   */
+  constructor(
+    options: {
+      maxFrameBytes?: number;
+      retainBytes?: number;
+      mayRetain?: (bytes: number) => boolean;
+    } = {},
+  ) {
+    const { maxFrameBytes = MAX_FRAME_BYTES_DEFAULT, retainBytes = BUSY_BUFFER_BYTES } = options;
+    this.#maxFrameBytes = maxFrameBytes;
+    this.#mayRetain = options.mayRetain ?? ((bytes) => bytes <= retainBytes);
   }
 
   /** Some bytes of a frame, but not all of them, have arrived. */
@@ -76,8 +94,10 @@ export class FrameReader {
     this.#moveRestToFront();
     const capacity = this.bytes.length;
     if (this.#filled === capacity || (this.#lastReadFilledAll && capacity < BUSY_BUFFER_BYTES)) {
-      this.#resize(capacity * 2);
-    } else if (this.#filled === 0 && capacity > BUSY_BUFFER_BYTES) {
+      this.#resize(this.#grownBytes());
+    } else if (
+      this.#filled === 0 && capacity > BUSY_BUFFER_BYTES && !this.#mayRetain(capacity)
+    ) {
       this.#resize(IDLE_BUFFER_BYTES);
     }
     return this.bytes.subarray(this.#filled);
@@ -118,8 +138,19 @@ export class FrameReader {
 
   #spaceBehind(): Uint8Array {
     this.#moveRestToFront();
-    if (this.#filled === this.bytes.length) this.#resize(this.bytes.length * 2);
+    if (this.#filled === this.bytes.length) this.#resize(this.#grownBytes());
     return this.bytes.subarray(this.#filled);
+  }
+
+  /** Twice as long, or more where a long frame has begun. */
+  #grownBytes(): number {
+    const capacity = this.bytes.length;
+    const frame = this.isMidFrame && this.#filled - this.#consumed >= FRAME_HEADER_BYTES
+      ? FRAME_HEADER_BYTES + readLength(this.bytes, this.#consumed)
+      : 0;
+    let grown = capacity * 2;
+    while (grown < frame && grown < capacity * GROWTH_MAX) grown *= 2;
+    return grown;
   }
 
   #moveRestToFront(): void {

@@ -115,3 +115,23 @@ Deno.test("FrameReader gives a large buffer back once it is empty", () => {
   reader.space();
   ok(reader.bytes.length <= 4096);
 });
+
+Deno.test("FrameReader grows by what has arrived when a long frame is announced, and keeps what it may", () => {
+  const frame = framed([new Uint8Array(72_600)]);
+  const reader = new FrameReader({ retainBytes: 256 * 1024 });
+  const reads: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    let count = 0;
+    for (let at = 0; at < frame.length; count++) {
+      const space = reader.space();
+      const part = frame.subarray(at, at + space.length);
+      space.set(part);
+      reader.filled(part.length);
+      at += part.length;
+    }
+    strictEqual(reader.next(), "frame");
+    reads.push(count);
+  }
+  // 4 KiB, 32 KiB, and the rest; then all at once.
+  deepStrictEqual(reads, [3, 1, 1]);
+});

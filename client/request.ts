@@ -21,6 +21,8 @@ export const COMMANDS = [
   "TOPICS",
   "NODES",
   "REMOVE-NODE",
+  "DELETE",
+  "TRIM",
 ] as const;
 /** One of {@link COMMANDS}. */
 export type Command = typeof COMMANDS[number];
@@ -30,6 +32,8 @@ type TopicCommand = Exclude<Command, "METRICS" | "TOPICS" | "NODES" | "REMOVE-NO
 export type RequestKind = Command | "error";
 
 const SPACE = 0x20;
+/** Digits of the largest offset. */
+const OFFSET_DIGITS_MAX = 16;
 /** Digits of the largest node id. */
 const NODE_ID_DIGITS_MAX = 10;
 /** Commands that take bytes as they are: white space behind the topic is not ignored. */
@@ -55,7 +59,7 @@ export class Request {
   topicEnd = 0;
   /**
    * `bytes[payloadStart, payloadEnd)`: the payload of a `PUT`, the packed entries of an `APPEND`, the settings
-   * of a `REGISTER`, the id of a `REMOVE-NODE`; empty elsewhere.
+   * of a `REGISTER`, the offset of a `TRIM`, the id of a `REMOVE-NODE`; empty elsewhere.
    */
   payloadStart = 0;
   payloadEnd = 0;
@@ -142,15 +146,20 @@ function parseTopic(
   }
   const trimmedEnd = isPayload ? end : trimEnd(bytes, topicEnd, end);
   if (topicEnd === trimmedEnd) {
-    if (isPayload || command === "FETCH") return fail(into, missingMessage(command));
+    if (isPayload || command === "FETCH" || command === "TRIM") {
+      return fail(into, missingMessage(command));
+    }
     return into.kind = command;
   }
   if (hasMore && command === "FETCH") {
     return finish(into, command, parseFetchArguments(bytes, topicEnd + 1, trimmedEnd, into));
   }
-  if (hasMore && command === "REGISTER") {
+  if (hasMore && (command === "REGISTER" || command === "TRIM")) {
     into.payloadStart = topicEnd + 1;
     into.payloadEnd = trimmedEnd;
+    if (command === "TRIM" && !isOffset(bytes, into.payloadStart, trimmedEnd)) {
+      return fail(into, `TRIM takes an offset, a number: ${usageOf("TRIM")}`);
+    }
     return into.kind = command;
   }
   return fail(into, behindTopicMessage(command, bytes.subarray(topicStart, end), length));
@@ -165,6 +174,10 @@ function missingMessage(command: TopicCommand): string {
   const usage = usageOf(command);
   if (command === "PUT") return `missing payload: ${usage} (an empty payload keeps its space)`;
   return `missing ${command === "APPEND" ? "entries" : "offset"}: ${usage}`;
+}
+
+function isOffset(bytes: Uint8Array, start: number, end: number): boolean {
+  return end > start && end - start <= OFFSET_DIGITS_MAX && digitsEnd(bytes, start, end) === end;
 }
 
 function parseRemoveNode(
@@ -237,7 +250,10 @@ function usageOf(command: Command): string {
     case "FETCH":
       return "FETCH <topic> <offset> [count=N] [bytes=N] [wait=MS]";
     case "REGISTER":
-      return "REGISTER <topic> [rf=N] [fsync=each|none|Nms]";
+      return "REGISTER <topic> [rf=N] [fsync=each|none|Nms] [retention_bytes=N] [retention_ms=N] " +
+        "[retention_entries=N]";
+    case "TRIM":
+      return "TRIM <topic> <offset>";
     default:
       return `${command} <topic>`;
   }

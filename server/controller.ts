@@ -6,10 +6,22 @@
 
 import type { RecordBatch } from "../storage/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "./config.ts";
-import { UnavailableError } from "./errors.ts";
-import type { Metadata, SegmentInfo, TopicInfo } from "./metadata/mod.ts";
+import { UnavailableError, UnknownTopicError } from "./errors.ts";
+import {
+  firstOffsetOf,
+  KEEP_ALL,
+  type Metadata,
+  segmentAt,
+  type SegmentInfo,
+  type TopicInfo,
+} from "./metadata/mod.ts";
 import { isUnderReplicated } from "./repair/mod.ts";
-import { mustAgree, parseTopicSettings } from "./topic_settings.ts";
+import {
+  isSameRetention,
+  mustAgree,
+  parseTopicSettings,
+  type TopicSettings,
+} from "./topic_settings.ts";
 import {
   type MetricsParts,
   metricsReport,
@@ -56,6 +68,10 @@ export interface ClientService {
   fetchLater(topic: string, spec: FetchSpec, waitMs: number): LaterFetch;
   /** Offsets of the first entry that can be read, and of the next one to come. */
   offsets(topic: string): Promise<{ first: number; next: number }>;
+  /** Deletes the topic and all that is in it. Done already, where it is not there. */
+  deleteTopic(topic: string): Promise<void>;
+  /** Drops the sealed segments of the topic that end at or before `offset`. */
+  trim(topic: string, offset: number): Promise<void>;
   /** Takes up to `count` entries from the topic's shared cursor. */
   take(topic: string, count: number): Promise<Taken>;
   /** The JSON of `STATE`. */
@@ -88,22 +104,60 @@ export class Controller implements ClientService {
     this.#parts = parts;
   }
 
-  /** Its segment 1 goes to the nodes in turn. A topic that is there must have the given settings. */
+  /**
+   * Its first segment goes to the nodes in turn. A topic that is there must have the given settings; how much
+   * it keeps is changed to what is wished.
+   */
   async register(topic: string, settings: string): Promise<void> {
     const { metadata, placeFirst, replicationFactor } = this.#parts;
     const wished = parseTopicSettings(settings);
-    const known = metadata.state.topics.get(topic);
-    if (known) return mustAgree(known, wished);
     const factor = wished.replicationFactor ?? replicationFactor;
-    await metadata.propose({
-      kind: "createTopic",
-      topic,
-      replicationFactor: factor,
-      durability: wished.durability,
-      ...placeFirst(factor),
-    }, { timeoutMs: REQUEST_TIMEOUT_MS });
-    // Somebody else may have been first, with other settings.
-    mustAgree(metadata.state.topics.get(topic)!, wished);
+    for (let known = metadata.state.topics.get(topic);; known = metadata.state.topics.get(topic)) {
+      if (known) return await this.#adjust(known, wished);
+      // Somebody else may be first, with other settings, or delete it again.
+      await metadata.propose({
+        kind: "createTopic",
+        topic,
+        replicationFactor: factor,
+        durability: wished.durability,
+        ...placeFirst(factor),
+        firstSegment: metadata.state.firstSegmentOf(topic),
+        retention: { ...KEEP_ALL, ...wished.retention },
+      }, { timeoutMs: REQUEST_TIMEOUT_MS });
+    }
+  }
+
+  async #adjust(topic: TopicInfo, wished: TopicSettings): Promise<void> {
+    mustAgree(topic, wished);
+    const retention = { ...topic.retention, ...wished.retention };
+    if (isSameRetention(retention, topic.retention)) return;
+    const { name, bornSegment } = topic;
+    await this.#parts.metadata.propose(
+      { kind: "setRetention", topic: name, bornSegment, retention },
+      { timeoutMs: REQUEST_TIMEOUT_MS },
+    );
+  }
+
+  async deleteTopic(topic: string): Promise<void> {
+    const { metadata, routes } = this.#parts;
+    const known = await routes.mustFindTopic(topic).catch((error) => {
+      if (error instanceof UnknownTopicError) return null;
+      throw error;
+    });
+    if (known === null) return;
+    const command = { kind: "deleteTopic" as const, topic, bornSegment: known.bornSegment };
+    await metadata.propose(command, { timeoutMs: REQUEST_TIMEOUT_MS });
+  }
+
+  async trim(topic: string, offset: number): Promise<void> {
+    const { metadata, routes } = this.#parts;
+    const known = await routes.mustFindTopic(topic);
+    if (offset <= firstOffsetOf(known)) return;
+    // The segment in which the offset lies stays, and so does the open one.
+    const firstSegment = segmentAt(known, offset).number;
+    if (firstSegment === known.segments[0]!.number) return;
+    const command = { kind: "trimTopic" as const, topic, firstSegment };
+    await metadata.propose(command, { timeoutMs: REQUEST_TIMEOUT_MS });
   }
 
   append(
@@ -123,7 +177,9 @@ export class Controller implements ClientService {
   }
 
   async offsets(topic: string): Promise<{ first: number; next: number }> {
-    return { first: 0, next: await routeEnd(this.#parts.routes, topic) };
+    const next = await routeEnd(this.#parts.routes, topic);
+    const known = await this.#parts.routes.mustFindTopic(topic);
+    return { first: firstOffsetOf(known), next };
   }
 
   take(topic: string, count: number): Promise<Taken> {
@@ -168,6 +224,8 @@ export class UnavailableService implements ClientService {
   }
 
   register = () => this.#refuse();
+  deleteTopic = () => this.#refuse();
+  trim = () => this.#refuse();
   take = () => this.#refuse();
   fetch = () => this.#refuse();
   offsets = () => this.#refuse();

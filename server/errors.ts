@@ -50,6 +50,17 @@ export class OffsetOutOfRangeError extends Error {
   override readonly name = "OffsetOutOfRangeError";
 }
 
+/** The entry was trimmed: by hand, or because the topic keeps only so much. */
+export class TrimmedError extends OffsetOutOfRangeError {
+  readonly firstOffset: number;
+  constructor(entry: { topic: string; offset: number; firstOffset: number }) {
+    super(
+      `offset ${entry.offset} of ${entry.topic} was trimmed: its first offset is ${entry.firstOffset}`,
+    );
+    this.firstOffset = entry.firstOffset;
+  }
+}
+
 /** Metadata refused a command: what it expected no longer holds. */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
@@ -63,7 +74,8 @@ export function wireMessage(error: unknown): string {
   if (error instanceof OutcomeUnknownError) return `outcome unknown: ${oneLine(error.message)}`;
   if (
     error instanceof UnknownTopicError || error instanceof UnavailableError ||
-    error instanceof NotLeaderError || error instanceof SegmentClosedError ||
+    error instanceof NotLeaderError ||
+    error instanceof SegmentClosedError ||
     error instanceof RefusedError ||
     error instanceof RemoteError || error instanceof InvalidSettingError
   ) return oneLine(error.message);

@@ -17,9 +17,10 @@ import {
   type MetadataMachine,
   type NodeInfo,
   openSegmentOf,
+  segmentOf,
   type TopicInfo,
 } from "./metadata/mod.ts";
-import type { Peers } from "./network/mod.ts";
+import { type Peers, PROTOCOL_VERSION } from "./network/mod.ts";
 import { firstLeader, nextLeader, placeReplicas, Routes, TopicReader } from "./routing/mod.ts";
 import type { HandlerParts } from "./rpc_handlers.ts";
 import { Repair, wantedReplicas } from "./repair/mod.ts";
@@ -143,7 +144,14 @@ export class Services {
       isLive: (node) => this.liveNodes().includes(node),
       isLost: (node) => this.#isLost(node),
     });
-    this.membership = new Membership({ raft, metadata, clock, logger, self });
+    this.membership = new Membership({
+      raft,
+      metadata,
+      clock,
+      logger,
+      self,
+      versionOf: (node) => node === self.id ? PROTOCOL_VERSION : peers.helloOf(node)?.version ?? 0,
+    });
     this.handlers = { raft, metadata, routes, store, peers, clusterId: identity.clusterId! };
     this.controller = new Controller({
       routes,
@@ -173,6 +181,7 @@ export class Services {
       this.#leases.check();
       if (change === null) this.#segments.metadataChanged();
       else if (change.kind === "topic") this.#segments.topicChanged(change.topic, change.segment);
+      else if (change.kind === "gone") this.#segments.replicas.topicShrank(change.topic);
       else this.#checkSegments();
       this.#failover.changed();
       this.#repair.changed(change);
@@ -343,6 +352,6 @@ export class Services {
 
   #isSealed(target: SegmentTarget): boolean {
     const topic = this.#parts.machine.state.topics.get(target.topic);
-    return topic?.segments[target.segment - 1]?.count !== null;
+    return (topic && segmentOf(topic, target.segment))?.count !== null;
   }
 }

@@ -68,7 +68,11 @@ export interface WalStoreOptions {
 export class WalStore implements LogStore, LogHost {
   readonly recovery: RecoveryReport;
   /** Without what was recovered: it would be a second copy of everything. */
-  readonly #options: Omit<WalStoreOptions, "recovered"> & { storeId: string; salt: number };
+  readonly #options: Omit<WalStoreOptions, "recovered" | "checkpoint"> & {
+    storeId: string;
+    salt: number;
+    isNew: boolean;
+  };
   readonly #files: DataFiles;
   readonly #logs = new Map<string, WalLog>();
   readonly #commit: GroupCommit;
@@ -80,10 +84,11 @@ export class WalStore implements LogStore, LogHost {
   #closing: Promise<void> | null = null;
 
   constructor(options: WalStoreOptions) {
-    const { recovered, ...world } = options;
+    const { recovered, checkpoint, ...world } = options;
     const { disk, crc, files, limits } = world;
     const { image } = recovered;
-    this.#options = { ...world, storeId: image.storeId, salt: image.salt };
+    const { storeId, salt } = image;
+    this.#options = { ...world, storeId, salt, isNew: checkpoint === null };
     this.#files = files;
     this.recovery = recovered.report;
     this.#nextLogId = Math.max(image.nextLogId, FIRST_USER_LOG_ID);
@@ -114,6 +119,7 @@ export class WalStore implements LogStore, LogHost {
     const checkpointer = new Checkpointer({ disk, crc, sequence: image.sequence });
     this.#keeper = new RunKeeper({
       ...world,
+      checkpoint,
       run,
       journal,
       layout,
@@ -295,7 +301,7 @@ export class WalStore implements LogStore, LogHost {
    * @throws {DiskError}
    */
   async begin(): Promise<void> {
-    if (this.#options.checkpoint === null) await this.#keeper.writeFirst();
+    if (this.#options.isNew) await this.#keeper.writeFirst();
     await this.#keeper.start();
   }
 

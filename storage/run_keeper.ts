@@ -31,7 +31,7 @@ export interface RunKeeperOptions {
   journal: Journal;
   layout: CycleLayout;
   checkpointer: Checkpointer;
-  /** The index that the store was recovered from. */
+  /** The index that the store was recovered from; `null` once it is settled. */
   checkpoint: { name: string; bytes: Uint8Array } | null;
   /** All of the store's image but for the journal's log. */
   describe(): Omit<StoreImage, "sequence" | "run" | "nextGeneration" | "isClean">;
@@ -48,7 +48,6 @@ export class RunKeeper {
   #journalBytes = 0;
   #background: Promise<void> = Promise.resolve();
   #isGrowing = false;
-  #isIndexSettled = false;
   #isFullTold = false;
   /** Set with the commit cycle that it serves. */
   commit!: GroupCommit;
@@ -193,9 +192,9 @@ export class RunKeeper {
    */
   async #settleIndex(): Promise<void> {
     const { disk, checkpoint } = this.#options;
-    if (checkpoint === null || this.#isIndexSettled) return;
+    if (checkpoint === null) return;
     await disk.writeSmall(checkpoint.name, checkpoint.bytes);
-    this.#isIndexSettled = true;
+    this.#options.checkpoint = null;
   }
 
   async #startJournal(): Promise<void> {
@@ -241,6 +240,8 @@ export class RunKeeper {
       frames.get(log)!.push(layout.away[index]!);
     }
     for (const [log, away] of frames) this.commit.adopt(log, away);
+    // They are the logs' from here on: whoever gives this layout up must not let go of them.
+    layout.begin();
   }
 
   /** Takes a checkpoint; it is written while the next cycles run. */

@@ -7,6 +7,7 @@
 import * as hdr from "hdr-histogram-js";
 import { type NodeMetrics, WalrusClient } from "../../client/mod.ts";
 import { type Address, type Clock, type Connection, type Network, sleep } from "../../world/mod.ts";
+import { FetchLoad } from "./fetch_load.ts";
 import { ConnectionLoad, type LoadKind, type LoadOptions, requestsOf } from "./load.ts";
 import { OpenLoad } from "./open_load.ts";
 import { Pacer } from "./pacer.ts";
@@ -18,8 +19,10 @@ export interface BenchPlan {
   /** Connections are spread over them in turn. */
   addresses: Address[];
   connections: number;
-  /** Requests in flight on each connection. */
+  /** Requests in flight on each connection; a fetch is always alone. */
   depth: number;
+  /** Messages of one request, appended or fetched; `null`: one, or as many as a fetch brings. */
+  batch: number | null;
   sizeBytes: number;
   seconds: number;
   /** Before the measurement starts. */
@@ -47,6 +50,8 @@ export interface BenchResult {
   kind: LoadKind;
   connections: number;
   depth: number;
+  /** Messages of one request; `null` where a fetch brings as many as the node gives. */
+  batch: number | null;
   /** What was due; `null` in a closed loop. */
   rate_per_second: number | null;
   size_bytes: number;
@@ -109,10 +114,13 @@ export async function runBench(
   const metrics = await prepareTopics(plan);
   const tally = new LatencyTally();
   const connections = await connectAll(plan, world.network);
-  const { loads, run } = startLoads(plan, { connections, clock, tally });
+  const { loads, run } = plan.kind === "fetch"
+    ? await startFetches(plan, { connections, clock, tally })
+    : startLoads(plan, { connections, clock, tally });
   try {
     const running = run();
-    const answered = () => loads.reduce((sum, load) => sum + load.answered, 0);
+    const perAnswer = plan.kind === "put" ? plan.batch ?? 1 : 1;
+    const answered = () => perAnswer * loads.reduce((sum, load) => sum + load.answered, 0);
     const watch = { running, clock, tally, answered, plan };
     await watchFor(plan.warmUpSeconds, { ...watch, fromSeconds: -plan.warmUpSeconds });
     tally.isMeasuring = true;
@@ -160,6 +168,27 @@ async function watchFor(
   }
 }
 
+/** Connections begin at different places of their topic. */
+async function startFetches(
+  plan: BenchPlan,
+  options: { connections: Connection[]; clock: Clock; tally: LatencyTally },
+): Promise<{ loads: Load[]; run: () => Promise<unknown> }> {
+  const { connections, clock, tally } = options;
+  const { batch } = plan;
+  const client = await WalrusClient.connect(plan.addresses);
+  try {
+    const loads = await Promise.all(connections.map(async (connection, i) => {
+      const topic = topicName(plan, i);
+      const { next } = await client.offsets(topic);
+      const offset = Math.floor(next * i / connections.length);
+      return new FetchLoad({ connection, clock, topic, offset, batch, sink: tally });
+    }));
+    return { loads, run: () => Promise.all(loads.map((load) => load.run())) };
+  } finally {
+    await client.close();
+  }
+}
+
 function startLoads(
   plan: BenchPlan,
   options: { connections: Connection[]; clock: Clock; tally: LatencyTally },
@@ -168,7 +197,12 @@ function startLoads(
   const payload = payloadOf(plan.sizeBytes);
   const optionsOf = (connection: Connection, i: number): LoadOptions => ({
     ...{ connection, clock, kind: plan.kind, topic: topicName(plan, i) },
-    ...{ payload, depth: plan.depth, sink: tally },
+    ...{
+      payload,
+      depth: plan.depth,
+      batch: plan.kind === "put" ? plan.batch ?? 1 : 1,
+      sink: tally,
+    },
   });
   if (plan.ratePerSecond === null) {
     const loads = connections.map((connection, i) => new ConnectionLoad(optionsOf(connection, i)));
@@ -246,7 +280,8 @@ function resultOf(
   return {
     kind: plan.kind,
     connections: plan.connections,
-    depth: plan.depth,
+    depth: plan.kind === "fetch" ? 1 : plan.depth,
+    batch: plan.kind === "fetch" ? plan.batch : plan.batch ?? 1,
     rate_per_second: plan.ratePerSecond,
     size_bytes: plan.sizeBytes,
     topics: plan.topics,

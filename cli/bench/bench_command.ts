@@ -4,8 +4,8 @@
  * @module
  */
 
-import { Command } from "commander";
-import { isTopicName, TOPIC_NAME_RULE } from "../../client/mod.ts";
+import { Command, Option } from "commander";
+import { APPEND_ENTRIES_MAX, isTopicName, TOPIC_NAME_RULE } from "../../client/mod.ts";
 import type { Address } from "../../world/mod.ts";
 import { UsageError } from "../exit.ts";
 import { addressOption, integerBetween } from "../flag_values.ts";
@@ -36,6 +36,8 @@ interface BenchFlags {
   topics: number;
   topicPrefix: string;
   get?: boolean;
+  batch?: number;
+  consume?: "get" | "fetch";
   rate?: number;
   json?: boolean;
 }
@@ -75,6 +77,15 @@ export function makeBenchCommand(output: Output): Command {
       "open loop: so many requests are due each second, whatever the answers do",
       integerBetween(1, RATE_MAX),
     )
+    .option(
+      "--batch <n>",
+      "messages appended together by each request; with --consume fetch, fetched at most",
+      integerBetween(1, APPEND_ENTRIES_MAX),
+    )
+    .addOption(
+      new Option("--consume <how>", "read instead: take from the cursor, or fetch by offsets")
+        .choices(["get", "fetch"]),
+    )
     .option("--get", "take what an earlier run has put there, until all is read or the time is up")
     .option("--json", "print the result as JSON")
     .addHelpText(
@@ -93,17 +104,25 @@ Examples:
           `--topic-prefix ${flags.topicPrefix} can't be used: ${TOPIC_NAME_RULE}.`,
         );
       }
+      const kind = flags.consume ?? (flags.get ? "get" : "put");
+      if (kind === "get" && flags.batch !== undefined) {
+        throw new UsageError("--batch is for appending and for --consume fetch, not for GET.");
+      }
+      if (kind === "fetch" && flags.rate !== undefined) {
+        throw new UsageError("--rate can't be used with --consume fetch: that is a closed loop.");
+      }
       const { runBench } = await import("./bench.ts");
       const { RealClock, RealNetwork } = await import("../../world/real/mod.ts");
       const result = await runBench({
-        kind: flags.get ? "get" : "put",
+        kind,
+        batch: flags.batch ?? null,
         addresses: flags.addr,
         connections: flags.connections,
         depth: flags.depth ?? (flags.rate === undefined ? DEPTH_DEFAULT : OPEN_DEPTH_DEFAULT),
         ratePerSecond: flags.rate ?? null,
         sizeBytes: flags.size,
         seconds: flags.seconds,
-        warmUpSeconds: flags.warmUp ?? (flags.get ? 0 : WARM_UP_SECONDS_DEFAULT),
+        warmUpSeconds: flags.warmUp ?? (kind === "get" ? 0 : WARM_UP_SECONDS_DEFAULT),
         topics: flags.topics,
         topicPrefix: flags.topicPrefix,
         ...(output.isTerminal ? { onProgress: (progress) => showProgress(output, progress) } : {}),
@@ -129,8 +148,11 @@ function textOf(result: BenchResult): string {
   const pace = result.rate_per_second === null
     ? `${result.depth} in flight`
     : `at most ${result.depth} in flight, ${result.rate_per_second.toLocaleString("en")}/s due`;
+  const what = result.batch === 1 || result.kind === "get"
+    ? result.kind
+    : `${result.kind} of ${result.batch ?? "as many as come"}`;
   return [
-    `${result.kind}, ${result.connections} connections × ${pace}, ${result.size_bytes} B, ` +
+    `${what}, ${result.connections} connections × ${pace}, ${result.size_bytes} B, ` +
     `${result.topics} topic${result.topics === 1 ? "" : "s"}, ${result.seconds.toFixed(1)} s`,
     `nodes ${result.nodes}, durability ${result.durability}, backend ${result.backend}`,
     `${rate} messages/s  ${result.megabytes_per_second.toFixed(1)} MB/s`,

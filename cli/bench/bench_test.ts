@@ -19,6 +19,7 @@ Deno.test("ConnectionLoad sends real messages, and counts each answer once", asy
     connection,
     clock: world.clock,
     kind: "put",
+    batch: 1,
     topic: "t",
     payload: new Uint8Array(726).fill(0x61),
     depth: 7,
@@ -49,6 +50,7 @@ Deno.test("ConnectionLoad takes what is there, and ends when all is read", async
     connection,
     clock: world.clock,
     kind: "get",
+    batch: 1,
     topic: "t",
     payload: new Uint8Array(0),
     depth: 9,
@@ -69,6 +71,7 @@ Deno.test("ConnectionLoad fails with what the node says", async () => {
     connection,
     clock: world.clock,
     kind: "put",
+    batch: 1,
     topic: "nobody",
     payload: new Uint8Array(1),
     depth: 1,
@@ -82,6 +85,7 @@ Deno.test("runBench() spreads connections over topics and measures what the node
   await using standIn = await startStandIn();
   const result = await runBench({
     kind: "put",
+    batch: 1,
     addresses: [parseAddress(standIn.address)!],
     connections: 4,
     depth: 3,
@@ -106,6 +110,7 @@ Deno.test("runBench() at a rate sends what is due, on all connections in turn", 
   const seen: number[] = [];
   const result = await runBench({
     kind: "put",
+    batch: 1,
     addresses: [parseAddress(standIn.address)!],
     connections: 4,
     depth: 100,
@@ -184,4 +189,19 @@ Deno.test("OpenLoad counts from when a request was due, also those that a stall 
   load.stop();
   await running;
   deepStrictEqual(latencies, [100, 90, 80, 70, 60, 50]);
+});
+
+Deno.test("runBench() counts the messages of batches, and fetches them over and over", async () => {
+  await using standIn = await startStandIn();
+  const plan = {
+    ...{ addresses: [parseAddress(standIn.address)!], connections: 3, depth: 2, sizeBytes: 10 },
+    ...{ warmUpSeconds: 0, topics: 1, topicPrefix: "b", ratePerSecond: null },
+  };
+  const put = await runBench({ ...plan, kind: "put", batch: 7, seconds: 0.05 }, world);
+  const { length } = standIn.node.topics.get("b-0")!.messages;
+  ok(length > 0 && length % 7 === 0);
+  ok(put.messages > 0 && put.messages % 7 === 0 && put.messages <= length);
+  standIn.node.topics.get("b-0")!.messages.length = 70;
+  const fetched = await runBench({ ...plan, kind: "fetch", batch: 4, seconds: 0.1 }, world);
+  ok(fetched.messages > 140, `${fetched.messages}: each of them more than once`);
 });

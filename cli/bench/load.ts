@@ -16,7 +16,7 @@ export interface LatencySink {
 }
 
 /** What one connection asks for. */
-export type LoadKind = "put" | "get";
+export type LoadKind = "put" | "get" | "fetch";
 
 /** What one connection sends. */
 export interface LoadOptions {
@@ -28,6 +28,8 @@ export interface LoadOptions {
   payload: Uint8Array;
   /** Requests in flight. */
   depth: number;
+  /** Messages of each request: more than 1 make it an `APPEND`. */
+  batch: number;
   sink: LatencySink;
 }
 
@@ -105,12 +107,13 @@ export class ConnectionLoad {
   #countAnswers(): number {
     const reader = this.#reader;
     const isPut = this.#options.kind === "put";
+    const okBytesMax = this.#options.batch > 1 ? Infinity : OK_BYTES;
     let count = 0;
     this.#emptyInRead = 0;
     while (reader.next() === "frame") {
       const { bytes, start, end } = reader;
       const isOk = bytes[start] === O && bytes[start + 1] === K && end - start >= OK_BYTES;
-      if (!isOk || (isPut && end - start > OK_BYTES)) {
+      if (!isOk || (isPut && end - start > okBytesMax)) {
         if (isPut || !isEmptyAnswer(bytes, start, end)) {
           throw new FailureError(
             `A request was answered with: ${answerText(bytes.subarray(start, end))}`,
@@ -138,11 +141,13 @@ export class ConnectionLoad {
 
 /** `depth` requests, one behind the other. */
 export function requestsOf(
-  options: Pick<LoadOptions, "kind" | "topic" | "payload" | "depth">,
+  options: Pick<LoadOptions, "kind" | "topic" | "payload" | "depth" | "batch">,
 ): Uint8Array {
   const writer = new RequestWriter();
+  const messages = Array.from({ length: options.batch }, () => options.payload);
   for (let i = 0; i < options.depth; i++) {
-    if (options.kind === "put") writer.addPut(options.topic, options.payload);
+    if (options.batch > 1) writer.addAppend(options.topic, messages);
+    else if (options.kind === "put") writer.addPut(options.topic, options.payload);
     else writer.addTopicRequest("GET", options.topic);
   }
   return writer.bytes.slice();

@@ -40,6 +40,8 @@ export function clusterCommands(parts: ShellParts): Command[] {
     checkCommand(parts),
     watchCommand(parts),
     removeNodeCommand(parts),
+    deleteCommand(parts),
+    trimCommand(parts),
   ];
 }
 
@@ -145,6 +147,37 @@ function watchCommand(parts: ShellParts): Command {
           watchCluster(client, { flags, signal, output: parts.output })
         )
       )
+    );
+}
+
+function deleteCommand(parts: ShellParts): Command {
+  return shellCommand(parts, {
+    name: "delete",
+    summary: "delete a topic and all its messages",
+    examples: ["delete logs", "topics"],
+  }).argument("<topic>", "", topicName)
+    .action((topic: string) =>
+      parts.withClient(async (client) => {
+        await client.deleteTopic(topic);
+        printOk(parts.output);
+        return EXIT.ok;
+      })
+    );
+}
+
+function trimCommand(parts: ShellParts): Command {
+  return shellCommand(parts, {
+    name: "trim",
+    summary: "drop the whole sealed segments before an offset",
+    examples: ["trim logs 1000000", "state logs"],
+  }).argument("<topic>", "", topicName)
+    .argument("<offset>", "first one that must stay", integerBetween(0, Number.MAX_SAFE_INTEGER))
+    .action((topic: string, offset: number) =>
+      parts.withClient(async (client) => {
+        await client.trim(topic, offset);
+        printOk(parts.output);
+        return EXIT.ok;
+      })
     );
 }
 

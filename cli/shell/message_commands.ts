@@ -38,6 +38,9 @@ function registerCommand(parts: ShellParts): Command {
   }).argument("<topic>", "", topicName)
     .option("--replication-factor <n>", "replicas of each segment", replicationFactor)
     .option("--fsync <when>", "each, none or <n>ms, for this topic", topicDurability)
+    .option("--retention-bytes <n>", "keep at least so many bytes, then trim; 0: no limit", promise)
+    .option("--retention-ms <n>", "keep messages at least so long", promise)
+    .option("--retention-entries <n>", "keep at least so many messages", promise)
     .action((topic: string, settings: TopicSettings) =>
       parts.withClient(async (client) => {
         await client.register(topic, settings);
@@ -47,6 +50,7 @@ function registerCommand(parts: ShellParts): Command {
     );
 }
 
+const promise = integerBetween(0, Number.MAX_SAFE_INTEGER);
 const replicationFactor = integerBetween(1, REPLICATION_FACTOR_MAX);
 
 /** Checked here as `serve --fsync` is, sent as it was typed. */

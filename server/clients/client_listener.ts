@@ -6,12 +6,15 @@
 
 import type { Clock, Connection, Listener, Logger, Timer } from "../../world/mod.ts";
 import type { ClientService } from "../controller.ts";
+import { BufferBudget } from "./buffer_budget.ts";
 import { ClientSession } from "./client_session.ts";
 
 /** Connections at the same time; one more is told so and closed. */
 export const CLIENT_CONNECTIONS_MAX = 20_000;
 /** Bytes in all sessions' buffers together; over it, the largest sessions are closed. */
 export const CLIENT_BUFFER_BYTES_MAX = 512 * 1024 * 1024;
+/** Of these, what read buffers keep while they are empty. */
+export const RETAINED_BUFFER_BYTES_MAX = 64 * 1024 * 1024;
 /** A client that owes the rest of a frame, or to read its answers, for two sweeps is closed, milliseconds. */
 export const SWEEP_MS = 30_000;
 /** How often buffers are added up, milliseconds. */
@@ -33,6 +36,7 @@ export class ClientListener {
     logger: Logger;
     maxFrameBytes: number;
   };
+  readonly #budget = new BufferBudget(RETAINED_BUFFER_BYTES_MAX);
   readonly #sessions: Map<ClientSession, ServedSession> = new Map();
   #timers: Timer[] = [];
   #shedding: Timer | null = null;
@@ -92,7 +96,10 @@ export class ClientListener {
 
   #serve(connection: Connection): void {
     const { service, maxFrameBytes } = this.#parts;
-    const session = new ClientSession(connection, service, { maxFrameBytes });
+    const session = new ClientSession(connection, service, {
+      maxFrameBytes,
+      budget: this.#budget,
+    });
     if (this.#sessions.size >= CLIENT_CONNECTIONS_MAX) {
       return session.end(`this node serves ${CLIENT_CONNECTIONS_MAX} connections already`);
     }

@@ -27,6 +27,7 @@ import type { FetchSpec } from "../routing/mod.ts";
 import type { Entries } from "../segments/mod.ts";
 import { AnswerQueue } from "./answer_queue.ts";
 import { AppendRun } from "./append_run.ts";
+import { type BufferBudget, RetainedBuffer } from "./buffer_budget.ts";
 
 /** Answers are sent once there are so many bytes of them, even when the run goes on. */
 const ANSWER_BYTES_MAX = 256 * 1024;
@@ -39,6 +40,7 @@ export class ClientSession {
   /** Looked up for each command: a node that starts or stops serves differently. */
   readonly #service: () => ClientService;
   readonly #reader: FrameReader;
+  readonly #retained: RetainedBuffer;
   readonly #maxFrameBytes: number;
   readonly #request = new Request();
   readonly #topics = new TopicInterner();
@@ -55,13 +57,16 @@ export class ClientSession {
   constructor(
     connection: Connection,
     service: () => ClientService,
-    options: { maxFrameBytes: number },
+    options: { maxFrameBytes: number; budget: BufferBudget },
   ) {
     this.#connection = connection;
     this.#answers = new AnswerQueue(connection);
     this.#service = service;
-    this.#reader = new FrameReader(options);
-    this.#maxFrameBytes = options.maxFrameBytes;
+    const { maxFrameBytes, budget } = options;
+    const retained = this.#retained = new RetainedBuffer(budget);
+    const mayRetain = (bytes: number) => retained.mayRetain(bytes);
+    this.#reader = new FrameReader({ maxFrameBytes, mayRetain });
+    this.#maxFrameBytes = maxFrameBytes;
   }
 
   /** Bytes that this session's buffers hold. */
@@ -96,6 +101,7 @@ export class ClientSession {
       // The connection broke: whatever was answered before has left, nobody waits for the rest.
     } finally {
       this.#stopWaiting();
+      this.#retained.release();
       this.#connection.close();
     }
   }
@@ -201,6 +207,12 @@ export class ClientSession {
           return this.#answerJson(await service.nodes());
         case "REMOVE-NODE":
           await service.removeNode(Number(this.#payloadText()));
+          return this.#answers.writer.ok();
+        case "DELETE":
+          await service.deleteTopic(topic);
+          return this.#answers.writer.ok();
+        case "TRIM":
+          await service.trim(topic, Number(this.#payloadText()));
           return this.#answers.writer.ok();
         default:
           unreachable(kind);

@@ -6,6 +6,7 @@ import type { ClientService, LaterFetch } from "../controller.ts";
 import { UnknownTopicError } from "../errors.ts";
 import type { AppendResult, FetchSpec } from "../routing/mod.ts";
 import type { Entries, Taken } from "../segments/mod.ts";
+import { BufferBudget } from "./buffer_budget.ts";
 import { ClientSession } from "./client_session.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -158,11 +159,22 @@ class FakeService implements ClientService {
     this.calls.push(`remove ${id}`);
     return Promise.resolve();
   }
+  deleteTopic(topic: string): Promise<void> {
+    this.calls.push(`delete ${topic}`);
+    return Promise.resolve();
+  }
+  trim(topic: string, offset: number): Promise<void> {
+    this.calls.push(`trim ${topic} ${offset}`);
+    return Promise.resolve();
+  }
 }
 
 async function serve(act: (connection: FakeConnection) => void, service = new FakeService()) {
   const connection = new FakeConnection();
-  const session = new ClientSession(connection, () => service, { maxFrameBytes: 1000 });
+  const session = new ClientSession(connection, () => service, {
+    maxFrameBytes: 1000,
+    budget: new BufferBudget(0),
+  });
   const ended = session.run();
   act(connection);
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
@@ -217,6 +229,21 @@ Deno.test("ClientSession keeps payloads as they are, and passes settings and ids
   );
   assert.deepEqual(service.calls, ["register c rf=2", "append c  two spaces |", "remove 3"]);
   assert.deepEqual(connection.answers, ["OK", "OK", "OK", "OK"]);
+});
+
+Deno.test("ClientSession deletes and trims what it is told to, and refuses what is no offset", async () => {
+  const { connection, service } = await serve((connection) =>
+    connection.requests("DELETE a", "TRIM b 17 ", "TRIM b", "TRIM b -1", "TRIM b 1 2", "DELETE a b")
+  );
+  assert.deepEqual(service.calls, ["delete a", "trim b 17"]);
+  assert.deepEqual(connection.answers.map((answer) => answer.slice(0, 22)), [
+    "OK",
+    "OK",
+    "ERR missing offset: TR",
+    "ERR TRIM takes an offs",
+    "ERR TRIM takes an offs",
+    "ERR DELETE takes a top",
+  ]);
 });
 
 Deno.test("ClientSession tells a client of an impossible length once, and closes", async () => {

@@ -1,13 +1,14 @@
 /**
  * What a member does for its own and others' membership, again and again until it is so: makes its
- * address known, and, on the Raft leader, promotes learners that have caught up.
+ * address known, and, on the Raft leader, promotes learners that have caught up and raises the format of
+ * metadata once every node reads it.
  *
  * @module
  */
 
 import type { RaftNode } from "../../raft/mod.ts";
 import type { Clock, Logger, Timer } from "../../world/mod.ts";
-import type { Metadata, NodeInfo } from "../metadata/mod.ts";
+import { type Metadata, METADATA_FORMAT, type NodeInfo } from "../metadata/mod.ts";
 
 /** Voters at most; further nodes stay learners and hold segments all the same (DESIGN.md §7). */
 export const VOTERS_MAX = 7;
@@ -15,6 +16,8 @@ export const VOTERS_MAX = 7;
 const CHECK_MS = 200;
 /** A learner that lacks no more than so many entries of the log has caught up. */
 const CAUGHT_UP_ENTRIES = 64;
+/** Nodes from this protocol version on read {@link METADATA_FORMAT}. */
+const VERSION_OF_FORMAT = 2;
 /** For one proposal or change, milliseconds. */
 const CHANGE_TIMEOUT_MS = 3000;
 
@@ -25,6 +28,8 @@ export interface MembershipParts {
   clock: Clock;
   logger: Logger;
   self: NodeInfo;
+  /** The protocol version of a node, as it said itself; 0 where it was not met. */
+  versionOf: (node: number) => number;
 }
 
 /** One per node. */
@@ -79,7 +84,7 @@ export class Membership {
   /** What is to be done may fail, and how far a learner is changes without a word from Raft. */
   #armIfUnfinished(): void {
     if (this.#timer !== null || this.#isStopped) return;
-    if (this.#isAnnounced() && !this.#hasLearnerToPromote()) return;
+    if (this.#isAnnounced() && !this.#hasLearnerToPromote() && !this.#hasOldFormat()) return;
     this.#timer = this.#parts.clock.after(CHECK_MS, () => {
       this.#timer = null;
       this.#check();
@@ -87,7 +92,7 @@ export class Membership {
   }
 
   #answerAnnounced(): void {
-    if (this.#announced.length === 0 || !this.#isAnnounced()) return;
+    if (this.#announced.length === 0 || !this.#isAnnounced() || this.#canRaiseFormat()) return;
     for (const resolve of this.#announced.splice(0)) resolve();
   }
 
@@ -95,6 +100,10 @@ export class Membership {
     const { raft, metadata, self, logger } = this.#parts;
     if (!this.#isAnnounced() && raft.status.leader !== null) {
       await metadata.propose({ kind: "registerNode", ...self }, { timeoutMs: CHANGE_TIMEOUT_MS });
+    }
+    if (this.#canRaiseFormat()) {
+      const raise = { kind: "raiseFormat" as const, format: METADATA_FORMAT };
+      await metadata.propose(raise, { timeoutMs: CHANGE_TIMEOUT_MS });
     }
     const learner = this.#caughtUpLearner();
     if (learner === undefined) return;
@@ -108,6 +117,18 @@ export class Membership {
     return known !== undefined && known.run === self.run &&
       known.raftHost === self.raftHost && known.raftPort === self.raftPort &&
       known.clientHost === self.clientHost && known.clientPort === self.clientPort;
+  }
+
+  #hasOldFormat(): boolean {
+    const { metadata, raft } = this.#parts;
+    return raft.status.role === "leader" && metadata.state.format < METADATA_FORMAT;
+  }
+
+  /** ⛔ A node that can't read what it is to apply stops: all of them must be able to, the absent ones too. */
+  #canRaiseFormat(): boolean {
+    const { metadata, versionOf } = this.#parts;
+    return this.#hasOldFormat() && this.#isAnnounced() &&
+      [...metadata.state.nodes.keys()].every((id) => versionOf(id) >= VERSION_OF_FORMAT);
   }
 
   #hasLearnerToPromote(): boolean {

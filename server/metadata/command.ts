@@ -3,9 +3,12 @@
  *
  * | bytes | field |
  * | ----- | ----- |
- * | 1 | format version, {@link COMMAND_VERSION} |
- * | 1 | kind: 1 registerNode, 2 createTopic, 3 sealSegment, 4 beginSeal, 5 drainNode, 6 removeNode, 7 addReplica, 8 dropReplica |
+ * | 1 | format, 1 to {@link METADATA_FORMAT} |
+ * | 1 | kind: 1 registerNode, 2 createTopic, 3 sealSegment, 4 beginSeal, 5 drainNode, 6 removeNode, 7 addReplica, 8 dropReplica, 9 raiseFormat, 10 deleteTopic, 11 trimTopic, 12 setRetention |
  * | … | the fields in the order of the interfaces below; strings and lists carry their length |
+ *
+ * Format 1 lacks `firstSegment` and `retention` of createTopic, `sealedMs` of sealSegment, and kinds 10 to 12.
+ * A cluster writes a format only when all of its nodes read it: {@link RaiseFormat}.
  *
  * @module
  */
@@ -14,8 +17,10 @@ import { BodyReader, BodyWriter, MalformedError } from "../network/codec.ts";
 import type { Durability } from "../../storage/types.ts";
 import { unreachable } from "../../world/mod.ts";
 
-/** Raised when a kind gains a field; older versions stay readable. */
-export const COMMAND_VERSION = 1;
+/** The newest format of commands and snapshots. Raised when a kind or a field is added; older ones stay readable. */
+export const METADATA_FORMAT = 2;
+/** Topics are deleted and trimmed, and keep only so much, from this format on. */
+export const TRIM_FORMAT = 2;
 
 /** How a node is reached, and which disk it is. */
 export interface NodeInfo {
@@ -42,7 +47,22 @@ export interface RegisterNode extends NodeInfo {
   kind: "registerNode";
 }
 
-/** Opens segment 1 of a new topic. An existing topic is left as it is. */
+/**
+ * How much of a topic is kept at least, whole sealed segments: a segment goes when all the promises made are
+ * kept without it. `null`: nothing was promised; where all are, everything is kept.
+ */
+export interface Retention {
+  /** Payload bytes. */
+  bytes: number | null;
+  /** Since the segment was sealed, milliseconds. */
+  ms: number | null;
+  entries: number | null;
+}
+
+/** Everything is kept. */
+export const KEEP_ALL: Retention = { bytes: null, ms: null, entries: null };
+
+/** Opens the first segment of a new topic. An existing topic is left as it is. */
 export interface CreateTopic {
   kind: "createTopic";
   topic: string;
@@ -51,6 +71,41 @@ export interface CreateTopic {
   durability: Durability | null;
   leader: number;
   replicas: readonly number[];
+  /**
+   * 1, or, where a topic of that name was deleted, the number behind its last segment; does nothing where that
+   * is another one. ⛔ A number is never used twice: old records and fences may still lie on some disk.
+   */
+  firstSegment: number;
+  retention: Retention;
+}
+
+/** From here on the cluster writes this format: all of its nodes read it. Never goes back. */
+export interface RaiseFormat {
+  kind: "raiseFormat";
+  format: number;
+}
+
+/** Forgets the topic and all that is in it. Does nothing when it is another topic of that name by now. */
+export interface DeleteTopic {
+  kind: "deleteTopic";
+  topic: string;
+  /** `TopicInfo.bornSegment` of the topic that is meant. */
+  bornSegment: number;
+}
+
+/** Forgets the sealed segments before `firstSegment`. */
+export interface TrimTopic {
+  kind: "trimTopic";
+  topic: string;
+  firstSegment: number;
+}
+
+/** How much of the topic is kept from now on. Does nothing when it is another topic of that name by now. */
+export interface SetRetention {
+  kind: "setRetention";
+  topic: string;
+  bornSegment: number;
+  retention: Retention;
 }
 
 /**
@@ -91,6 +146,8 @@ export interface SealSegment {
   cursors: readonly Cursor[];
   nextLeader: number;
   nextReplicas: readonly number[];
+  /** By the proposer's clock, milliseconds since 1970; 0 in commands of format 1: not known. */
+  sealedMs: number;
 }
 
 /** The node gets nothing new from here on, and what it has is moved elsewhere. */
@@ -130,7 +187,11 @@ export type Command =
   | DrainNode
   | RemoveNode
   | AddReplica
-  | DropReplica;
+  | DropReplica
+  | RaiseFormat
+  | DeleteTopic
+  | TrimTopic
+  | SetRetention;
 
 const KIND_REGISTER_NODE = 1;
 const KIND_CREATE_TOPIC = 2;
@@ -140,11 +201,15 @@ const KIND_DRAIN_NODE = 5;
 const KIND_REMOVE_NODE = 6;
 const KIND_ADD_REPLICA = 7;
 const KIND_DROP_REPLICA = 8;
+const KIND_RAISE_FORMAT = 9;
+const KIND_DELETE_TOPIC = 10;
+const KIND_TRIM_TOPIC = 11;
+const KIND_SET_RETENTION = 12;
 
-/** The command's bytes, as the table above says. */
-export function encodeCommand(command: Command): Uint8Array {
+/** The command's bytes, as the table above says. In an older format, what it lacks is left out. */
+export function encodeCommand(command: Command, format: number = METADATA_FORMAT): Uint8Array {
   const writer = new BodyWriter();
-  writer.u8(COMMAND_VERSION);
+  writer.u8(format);
   switch (command.kind) {
     case "registerNode":
       writer.u8(KIND_REGISTER_NODE);
@@ -155,6 +220,9 @@ export function encodeCommand(command: Command): Uint8Array {
       writeDurability(writer, command.durability);
       writer.u32(command.leader);
       writeIds(writer, command.replicas);
+      if (format < TRIM_FORMAT) break;
+      writer.u32(command.firstSegment);
+      writeRetention(writer, command.retention);
       break;
     case "sealSegment":
       writer.u8(KIND_SEAL_SEGMENT).string(command.topic).u32(command.segment);
@@ -163,6 +231,7 @@ export function encodeCommand(command: Command): Uint8Array {
       writeCursors(writer, command.cursors);
       writer.u32(command.nextLeader);
       writeIds(writer, command.nextReplicas);
+      if (format >= TRIM_FORMAT) writer.u53(command.sealedMs);
       break;
     case "beginSeal":
       writer.u8(KIND_BEGIN_SEAL).string(command.topic).u32(command.segment);
@@ -178,27 +247,45 @@ export function encodeCommand(command: Command): Uint8Array {
       writer.u8(command.kind === "addReplica" ? KIND_ADD_REPLICA : KIND_DROP_REPLICA);
       writer.string(command.topic).u32(command.segment).u32(command.node);
       break;
+    case "raiseFormat":
+      writer.u8(KIND_RAISE_FORMAT).u8(command.format);
+      break;
+    case "deleteTopic":
+      writer.u8(KIND_DELETE_TOPIC).string(command.topic).u32(command.bornSegment);
+      break;
+    case "trimTopic":
+      writer.u8(KIND_TRIM_TOPIC).string(command.topic).u32(command.firstSegment);
+      break;
+    case "setRetention":
+      writer.u8(KIND_SET_RETENTION).string(command.topic).u32(command.bornSegment);
+      writeRetention(writer, command.retention);
+      break;
     default:
       unreachable(command);
   }
   return writer.view;
 }
 
-/** @throws {MalformedError} for a version or kind that this build doesn't know, or cut bytes. */
+/** @throws {MalformedError} for a format or kind that this build doesn't know, or cut bytes. */
 export function decodeCommand(bytes: Uint8Array): Command {
   const reader = new BodyReader(bytes);
-  const version = reader.u8();
-  if (version !== COMMAND_VERSION) {
-    throw new MalformedError(
-      `metadata command has version ${version}, this build reads ${COMMAND_VERSION}: upgrade this node`,
-    );
-  }
-  const command = readKind(reader, reader.u8());
+  const format = readFormat(reader, "command");
+  const command = readKind(reader, reader.u8(), format);
   reader.end();
   return command;
 }
 
-function readKind(reader: BodyReader, kind: number): Command {
+/** The first byte of commands and snapshots. @throws {MalformedError} for one that this build doesn't know. */
+export function readFormat(reader: BodyReader, what: string): number {
+  const format = reader.u8();
+  if (format >= 1 && format <= METADATA_FORMAT) return format;
+  throw new MalformedError(
+    `metadata ${what} has format ${format}, this build reads 1 to ${METADATA_FORMAT}: upgrade this node`,
+  );
+}
+
+function readKind(reader: BodyReader, kind: number, format: number): Command {
+  const isOld = format < TRIM_FORMAT;
   switch (kind) {
     case KIND_REGISTER_NODE:
       return { kind: "registerNode", ...readNode(reader) };
@@ -210,6 +297,8 @@ function readKind(reader: BodyReader, kind: number): Command {
         durability: readDurability(reader),
         leader: reader.u32(),
         replicas: readIds(reader),
+        firstSegment: isOld ? 1 : reader.u32(),
+        retention: isOld ? KEEP_ALL : readRetention(reader),
       };
     case KIND_SEAL_SEGMENT:
       return {
@@ -224,6 +313,7 @@ function readKind(reader: BodyReader, kind: number): Command {
         cursors: readCursors(reader),
         nextLeader: reader.u32(),
         nextReplicas: readIds(reader),
+        sealedMs: isOld ? 0 : reader.u53(),
       };
     case KIND_BEGIN_SEAL:
       return { kind: "beginSeal", topic: reader.string(), segment: reader.u32() };
@@ -235,6 +325,19 @@ function readKind(reader: BodyReader, kind: number): Command {
       return { kind: "addReplica", ...readReplicaOf(reader) };
     case KIND_DROP_REPLICA:
       return { kind: "dropReplica", ...readReplicaOf(reader) };
+    case KIND_RAISE_FORMAT:
+      return { kind: "raiseFormat", format: reader.u8() };
+    case KIND_DELETE_TOPIC:
+      return { kind: "deleteTopic", topic: reader.string(), bornSegment: reader.u32() };
+    case KIND_TRIM_TOPIC:
+      return { kind: "trimTopic", topic: reader.string(), firstSegment: reader.u32() };
+    case KIND_SET_RETENTION:
+      return {
+        kind: "setRetention",
+        topic: reader.string(),
+        bornSegment: reader.u32(),
+        retention: readRetention(reader),
+      };
     default:
       throw new MalformedError(`metadata command of unknown kind ${kind}: upgrade this node`);
   }
@@ -297,6 +400,17 @@ export function readDurability(reader: BodyReader): Durability | null {
     default:
       throw new MalformedError(`durability of unknown kind ${kind}: upgrade this node`);
   }
+}
+
+/** Bytes, milliseconds, entries: 8 bytes each, 0 for `null`. */
+export function writeRetention(writer: BodyWriter, { bytes, ms, entries }: Retention): void {
+  for (const promise of [bytes, ms, entries]) writer.u53(promise ?? 0);
+}
+
+/** The twin of {@link writeRetention}. */
+export function readRetention(reader: BodyReader): Retention {
+  const [bytes, ms, entries] = [1, 2, 3].map(() => reader.u53() || null);
+  return { bytes: bytes!, ms: ms!, entries: entries! };
 }
 
 /** A list of node ids. */

@@ -10,7 +10,7 @@ import { type Clock, sleep } from "../../world/mod.ts";
 import { OutcomeUnknownError, RefusedError, UnavailableError } from "../errors.ts";
 import { METHOD, type ProposeReply, readProposeReply } from "../messages.ts";
 import { type Peers, PeerUnavailableError, RemoteError } from "../network/mod.ts";
-import { type Command, encodeCommand } from "./command.ts";
+import { type Command, encodeCommand, TRIM_FORMAT } from "./command.ts";
 import type { MetadataMachine } from "./machine.ts";
 import type { MetadataState, Outcome } from "./state.ts";
 import { TopicWaiters } from "./topic_waiters.ts";
@@ -54,7 +54,11 @@ export class Metadata {
    */
   async propose(command: Command, options: { timeoutMs: number }): Promise<void> {
     const deadlineMs = this.#clock.nowMs() + options.timeoutMs;
-    const bytes = encodeCommand(command);
+    const { format } = this.state;
+    if (format < TRIM_FORMAT && needsTrimFormat(command)) {
+      throw new RefusedError("not all nodes of the cluster run a version that can do this yet");
+    }
+    const bytes = encodeCommand(command, format);
     let isSent = false;
     for (;;) {
       const timeoutMs = deadlineMs - this.#clock.nowMs();
@@ -128,6 +132,14 @@ export class Metadata {
       throw error;
     }
   }
+}
+
+/** What nodes of format 1 would choke on, or not do. */
+function needsTrimFormat(command: Command): boolean {
+  if (command.kind === "createTopic") {
+    return Object.values(command.retention).some((promise) => promise !== null);
+  }
+  return ["deleteTopic", "trimTopic", "setRetention"].includes(command.kind);
 }
 
 function leaderless(waitedMs: number): UnavailableError {

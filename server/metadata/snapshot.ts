@@ -3,13 +3,15 @@
  *
  * | bytes | field |
  * | ----- | ----- |
- * | 1 | format version, {@link SNAPSHOT_VERSION} |
+ * | 1 | format (command.ts): the one in which the cluster writes |
+ * | 4, … | since format 2: count of deleted topics, then each: name, number of the next first segment (4) |
+ * | 4, … | since format 2: count of the runs that segments speak of, then those, strings |
  * | 4, … | count of nodes, then each node (command.ts) |
  * | 4, … | ids of the nodes that are being drained |
  * | 4, … | count of incarnations of removed nodes, then those |
- * | 4, … | count of topics, then each: name, replication factor (4), durability (5), cursors, count of segments (4), and for each of those: leader (4), leader's run (string), replica ids, state (1): 0 open, 1 sealing, 2 sealed, sealed count (8), sealed length (8), payload bytes (8), may have lost (1) |
+ * | 4, … | count of topics, then each: name, replication factor (4), durability (5), cursors; since format 2: number of its very first segment (4), retention (24), number (4) and base offset (8) of the first one that is there; count of segments (4), and for each of those: leader (4), leader's run (string), replica ids, state (1): 0 open, 1 sealing, 2 sealed, sealed count (8), sealed length (8), payload bytes (8), may have lost (1), since format 2: when it was sealed (8) |
  *
- * Count and length of an unsealed segment, the last of each topic, are 0. Numbers and base offsets follow from
+ * Since format 2 a segment has, for its leader's run, the number of a run in that list (4). Count and length of an unsealed segment, the last of each topic, are 0. Numbers and base offsets follow from
  * the order.
  *
  * @module
@@ -17,20 +19,23 @@
 
 import { BodyReader, BodyWriter, MalformedError } from "../network/codec.ts";
 import {
+  KEEP_ALL,
   readCursors,
   readDurability,
+  readFormat,
   readIds,
   readList,
   readNode,
+  readRetention,
+  TRIM_FORMAT,
   writeCursors,
   writeDurability,
   writeIds,
   writeNode,
+  writeRetention,
 } from "./command.ts";
 import { MetadataState, type SegmentInfo, type TopicInfo } from "./state.ts";
 
-/** Raised when a field is added; older versions stay readable. */
-export const SNAPSHOT_VERSION = 1;
 const STATE_OPEN = 0;
 const STATE_SEALING = 1;
 const STATE_SEALED = 2;
@@ -38,7 +43,17 @@ const STATE_SEALED = 2;
 /** The whole state; equal states give equal bytes, since maps keep the order of the commands. */
 export function encodeSnapshot(state: MetadataState): Uint8Array {
   const writer = new BodyWriter();
-  writer.u8(SNAPSHOT_VERSION).u32(state.nodes.size);
+  const { format } = state;
+  const isOld = format < TRIM_FORMAT;
+  const runs = isOld ? new Map<string, number>() : runsOf(state);
+  writer.u8(format);
+  if (!isOld) {
+    writer.u32(state.deleted.size);
+    for (const [topic, next] of state.deleted) writer.string(topic).u32(next);
+    writer.u32(runs.size);
+    for (const run of runs.keys()) writer.string(run);
+  }
+  writer.u32(state.nodes.size);
   for (const node of state.nodes.values()) writeNode(writer, node);
   writeIds(writer, [...state.draining]);
   writer.u32(state.removed.size);
@@ -48,60 +63,82 @@ export function encodeSnapshot(state: MetadataState): Uint8Array {
     writer.string(topic.name).u32(topic.replicationFactor);
     writeDurability(writer, topic.durability);
     writeCursors(writer, topic.cursors);
+    if (!isOld) {
+      const first = topic.segments[0]!;
+      writer.u32(topic.bornSegment);
+      writeRetention(writer, topic.retention);
+      writer.u32(first.number).u53(first.baseOffset);
+    }
     writer.u32(topic.segments.length);
     for (const segment of topic.segments) {
-      writer.u32(segment.leader).string(segment.leaderRun);
+      writer.u32(segment.leader);
+      if (isOld) writer.string(segment.leaderRun);
+      else writer.u32(runs.get(segment.leaderRun)!);
       writeIds(writer, segment.replicas);
       writer.u8(stateByte(segment)).u53(segment.count ?? 0).u53(segment.length ?? 0);
       writer.u53(segment.bytes ?? 0).bool(segment.mayHaveLost);
+      if (!isOld) writer.u53(segment.sealedMs);
     }
   }
   return writer.view;
 }
 
-/** @throws {MalformedError} for a version that this build doesn't know, or cut bytes. */
+/** @throws {MalformedError} for a format that this build doesn't know, or cut bytes. */
 export function decodeSnapshot(bytes: Uint8Array): MetadataState {
   const reader = new BodyReader(bytes);
-  const version = reader.u8();
-  if (version !== SNAPSHOT_VERSION) {
-    throw new MalformedError(
-      `metadata snapshot has version ${version}, this build reads ${SNAPSHOT_VERSION}: upgrade this node`,
-    );
-  }
+  const format = readFormat(reader, "snapshot");
   const state = new MetadataState();
+  state.format = format;
+  const readDeleted = () => [reader.string(), reader.u32()] as const;
+  const deleted = format < TRIM_FORMAT ? [] : readList(reader, readDeleted);
+  for (const [topic, next] of deleted) state.deleted.set(topic, next);
+  const runs = format < TRIM_FORMAT ? null : readList(reader, () => reader.string());
   for (const node of readList(reader, () => readNode(reader))) state.nodes.set(node.id, node);
   for (const id of readIds(reader)) state.draining.add(id);
   for (const incarnation of readList(reader, () => reader.string())) state.removed.add(incarnation);
-  for (const topic of readList(reader, () => readTopic(reader))) {
+  for (const topic of readList(reader, () => readTopic(reader, { format, runs }))) {
     state.topics.set(topic.name, topic);
   }
   reader.end();
   return state;
 }
 
-function readTopic(reader: BodyReader): TopicInfo {
+function readTopic(
+  reader: BodyReader,
+  { format, runs }: { format: number; runs: readonly string[] | null },
+): TopicInfo {
+  const isOld = format < TRIM_FORMAT;
   const name = reader.string();
   const replicationFactor = reader.u32();
   const durability = readDurability(reader);
   const cursors = readCursors(reader);
-  let number = 0, baseOffset = 0;
+  const bornSegment = isOld ? 1 : reader.u32();
+  const retention = isOld ? KEEP_ALL : readRetention(reader);
+  let number = isOld ? 1 : reader.u32();
+  let baseOffset = isOld ? 0 : reader.u53();
   const segments = readList(reader, () => {
-    const segment = readSegment(reader, ++number, baseOffset);
+    const segment = readSegment(reader, { number, baseOffset, runs });
+    number++;
     baseOffset += segment.count ?? 0;
     return segment;
   });
-  return { name, replicationFactor, durability, segments, cursors };
+  return { name, replicationFactor, durability, bornSegment, retention, segments, cursors };
 }
 
-function readSegment(reader: BodyReader, number: number, baseOffset: number): SegmentInfo {
+function readSegment(
+  reader: BodyReader,
+  place: { number: number; baseOffset: number; runs: readonly string[] | null },
+): SegmentInfo {
+  const { number, baseOffset, runs } = place;
   const leader = reader.u32();
-  const leaderRun = reader.string();
+  const leaderRun = runs === null ? reader.string() : runAt(runs, reader.u32());
   const replicas = readIds(reader);
   const state = reader.u8();
   const count = reader.u53();
   const length = reader.u53();
   const bytes = reader.u53();
   const mayHaveLost = reader.bool();
+  const sealedMs = runs === null ? 0 : reader.u53();
   const isSealed = state === STATE_SEALED;
   return {
     number,
@@ -114,7 +151,25 @@ function readSegment(reader: BodyReader, number: number, baseOffset: number): Se
     length: isSealed ? length : null,
     bytes: isSealed ? bytes : null,
     mayHaveLost,
+    sealedMs,
   };
+}
+
+/** Each run once: thousands of segments share a few. */
+function runsOf(state: MetadataState): Map<string, number> {
+  const runs: Map<string, number> = new Map();
+  for (const topic of state.topics.values()) {
+    for (const { leaderRun } of topic.segments) {
+      if (!runs.has(leaderRun)) runs.set(leaderRun, runs.size);
+    }
+  }
+  return runs;
+}
+
+function runAt(runs: readonly string[], index: number): string {
+  const run = runs[index];
+  if (run === undefined) throw new MalformedError(`metadata snapshot has no run ${index}`);
+  return run;
 }
 
 function stateByte(segment: SegmentInfo): number {

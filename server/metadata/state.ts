@@ -6,15 +6,20 @@
 
 import type { Durability } from "../../storage/types.ts";
 import { assert, unreachable } from "../../world/mod.ts";
+import { TrimmedError } from "../errors.ts";
 import type {
   AddReplica,
   BeginSeal,
   Command,
   CreateTopic,
   Cursor,
+  DeleteTopic,
   DropReplica,
   NodeInfo,
+  Retention,
   SealSegment,
+  SetRetention,
+  TrimTopic,
 } from "./command.ts";
 
 /** One segment of a topic. */
@@ -22,7 +27,7 @@ export interface SegmentInfo {
   /** 1, 2, 3 … */
   readonly number: number;
   readonly leader: number;
-  /** The run of the leader that may write. ⛔ No other run of it may (DESIGN.md §6). */
+  /** The run of the leader that may write, or wrote. ⛔ No other run of it may (DESIGN.md §6). */
   leaderRun: string;
   /** Who holds it; changes only by repair, once it is sealed. */
   replicas: readonly number[];
@@ -38,6 +43,8 @@ export interface SegmentInfo {
   bytes: number | null;
   /** Sealed by a recovery that could not be sure of holding every acknowledged entry. */
   mayHaveLost: boolean;
+  /** When it was sealed, milliseconds since 1970 by the proposer's clock; 0: not known, or not yet. */
+  sealedMs: number;
 }
 
 /** One topic: all segments but the last are sealed, and the last is not. */
@@ -45,7 +52,10 @@ export interface TopicInfo {
   readonly name: string;
   readonly replicationFactor: number;
   readonly durability: Durability | null;
-  /** Segment n is at index n − 1. */
+  /** Number of its very first segment: tells it from a deleted topic with the same name. */
+  readonly bornSegment: number;
+  retention: Retention;
+  /** In order of their numbers, without gaps ({@link segmentOf}); those that were trimmed are not there any more. */
   readonly segments: SegmentInfo[];
   /** Where the cursors stood when the last sealed segment was sealed. */
   cursors: readonly Cursor[];
@@ -61,7 +71,9 @@ const LEADER_NOT_REPLICA = "the leader of a segment must be one of its replicas"
 export type Change =
   | { kind: "node"; id: number }
   /** One segment of the topic; `null`: any of them, or the topic itself came or went. */
-  | { kind: "topic"; topic: string; segment: number | null };
+  | { kind: "topic"; topic: string; segment: number | null }
+  /** Segments of the topic, or all of it, are there no more; a change of the topic comes first. */
+  | { kind: "gone"; topic: string };
 
 /** Nodes and topics, as of the last applied command. */
 export class MetadataState {
@@ -71,6 +83,10 @@ export class MetadataState {
   /** Incarnations of removed nodes: they don't come back by themselves. */
   readonly removed: Set<string> = new Set();
   readonly topics: Map<string, TopicInfo> = new Map();
+  /** Deleted topics, by name: the number that the first segment of the next topic of that name gets. */
+  readonly deleted: Map<string, number> = new Map();
+  /** In which commands and snapshots are written. Changed by commands and snapshots only. */
+  format = 1;
 
   /** Applies one command. `changes` receives what it touched. */
   apply(command: Command, changes: Change[]): Outcome {
@@ -90,6 +106,15 @@ export class MetadataState {
       case "addReplica":
       case "dropReplica":
         return this.#changeReplica(command, changes);
+      case "raiseFormat":
+        this.format = Math.max(this.format, command.format);
+        return DONE;
+      case "deleteTopic":
+        return this.#deleteTopic(command, changes);
+      case "trimTopic":
+        return this.#trimTopic(command, changes);
+      case "setRetention":
+        return this.#setRetention(command, changes);
       default:
         return unreachable(command);
     }
@@ -121,13 +146,18 @@ export class MetadataState {
   }
 
   #createTopic(command: CreateTopic, changes: Change[]): Outcome {
-    if (this.topics.has(command.topic)) return DONE;
+    const { firstSegment } = command;
+    if (this.topics.has(command.topic) || firstSegment !== this.firstSegmentOf(command.topic)) {
+      return DONE;
+    }
     if (!command.replicas.includes(command.leader)) return refuse(LEADER_NOT_REPLICA);
     this.topics.set(command.topic, {
       name: command.topic,
       replicationFactor: command.replicationFactor,
       durability: command.durability,
-      segments: [this.#openSegment(1, { baseOffset: 0, ...command })],
+      bornSegment: firstSegment,
+      retention: command.retention,
+      segments: [this.#openSegment(firstSegment, { baseOffset: 0, ...command })],
       cursors: [{ name: "", offset: 0 }],
     });
     changes.push({ kind: "topic", topic: command.topic, segment: null });
@@ -155,7 +185,8 @@ export class MetadataState {
     segment.length = command.length;
     segment.bytes = command.bytes;
     segment.mayHaveLost = command.mayHaveLost;
-    topic.cursors = command.cursors;
+    segment.sealedMs = command.sealedMs;
+    topic.cursors = command.cursors.map((cursor) => notBefore(cursor, topic));
     topic.segments.push(this.#openSegment(segment.number + 1, {
       baseOffset: segment.baseOffset + command.count,
       leader: command.nextLeader,
@@ -163,6 +194,52 @@ export class MetadataState {
     }));
     changes.push({ kind: "topic", topic: command.topic, segment: segment.number });
     return DONE;
+  }
+
+  #deleteTopic(command: DeleteTopic, changes: Change[]): Outcome {
+    const topic = this.topics.get(command.topic);
+    if (topic?.bornSegment !== command.bornSegment) return DONE;
+    this.topics.delete(topic.name);
+    this.deleted.set(topic.name, openSegmentOf(topic).number + 1);
+    changes.push({ kind: "topic", topic: topic.name, segment: null });
+    changes.push({ kind: "gone", topic: topic.name });
+    return DONE;
+  }
+
+  #trimTopic(command: TrimTopic, changes: Change[]): Outcome {
+    const topic = this.topics.get(command.topic);
+    if (!topic) return refuse(`topic ${command.topic} is not there`);
+    const stays = Math.min(command.firstSegment, openSegmentOf(topic).number);
+    const goes = stays - topic.segments[0]!.number;
+    if (goes <= 0) return DONE;
+    topic.segments.splice(0, goes);
+    topic.cursors = topic.cursors.map((cursor) => notBefore(cursor, topic));
+    changes.push({ kind: "topic", topic: topic.name, segment: null });
+    changes.push({ kind: "gone", topic: topic.name });
+    return DONE;
+  }
+
+  #setRetention(command: SetRetention, changes: Change[]): Outcome {
+    const topic = this.topics.get(command.topic);
+    if (topic?.bornSegment !== command.bornSegment) return DONE;
+    topic.retention = command.retention;
+    changes.push({ kind: "topic", topic: topic.name, segment: null });
+    return DONE;
+  }
+
+  /** The number that the first segment of a new topic gets. */
+  firstSegmentOf(topic: string): number {
+    return this.deleted.get(topic) ?? 1;
+  }
+
+  /**
+   * Whether the segment was trimmed, or its topic deleted: nobody needs its records any more. Says so for ever,
+   * since numbers are not used again; of segments that are not known yet it says no.
+   */
+  isGone(target: { topic: string; segment: number }): boolean {
+    const topic = this.topics.get(target.topic);
+    const first = topic ? topic.segments[0]!.number : this.firstSegmentOf(target.topic);
+    return target.segment < first;
   }
 
   #drainNode(id: number, changes: Change[]): Outcome {
@@ -193,7 +270,8 @@ export class MetadataState {
 
   #changeReplica(command: AddReplica | DropReplica, changes: Change[]): Outcome {
     const { topic, node } = command;
-    const segment = this.topics.get(topic)?.segments[command.segment - 1];
+    const found = this.topics.get(topic);
+    const segment = found && segmentOf(found, command.segment);
     if (!segment) return refuse(`${topic} has no segment ${command.segment}`);
     if (segment.count === null) {
       return refuse(`segment ${segment.number} of ${topic} is not sealed`);
@@ -219,8 +297,8 @@ export class MetadataState {
   #unsealed(command: { topic: string; segment: number }): SegmentInfo | Outcome {
     const topic = this.topics.get(command.topic);
     if (!topic) return refuse(`topic ${command.topic} is not there`);
-    const segment = topic.segments[command.segment - 1];
-    if (!segment) return refuse(`${command.topic} has no segment ${command.segment} yet`);
+    const segment = segmentOf(topic, command.segment);
+    if (!segment) return refuse(`${command.topic} has no segment ${command.segment}`);
     if (segment.count === null) return segment;
     return refuse(`segment ${command.segment} of ${command.topic} is sealed already`);
   }
@@ -240,6 +318,7 @@ export class MetadataState {
       length: null,
       bytes: null,
       mayHaveLost: false,
+      sealedMs: 0,
     };
   }
 }
@@ -254,6 +333,12 @@ export function otherDiskText(known: NodeInfo, incarnation: string): string {
 /** For the node that was removed, and those that it tries to talk to. */
 export function removedText(id: number): string {
   return `node ${id} was removed from the cluster: to have it back, start it with an empty data directory and --join`;
+}
+
+/** What a cursor missed is skipped. */
+function notBefore(cursor: Cursor, topic: TopicInfo): Cursor {
+  const offset = Math.max(cursor.offset, firstOffsetOf(topic));
+  return offset === cursor.offset ? cursor : { ...cursor, offset };
 }
 
 /** Why the seal is not for this segment as it is now. */
@@ -279,8 +364,20 @@ export function segmentOf(topic: TopicInfo, number: number): SegmentInfo | undef
   return topic.segments[number - topic.segments[0]!.number];
 }
 
-/** The segment that holds the entry with that offset, or would hold it: the open one for the future. */
+/** Offset of the first entry that is still there, or would be. */
+export function firstOffsetOf(topic: TopicInfo): number {
+  return topic.segments[0]!.baseOffset;
+}
+
+/**
+ * The segment that holds the entry with that offset, or would hold it: the open one for the future.
+ *
+ * @throws {TrimmedError} when the entry is not there any more.
+ */
 export function segmentAt(topic: TopicInfo, offset: number): SegmentInfo {
+  if (offset < firstOffsetOf(topic)) {
+    throw new TrimmedError({ topic: topic.name, offset, firstOffset: firstOffsetOf(topic) });
+  }
   let low = 0, high = topic.segments.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >> 1;

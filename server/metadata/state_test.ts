@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Command, decodeCommand, encodeCommand } from "./command.ts";
+import { type Command, decodeCommand, encodeCommand, KEEP_ALL } from "./command.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Change, MetadataState, openSegmentOf, segmentAt } from "./state.ts";
 
@@ -19,13 +19,15 @@ const nodes: Command[] = [1, 2, 3].map((id) => ({
   run: `run-${id}`,
 }));
 
-const create: Command = {
-  kind: "createTopic",
+const create = {
+  kind: "createTopic" as const,
   topic: "logs",
   replicationFactor: 1,
   durability: null,
   leader: 2,
   replicas: [2],
+  firstSegment: 1,
+  retention: KEEP_ALL,
 };
 
 function seal(
@@ -45,6 +47,7 @@ function seal(
     cursors: [{ name: "", offset: count }],
     nextLeader: options.next,
     nextReplicas: [options.next],
+    sealedMs: 1000 * segment,
   };
 }
 
@@ -202,6 +205,8 @@ Deno.test("segmentAt() finds what a walk over all segments finds", () => {
 });
 
 const id = fc.integer({ min: 1, max: 2 ** 32 - 1 });
+const promise = fc.option(fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), { nil: null });
+const retention = fc.record({ bytes: promise, ms: promise, entries: promise });
 const command: fc.Arbitrary<Command> = fc.oneof(
   fc.record({
     kind: fc.constant("registerNode" as const),
@@ -220,6 +225,8 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     durability: fc.constantFrom(null, "each" as const, "none" as const, { ms: 7 }),
     leader: id,
     replicas: fc.array(id),
+    firstSegment: id,
+    retention,
   }),
   fc.record({
     kind: fc.constant("sealSegment" as const),
@@ -233,6 +240,16 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     cursors: fc.array(fc.record({ name: fc.string(), offset: fc.maxSafeNat() })),
     nextLeader: id,
     nextReplicas: fc.array(id),
+    sealedMs: fc.maxSafeNat(),
+  }),
+  fc.record({ kind: fc.constant("raiseFormat" as const), format: fc.nat(255) }),
+  fc.record({ kind: fc.constant("deleteTopic" as const), topic: fc.string(), bornSegment: id }),
+  fc.record({ kind: fc.constant("trimTopic" as const), topic: fc.string(), firstSegment: id }),
+  fc.record({
+    kind: fc.constant("setRetention" as const),
+    topic: fc.string(),
+    bornSegment: id,
+    retention,
   }),
   fc.record({ kind: fc.constant("beginSeal" as const), topic: fc.string(), segment: id }),
   fc.record({ kind: fc.constantFrom("drainNode" as const, "removeNode" as const), id }),
@@ -272,23 +289,127 @@ Deno.test("decodeSnapshot() gives back the state, which goes on as the original 
     segment: fc.integer({ min: 1, max: 4 }),
     count: fc.nat(20),
     leader: fc.integer({ min: 1, max: 3 }),
+    what: fc.constantFrom("seal", "seal", "seal", "trim", "delete", "create", "keep"),
   });
   fc.assert(fc.property(fc.array(step), fc.array(step), (first, second) => {
     const original = new MetadataState();
-    applyAll(original, nodes);
+    applyAll(original, [...nodes, { kind: "raiseFormat", format: 2 }]);
     for (const topic of names) applyAll(original, [{ ...create, topic, leader: 1, replicas: [1] }]);
     const commands = (steps: typeof first): Command[] =>
-      steps.map(({ topic, segment, count, leader }) => ({
-        ...seal(segment, count, { by: "run-1", next: leader }) as Extract<
-          Command,
-          { segment: number }
-        >,
-        topic,
-      }));
+      steps.map(({ topic, segment, count, leader, what }): Command => {
+        const place = { topic, bornSegment: segment, firstSegment: segment };
+        if (what === "trim") return { kind: "trimTopic", ...place };
+        if (what === "delete") return { kind: "deleteTopic", ...place };
+        if (what === "create") return { ...create, leader: 1, replicas: [1], ...place };
+        const retention = { ...KEEP_ALL, entries: count + 1 };
+        if (what === "keep") return { kind: "setRetention", ...place, retention };
+        const sealed = seal(segment, count, { by: "run-1", next: leader });
+        return { ...sealed as Extract<Command, { segment: number }>, topic };
+      });
     applyAll(original, commands(first));
     const restored = decodeSnapshot(encodeSnapshot(original));
     applyAll(original, commands(second));
     applyAll(restored, commands(second));
     assert.deepEqual(restored, original);
   }));
+});
+
+Deno.test("MetadataState.apply() deletes the topic that is meant, and uses no number of its segments again", () => {
+  const state = new MetadataState();
+  applyAll(state, [...nodes, create, seal(1, 7, { by: "run-2", next: 2 })]);
+  const changes: Change[] = [];
+  const drop = { kind: "deleteTopic" as const, topic: "logs", bornSegment: 1 };
+  assert.deepEqual(state.apply(drop, changes), { ok: true });
+  assert.deepEqual(changes.map(({ kind }) => kind), ["topic", "gone"]);
+  assert.ok(!state.topics.has("logs"));
+  assert.ok(state.isGone({ topic: "logs", segment: 2 }));
+  // What was on its way for the old topic makes none anew, and takes none away.
+  assert.deepEqual(state.apply(create, []), { ok: true });
+  assert.ok(!state.topics.has("logs"));
+  assert.deepEqual(state.apply({ ...create, firstSegment: 3 }, []), { ok: true });
+  const topic = state.topics.get("logs")!;
+  assert.deepEqual([openSegmentOf(topic).number, openSegmentOf(topic).baseOffset], [3, 0]);
+  assert.deepEqual(topic.cursors, [{ name: "", offset: 0 }]);
+  assert.equal(state.apply(seal(2, 9, { by: "run-2", next: 2 }), []).ok, false);
+  assert.deepEqual(state.apply(drop, []), { ok: true });
+  assert.ok(state.topics.has("logs"));
+  assert.ok(!state.isGone({ topic: "logs", segment: 3 }));
+});
+
+Deno.test("MetadataState.apply() trims whole sealed segments, and moves cursors behind them", () => {
+  const state = new MetadataState();
+  applyAll(state, [...nodes, create]);
+  // The cursor stands at 3 all the time.
+  for (const segment of [1, 2, 3]) {
+    const stuck = seal(segment, 5, { by: "run-2", next: 2 }) as Extract<Command, { count: number }>;
+    applyAll(state, [{ ...stuck, cursors: [{ name: "", offset: 3 }] }]);
+  }
+  const topic = state.topics.get("logs")!;
+  const trim = { kind: "trimTopic" as const, topic: "logs", firstSegment: 3 };
+  for (let time = 0; time < 2; time++) {
+    assert.deepEqual(state.apply(trim, []), { ok: true });
+    assert.deepEqual(topic.segments.map(({ number }) => number), [3, 4]);
+    assert.deepEqual(topic.cursors, [{ name: "", offset: 10 }]);
+  }
+  assert.throws(() => segmentAt(topic, 9), /offset 9 of logs was trimmed: its first offset is 10/);
+  assert.equal(segmentAt(topic, 10).number, 3);
+  assert.ok(state.isGone({ topic: "logs", segment: 2 }));
+  assert.ok(!state.isGone({ topic: "logs", segment: 3 }));
+  // Whatever is asked for, the open one stays.
+  assert.deepEqual(state.apply({ ...trim, firstSegment: 99 }, []), { ok: true });
+  assert.deepEqual(topic.segments.map(({ number }) => number), [4]);
+  // A seal that was proposed before carries an old cursor.
+  const late = seal(4, 1, { by: "run-2", next: 2 }) as Extract<Command, { count: number }>;
+  applyAll(state, [{ ...late, cursors: [{ name: "", offset: 3 }] }]);
+  assert.deepEqual(topic.cursors, [{ name: "", offset: 15 }]);
+});
+
+Deno.test("MetadataState.apply() changes what the topic that is meant keeps", () => {
+  const state = new MetadataState();
+  applyAll(state, [...nodes, create]);
+  const kept = { ...KEEP_ALL, entries: 5 };
+  const set = { kind: "setRetention" as const, topic: "logs", retention: kept };
+  assert.deepEqual(state.apply({ ...set, bornSegment: 2 }, []), { ok: true });
+  assert.deepEqual(state.topics.get("logs")!.retention, KEEP_ALL);
+  assert.deepEqual(state.apply({ ...set, bornSegment: 1 }, []), { ok: true });
+  assert.deepEqual(state.topics.get("logs")!.retention, kept);
+});
+
+/** Written by the program before there was a second format. */
+const OLD = {
+  create: "01020100000074030000000305000000010000000100000001000000",
+  seal:
+    "010301000000740100000001020000007231050000000000000007000000000000003200000000000000010100" +
+    "0000000000000300000000000000010000000100000001000000",
+  snapshot:
+    "010100000001000000020000006431010000006801000000010000006802000000020000007231000000000000" +
+    "000001000000010000007403000000030500000001000000000000000300000000000000020000000100000002" +
+    "000000723101000000010000000205000000000000000700000000000000320000000000000001010000000200" +
+    "0000723101000000010000000000000000000000000000000000000000000000000000000000",
+};
+
+function bytesOf(hex: string): Uint8Array {
+  return Uint8Array.from(hex.match(/../g)!, (digits) => parseInt(digits, 16));
+}
+
+Deno.test("decodeCommand() reads what older versions wrote, and encodeCommand() writes it for them", () => {
+  const command = decodeCommand(bytesOf(OLD.seal));
+  assert.ok(command.kind === "sealSegment" && command.count === 5 && command.sealedMs === 0);
+  assert.deepEqual(encodeCommand(command, 1), bytesOf(OLD.seal));
+  const made = decodeCommand(bytesOf(OLD.create));
+  assert.ok(made.kind === "createTopic" && made.firstSegment === 1);
+  assert.deepEqual(made.retention, KEEP_ALL);
+  assert.deepEqual(encodeCommand(made, 1), bytesOf(OLD.create));
+});
+
+Deno.test("decodeSnapshot() reads what older versions wrote, and writes it until all nodes read more", () => {
+  const old = bytesOf(OLD.snapshot);
+  const state = decodeSnapshot(old);
+  const topic = state.topics.get("t")!;
+  assert.deepEqual(topic.segments.map(({ number, count }) => [number, count]), [[1, 5], [2, null]]);
+  assert.deepEqual(encodeSnapshot(state), old);
+  state.apply({ kind: "raiseFormat", format: 2 }, []);
+  const raised = decodeSnapshot(encodeSnapshot(state));
+  assert.equal(raised.format, 2);
+  assert.deepEqual(raised.topics.get("t")!.segments.at(-1), topic.segments.at(-1));
 });

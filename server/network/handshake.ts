@@ -25,8 +25,11 @@
 import { type Address, formatAddress, parseAddress } from "../../world/mod.ts";
 import { BodyReader, BodyWriter, MalformedError } from "./codec.ts";
 
-/** What this code speaks. Nodes whose versions differ by at most one work together. */
-export const PROTOCOL_VERSION = 1;
+/**
+ * What this code speaks. Nodes whose versions differ by at most one work together. Since version 2 a node
+ * reads metadata of format 2 (server/metadata/command.ts).
+ */
+export const PROTOCOL_VERSION = 2;
 /** The cluster UUID of a node that belongs to none yet. */
 export const NO_CLUSTER = "00000000-0000-0000-0000-000000000000";
 /** Largest body of a handshake frame. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Command, MetadataState } from "../metadata/mod.ts";
+import { type Command, KEEP_ALL, MetadataState } from "../metadata/mod.ts";
 import { RepairList } from "./repair_list.ts";
 import { isUnderReplicated, type RepairView, wantedReplicas } from "./repair_plan.ts";
 
@@ -30,6 +30,8 @@ function stateWith(
   const leader = options.replicas[0]!;
   commands.push({
     kind: "createTopic",
+    firstSegment: 1,
+    retention: KEEP_ALL,
     topic: "t",
     replicationFactor: options.factor,
     durability: null,
@@ -37,6 +39,7 @@ function stateWith(
     replicas: options.replicas,
   }, {
     kind: "sealSegment",
+    sealedMs: 1,
     topic: "t",
     segment: 1,
     expectedRun: `r${leader}`,
@@ -131,7 +134,7 @@ Deno.test("RepairList.steps() forgets no segment, whatever changes while it look
   const state = stateWith({ nodes: 4, replicas: [1, 2, 3], factor: 3 });
   for (let segment = 2; segment <= 9; segment++) {
     const nodes = { nextLeader: 1, nextReplicas: [1, 2, 3] };
-    const counts = { count: 1, length: 1, bytes: 1, mayHaveLost: false, cursors: [] };
+    const counts = { count: 1, length: 1, sealedMs: 1, bytes: 1, mayHaveLost: false, cursors: [] };
     const seal = { kind: "sealSegment" as const, topic: "t", segment, expectedRun: "r1" };
     assert.deepEqual(state.apply({ ...seal, ...counts, ...nodes }, []), { ok: true });
   }

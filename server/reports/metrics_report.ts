@@ -13,6 +13,7 @@
  * | `backend`, `durability`, `replication_factor` | what an acknowledgement means here |
  * | `leases` | open segments that this node may append to now |
  * | `segments_led`, `topics` | numbers |
+ * | `segments_held` | replicas on this node's disk, those included that are to be deleted |
  * | `appends` | entries, bytes, batches since the start, commit latency percentiles (segments/append_meter.ts) |
  * | `replication_lag` | {node: records that it lacks of a segment led here, the most of any} |
  * | `repair` | running, copied, dropped, failed; what the Raft leader does for all |
@@ -73,6 +74,7 @@ export function metricsReport(parts: MetricsParts): string {
     leases: parts.hasLease() ? parts.segments.ledCount : 0,
     segments_led: parts.segments.ledCount,
     topics: state.topics.size,
+    segments_held: parts.segments.replicas.heldCount,
     appends: parts.meter.report,
     replication_lag: parts.segments.replicationLag,
     repair: parts.repair(),

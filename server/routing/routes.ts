@@ -94,7 +94,8 @@ export class Routes {
         throw asRequestError(error, topic, segment);
       });
       if (done !== null) return done;
-      if (openSegmentOf(this.#metadata.state.topics.get(topic)!) === segment) {
+      const now = this.#metadata.state.topics.get(topic);
+      if (now && openSegmentOf(now) === segment) {
         await this.#metadata.changeOf(topic, retryMs);
       }
     }

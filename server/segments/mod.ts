@@ -21,6 +21,7 @@ export * from "./open_segment.ts";
 export * from "./recovery.ts";
 export * from "./replica.ts";
 export * from "./replica_feed.ts";
+export * from "./retention.ts";
 export * from "./replicas.ts";
 export * from "./segment_events.ts";
 export * from "./segment_name.ts";

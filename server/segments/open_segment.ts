@@ -8,7 +8,7 @@
 import type { Log, LogStore } from "../../storage/mod.ts";
 import { assert, type Clock, type Logger, sleep } from "../../world/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "../config.ts";
-import { openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
+import { firstOffsetOf, openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
 import type { Metadata } from "../metadata/mod.ts";
 import type { AppendMeter } from "./append_meter.ts";
 import { decodeCursors, sharedOffset } from "./control_record.ts";
@@ -94,6 +94,10 @@ export class OpenSegment {
       baseOffset: this.#info.baseOffset,
       position: opened.cursorPosition,
       emit: this.#emit,
+      firstOffset: () => {
+        const known = context.metadata.state.topics.get(topic);
+        return known ? firstOffsetOf(known) : 0;
+      },
     });
     for (const feed of this.#feeds) feed.start();
   }
@@ -207,7 +211,7 @@ export class OpenSegment {
   }
 
   #proposeSeal(): Promise<void> {
-    const { metadata, placeNext, runId } = this.#context;
+    const { clock, metadata, placeNext, runId } = this.#context;
     const next = placeNext(metadata.state.topics.get(this.#topic)!);
     this.#emit?.({
       kind: "takeCount",
@@ -227,6 +231,7 @@ export class OpenSegment {
       cursors: [{ name: "", offset: this.cursor.committed }],
       nextLeader: next.leader,
       nextReplicas: next.replicas,
+      sealedMs: wallStamp(clock),
     }, { timeoutMs: REQUEST_TIMEOUT_MS });
   }
 
@@ -307,6 +312,11 @@ export class OpenSegment {
       })
     );
   }
+}
+
+/** What a seal is stamped with: milliseconds since 1970. */
+export function wallStamp(clock: Clock): number {
+  return Math.max(0, Math.round(clock.wallMs()));
 }
 
 interface OpenedReplica {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Log } from "../../storage/mod.ts";
 import type { Command } from "../metadata/mod.ts";
-import { MetadataState } from "../metadata/mod.ts";
+import { KEEP_ALL, MetadataState } from "../metadata/mod.ts";
 import { OpenSegment, type SegmentContext } from "./open_segment.ts";
 
 /** Metadata in which node 1, in its first run, leads a topic that only it holds. */
@@ -20,6 +20,8 @@ function setUp() {
   });
   apply({
     kind: "createTopic",
+    firstSegment: 1,
+    retention: KEEP_ALL,
     topic: "t",
     replicationFactor: 1,
     durability: null,
@@ -29,6 +31,7 @@ function setUp() {
   const sealFirst = () =>
     apply({
       kind: "sealSegment",
+      sealedMs: 1,
       topic: "t",
       segment: 1,
       expectedRun: "run",

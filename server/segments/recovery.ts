@@ -12,7 +12,7 @@ import { RefusedError, UnavailableError } from "../errors.ts";
 import { type Metadata, openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
 import { majorityOf } from "./commit_tracker.ts";
 import { sharedOffset } from "./control_record.ts";
-import type { Placement, SegmentTarget } from "./open_segment.ts";
+import { type Placement, type SegmentTarget, wallStamp } from "./open_segment.ts";
 import type { FenceAnswer } from "./replicas.ts";
 import { emitterOf, type SegmentEvents } from "./segment_events.ts";
 
@@ -65,9 +65,9 @@ export async function recoverSegment(parts: RecoveryParts, target: SegmentTarget
   const emit = emitterOf(parts.events, target);
   emit?.({ kind: "startRecovery" });
   if (!await begin(metadata, target)) return;
-  const topic = metadata.state.topics.get(target.topic)!;
-  const info = openSegmentOf(topic);
-  if (info.number !== target.segment) return;
+  const topic = metadata.state.topics.get(target.topic);
+  const info = topic && openSegmentOf(topic);
+  if (info?.number !== target.segment) return;
   const answers = await fenceReplicas(parts, target, info);
   const verdict = judge(answers, info.replicas.length);
   if (verdict === null) {
@@ -186,7 +186,8 @@ async function copyTail(
 }
 
 async function seal(parts: RecoveryParts, target: SegmentTarget, verdict: Verdict): Promise<void> {
-  const topic = parts.metadata.state.topics.get(target.topic)!;
+  const topic = parts.metadata.state.topics.get(target.topic);
+  if (!topic) return; // deleted meanwhile
   const next = parts.placeNext(topic);
   const { longest } = verdict;
   const command = {
@@ -200,6 +201,7 @@ async function seal(parts: RecoveryParts, target: SegmentTarget, verdict: Verdic
     mayHaveLost: verdict.mayHaveLost,
     nextLeader: next.leader,
     nextReplicas: next.replicas,
+    sealedMs: wallStamp(parts.clock),
   };
   emitterOf(parts.events, target)?.({
     kind: "proposeSeal",

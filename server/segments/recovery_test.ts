@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { silentLogger } from "../../world/mod.ts";
 import { SimClock } from "../../world/sim/mod.ts";
 import { RefusedError } from "../errors.ts";
-import { type Command, type Metadata, MetadataState } from "../metadata/mod.ts";
+import { type Command, KEEP_ALL, type Metadata, MetadataState } from "../metadata/mod.ts";
 import { majorityOf } from "./commit_tracker.ts";
 import { needsRecovery } from "./failover.ts";
 import { judge, recoverSegment, type RecoveryLink } from "./recovery.ts";
@@ -51,6 +51,8 @@ function metadataWith(replicas: number[]) {
   };
   propose({
     kind: "createTopic",
+    firstSegment: 1,
+    retention: KEEP_ALL,
     topic: "t",
     replicationFactor: replicas.length,
     durability: null,

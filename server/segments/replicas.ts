@@ -27,6 +27,9 @@ import { parseSegmentLogName, segmentLogName } from "./segment_name.ts";
 /** How long to wait before a missing tail is asked for again, milliseconds. */
 const COMPLETE_RETRY_MS = 200;
 
+/** Logs that are deleted at the same time. */
+const DELETES_MAX = 256;
+
 /** What a replica answers to its writer: how far it is, or that it answers nothing any more. */
 export type ReplicateAnswer = ReplicaExtent | "silent";
 
@@ -92,6 +95,11 @@ export class Replicas {
     return this.#isCertain(target) ? "certain" : "uncertain";
   }
 
+  /** Replicas on this node's disk. */
+  get heldCount(): number {
+    return this.#parts.store.list().filter(({ name }) => parseSegmentLogName(name) !== null).length;
+  }
+
   /** Completions give up. */
   stop(): void {
     this.#isStopped = true;
@@ -152,6 +160,7 @@ export class Replicas {
     target: { topic: string; segment: number },
     options: { from: number; end: number },
   ): Promise<void> {
+    this.#mustNotBeGone(target);
     const replica = this.#replicaOf(target);
     await replica.repair(() => this.#fetchUpTo(replica, options));
   }
@@ -178,6 +187,31 @@ export class Replicas {
     else this.#live.delete(segmentLogName(target.topic, target.segment));
   }
 
+  /**
+   * Segments of the topic are there no more: their replicas are deleted, whatever is going on with them. Says
+   * of an old view of metadata nothing wrong: who is gone once is gone for ever.
+   */
+  async topicShrank(topic: string): Promise<void> {
+    const { logger, metadata, store } = this.#parts;
+    const prefix = segmentLogName(topic, "");
+    const gone = store.list().map(({ name }) => name).filter((name) =>
+      name.startsWith(prefix) && metadata().isGone(parseSegmentLogName(name)!)
+    );
+    for (const name of gone) this.#live.delete(name);
+    try {
+      // They share syncs.
+      for (let i = 0; i < gone.length; i += DELETES_MAX) {
+        await Promise.all(gone.slice(i, i + DELETES_MAX).map((name) => store.delete(name)));
+      }
+    } catch (error) {
+      // The monitor loop tries again.
+      logger.log("warn", "can't delete trimmed segments yet", {
+        topic,
+        reason: (error as Error).message,
+      });
+    }
+  }
+
   /** What stands in this node's replica of a sealed segment, to be compared with others'. */
   async digest(target: { topic: string; segment: number }): Promise<Digest> {
     const log = this.#parts.store.get(segmentLogName(target.topic, target.segment));
@@ -193,8 +227,14 @@ export class Replicas {
     const { store, metadata, nodeId, logger } = this.#parts;
     for (const { name } of store.list()) {
       const target = parseSegmentLogName(name);
-      if (target === null || this.#live.has(name)) continue;
-      const info = metadata().topics.get(target.topic)?.segments[target.segment - 1];
+      if (target === null) continue;
+      if (metadata().isGone(target)) {
+        this.#live.delete(name);
+        await store.delete(name);
+        continue;
+      }
+      if (this.#live.has(name)) continue;
+      const info = this.#infoOf(target);
       if (!info || info.count === null || info.replicas.includes(nodeId)) continue;
       const emit = emitterOf(this.#parts.events, target);
       emit?.({ kind: "delete" });
@@ -204,16 +244,27 @@ export class Replicas {
     }
   }
 
+  #infoOf(target: { topic: string; segment: number }): SegmentInfo | undefined {
+    const topic = this.#parts.metadata().topics.get(target.topic);
+    return topic && segmentOf(topic, target.segment);
+  }
+
+  /** A request that was long on its way must not make anew what was deleted. */
+  #mustNotBeGone(target: { topic: string; segment: number }): void {
+    if (!this.#parts.metadata().isGone(target)) return;
+    throw new UnavailableError(`${target.topic}/${target.segment} was trimmed or deleted`);
+  }
+
   /**
    * For the monitor loop: a frame that was found rotten when it was read, long after its segment's seal, is no
    * change of metadata that would have the replica looked at.
    */
   mendRotten(): void {
-    const { store, metadata, nodeId } = this.#parts;
+    const { store, nodeId } = this.#parts;
     for (const { name, damage } of store.list()) {
       const target = damage.length > 0 ? parseSegmentLogName(name) : null;
       if (target === null || this.#live.has(name)) continue;
-      const info = metadata().topics.get(target.topic)?.segments[target.segment - 1];
+      const info = this.#infoOf(target);
       if (!info || info.count === null || !info.replicas.includes(nodeId)) continue;
       this.#conform(target, info);
     }
@@ -284,6 +335,7 @@ export class Replicas {
           `node ${options.from} does not hold ${topic}/${segment} from ${position} on`,
         );
       }
+      this.#mustNotBeGone(replica);
       const sealed = this.#sealedLength(replica);
       if (sealed !== null && position + placed.batch.count > sealed) {
         throw new UnavailableError(`${topic}/${segment} is sealed at ${sealed} records already`);
@@ -306,8 +358,7 @@ export class Replicas {
   }
 
   #sealedLength(target: { topic: string; segment: number }): number | null {
-    const topic = this.#parts.metadata().topics.get(target.topic);
-    return topic?.segments[target.segment - 1]?.length ?? null;
+    return this.#infoOf(target)?.length ?? null;
   }
 
   #mayFollow(from: number, target: { topic: string; segment: number }): boolean {

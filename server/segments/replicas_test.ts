@@ -9,7 +9,7 @@ import {
 import { silentLogger } from "../../world/mod.ts";
 import { RealClock } from "../../world/real/mod.ts";
 import { SeededRandom, SimDrive } from "../../world/sim/mod.ts";
-import { MetadataState } from "../metadata/mod.ts";
+import { KEEP_ALL, MetadataState } from "../metadata/mod.ts";
 import { Fences } from "./fences.ts";
 import type { PlacedBatch } from "./replica.ts";
 import { Replicas } from "./replicas.ts";
@@ -32,6 +32,8 @@ class Holder {
     const holder = new Holder();
     holder.state.apply({
       kind: "createTopic",
+      firstSegment: 1,
+      retention: KEEP_ALL,
       topic: "t",
       replicationFactor: 3,
       durability: null,
@@ -71,6 +73,7 @@ function sealAt(state: MetadataState, length: number): void {
   state.apply({ kind: "beginSeal", ...target }, []);
   state.apply({
     kind: "sealSegment",
+    sealedMs: 1,
     ...target,
     expectedRun: null,
     count: length,

@@ -8,8 +8,8 @@ import type { Durability, Log, LogStore } from "../../storage/mod.ts";
 
 const PREFIX = "segment/";
 
-/** The log that holds this node's replica of a segment. Topic names hold no `/`. */
-export function segmentLogName(topic: string, segment: number): string {
+/** The log that holds this node's replica of a segment; `""`: what all of a topic's begin with. Topic names hold no `/`. */
+export function segmentLogName(topic: string, segment: number | ""): string {
   return `${PREFIX}${topic}/${segment}`;
 }
 

@@ -9,8 +9,9 @@ import type { Timer } from "../../world/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "../config.ts";
 import { openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
 import type { Fences } from "./fences.ts";
-import { OpenSegment, type SegmentContext, type SegmentTarget } from "./open_segment.ts";
+import { OpenSegment, type SegmentContext, type SegmentTarget, wallStamp } from "./open_segment.ts";
 import type { Replicas } from "./replicas.ts";
+import { firstKept } from "./retention.ts";
 import { emitterOf } from "./segment_events.ts";
 import { openSegmentLog, segmentLogName } from "./segment_name.ts";
 
@@ -85,7 +86,11 @@ export class Segments {
   /** Metadata of one of the topic's segments changed; `null`: of any. */
   topicChanged(name: string, segment: number | null): void {
     const topic = this.#context.metadata.state.topics.get(name);
-    if (!topic) return;
+    if (!topic) {
+      this.#led.get(name)?.end("its topic was deleted");
+      this.#led.delete(name);
+      return;
+    }
     const open = openSegmentOf(topic);
     const led = this.#led.get(name);
     if (led && (led.number !== open.number || !this.#isMine(open))) {
@@ -110,6 +115,27 @@ export class Segments {
       segment.check();
       const topic = this.#context.metadata.state.topics.get(name)!;
       if (shouldMove(topic, segment.replicas)) segment.seal();
+      this.#maybeTrim(topic, segment);
+    }
+  }
+
+  /** Has the cluster forget what the topic need not keep any longer. */
+  async #maybeTrim(topic: TopicInfo, { writer }: OpenSegment): Promise<void> {
+    const { clock, logger, metadata } = this.#context;
+    const firstSegment = firstKept(topic, {
+      openBytes: writer.log.payloadBytes,
+      openEntries: writer.committedOffset,
+      wallMs: wallStamp(clock),
+    });
+    if (firstSegment <= topic.segments[0]!.number) return;
+    try {
+      const trim = { kind: "trimTopic" as const, topic: topic.name, firstSegment };
+      await metadata.propose(trim, { timeoutMs: REQUEST_TIMEOUT_MS });
+    } catch (error) {
+      logger.log("warn", "could not trim a topic, the next check tries again", {
+        topic: topic.name,
+        reason: (error as Error).message,
+      });
     }
   }
 

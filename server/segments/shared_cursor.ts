@@ -41,6 +41,7 @@ export class SharedCursor {
   readonly #source: EntrySource;
   readonly #baseOffset: number;
   readonly #emit: SegmentEmitter;
+  readonly #firstOffset: () => number;
   /** Next entry to hand out; ahead of `#committed` by the move in flight. */
   #next: number;
   #committed: number;
@@ -58,11 +59,14 @@ export class SharedCursor {
     /** Where the cursor stood when the segment was opened here. */
     position: number;
     emit?: SegmentEmitter;
+    /** Offset of the first entry of the topic that was not trimmed. */
+    firstOffset: () => number;
   }) {
     this.#writer = parts.writer;
     this.#source = parts.source;
     this.#baseOffset = parts.baseOffset;
     this.#emit = parts.emit;
+    this.#firstOffset = parts.firstOffset;
     this.#next = this.#committed = parts.position;
   }
 
@@ -112,7 +116,8 @@ export class SharedCursor {
     this.#waiting = [];
     try {
       this.#writer.mustAccept();
-      const from = this.#next;
+      // What was trimmed before anybody took it is passed over; the next move says so durably.
+      const from = this.#next = Math.max(this.#next, this.#firstOffset());
       const committedEnd = this.#baseOffset + this.#writer.committedOffset;
       const wanted = takes.reduce((sum, take) => sum + take.count, 0);
       const count = Math.min(wanted, committedEnd - from, TAKE_ENTRIES_MAX);

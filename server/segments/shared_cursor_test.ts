@@ -44,13 +44,15 @@ function setUp(committed: number) {
   const writer = new FakeWriter();
   writer.committedOffset = committed;
   const source = new FakeSource();
+  const trimmed = { firstOffset: 0 };
   const cursor = new SharedCursor({
     writer: writer as unknown as SegmentWriter,
     source,
     baseOffset: 0,
     position: 0,
+    firstOffset: () => trimmed.firstOffset,
   });
-  return { writer, source, cursor };
+  return { writer, source, cursor, trimmed };
 }
 
 function textsOf(taken: Taken): string[] {
@@ -151,4 +153,19 @@ Deno.test("SharedCursor.settled() waits until a move that was just committed cou
   await cursor.settled();
   assert.equal(cursor.committed, 4);
   await taking;
+});
+
+Deno.test("SharedCursor.take() goes on behind what was trimmed, and moves there durably", async () => {
+  const { writer, cursor, trimmed } = setUp(9);
+  trimmed.firstOffset = 7;
+  const first = cursor.take(1);
+  await settle();
+  assert.equal(writer.moves[0]!.offset, 8);
+  writer.moves[0]!.fail(new Error("no majority"));
+  await assert.rejects(first, /no majority/);
+  const again = cursor.take(1);
+  await settle();
+  writer.moves[1]!.commit();
+  assert.deepEqual(textsOf(await again), ["7"]);
+  assert.equal(cursor.committed, 8);
 });

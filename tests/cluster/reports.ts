@@ -13,6 +13,7 @@ export interface MetricsAnswer {
     membership: { configs: number[][]; nodes: Record<string, { addr: string }> };
   };
   storage: Record<string, number>;
+  segments_held: number;
   repair: Record<"running" | "copied" | "dropped" | "failed", number>;
 }
 
@@ -21,6 +22,7 @@ export interface StateAnswer {
   current_segment: number;
   leader_node: number;
   last_sealed_entry_offset: number;
+  first_offset: number;
   sealed_segments: Record<string, number>;
   segment_leaders: Record<string, number>;
   segment_replicas: Record<string, number[]>;

@@ -6,7 +6,12 @@
  */
 
 import { RaftNode } from "../../raft/mod.ts";
-import { encodeCommand, encodeSnapshot, MetadataMachine } from "../../server/metadata/mod.ts";
+import {
+  encodeCommand,
+  encodeSnapshot,
+  KEEP_ALL,
+  MetadataMachine,
+} from "../../server/metadata/mod.ts";
 import { openDisk } from "../../storage/disk/mod.ts";
 import { openLogStore } from "../../storage/mod.ts";
 import { silentLogger } from "../../world/mod.ts";
@@ -157,6 +162,8 @@ function createTopic(topic: string): Uint8Array {
     durability: null,
     leader: 1,
     replicas: [1],
+    firstSegment: 1,
+    retention: KEEP_ALL,
   });
 }
 
