@@ -30,6 +30,18 @@ export class SimClock implements Clock {
   #order = 0;
   #heap: Event[] = [];
   #cancelled = 0;
+  #steps = 0;
+  readonly #stepsMax: number;
+
+  /** `stepsMax`: events after which it gives up: a simulation that runs away ends in words. */
+  constructor(options: { stepsMax?: number } = {}) {
+    this.#stepsMax = options.stepsMax ?? Infinity;
+  }
+
+  /** Events that were run. */
+  get steps(): number {
+    return this.#steps;
+  }
 
   nowMs(): number {
     return this.#nowMs;
@@ -77,23 +89,15 @@ export class SimClock implements Clock {
   /** Runs the next event and all that its promises lead to; false when there was none. */
   async step(): Promise<boolean> {
     await drainMicrotasks(); // what the caller has just started may schedule something earlier
-    this.#dropCancelled();
-    const event = pop(this.#heap);
-    if (event === undefined) return false;
-    assert(event.atMs >= this.#nowMs, "simulated time does not go back");
-    this.#nowMs = event.atMs;
-    const task = event.task!;
-    event.task = null; // a cancel from now on finds nothing
-    task();
+    const isRun = this.#runNext();
     await drainMicrotasks();
-    return true;
+    return isRun;
   }
 
   /** Runs everything that is due within the next `durationMs`; then it is that much later. */
   async runFor(durationMs: number): Promise<void> {
     const endMs = this.#nowMs + durationMs;
-    await drainMicrotasks();
-    while ((this.nextAtMs ?? Infinity) <= endMs) await this.step();
+    await this.#runWhile(() => (this.nextAtMs ?? Infinity) <= endMs);
     this.#nowMs = endMs;
   }
 
@@ -103,13 +107,13 @@ export class SimClock implements Clock {
    */
   async runUntil(condition: () => boolean, options: { maxMs: number }): Promise<void> {
     const endMs = this.#nowMs + options.maxMs;
-    await drainMicrotasks();
-    while (!condition()) {
+    await this.#runWhile(() => {
+      if (condition()) return false;
       const nextAtMs = this.nextAtMs;
       if (nextAtMs === undefined) throw new SimStalledError("Nothing is left to happen");
       if (nextAtMs > endMs) throw new SimStalledError(`Not reached within ${options.maxMs} ms`);
-      await this.step();
-    }
+      return true;
+    });
   }
 
   /** Runs until `promise` is settled, and gives what it gave. Fails as {@link SimClock.runUntil} does. */
@@ -121,6 +125,38 @@ export class SimClock implements Clock {
     promise.then(mark, mark);
     await this.runUntil(() => settled, options);
     return await promise;
+  }
+
+  /** Runs event after event, one immediate each: between two of them every promise runs to its end. */
+  #runWhile(goesOn: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const next = () => {
+        try {
+          if (!goesOn()) return resolve();
+          this.#runNext();
+          setImmediate(next);
+        } catch (error) {
+          reject(error);
+        }
+      };
+      setImmediate(next); // what the caller has just started may schedule something earlier
+    });
+  }
+
+  #runNext(): boolean {
+    this.#dropCancelled();
+    const event = pop(this.#heap);
+    if (event === undefined) return false;
+    assert(event.atMs >= this.#nowMs, "simulated time does not go back");
+    this.#steps++;
+    if (this.#steps > this.#stepsMax) {
+      throw new SimStalledError(`More than ${this.#stepsMax} events, at ${this.#nowMs} ms`);
+    }
+    this.#nowMs = event.atMs;
+    const task = event.task!;
+    event.task = null; // a cancel from now on finds nothing
+    task();
+    return true;
   }
 
   #dropCancelled(): void {

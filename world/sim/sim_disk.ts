@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { assert } from "../assert.ts";
 import type { Disk, DiskFile, DiskRead, DiskWrite } from "../disk.ts";
 import { type FaultyOp, simError } from "./sim_disk_faults.ts";
@@ -228,10 +229,9 @@ function checkRange(
 }
 
 function checkUnchanged(bytes: Uint8Array, buffer: Uint8Array, bufferOffset: number): void {
-  for (let at = 0; at < bytes.length; at++) {
-    assert(
-      bytes[at] === buffer[bufferOffset + at],
-      "a buffer does not change while the disk holds it",
-    );
-  }
+  const now = buffer.subarray(bufferOffset, bufferOffset + bytes.length);
+  assert(
+    Buffer.compare(bytes, now) === 0,
+    "a buffer does not change while the disk holds it",
+  );
 }
