@@ -9,12 +9,13 @@
  * | `clusterId` | UUID of the cluster; null until the node has made or joined one |
  * | `isFounder` | this node made the cluster, and may begin its Raft log |
  * | `peers` | [{id, host, port}]: where the other nodes were last, so that a restart finds them |
+ * | `crc` | CRC-32C of this object's JSON without this key: a rotten id must not pass for another cluster's |
  *
  * @module
  */
 
 import type { Disk, Random } from "../world/mod.ts";
-import { ForeignDirectoryError } from "../storage/mod.ts";
+import { crc32cByTables, ForeignDirectoryError } from "../storage/mod.ts";
 
 const FILE_NAME = "node.json";
 /** Raised when a key changes its meaning. */
@@ -63,9 +64,14 @@ export async function openIdentity(
 }
 
 /** Replaces the file, atomically and durably. */
-
 async function saveIdentity(disk: Disk, identity: Identity): Promise<void> {
-  await disk.writeSmall(FILE_NAME, new TextEncoder().encode(JSON.stringify(identity) + "\n"));
+  const text = JSON.stringify({ ...identity, crc: checksumOf(identity) });
+  await disk.writeSmall(FILE_NAME, new TextEncoder().encode(text + "\n"));
+}
+
+function checksumOf(identity: Identity): number {
+  const bytes = new TextEncoder().encode(JSON.stringify(identity));
+  return crc32cByTables(bytes, 0, bytes.length, 0);
 }
 
 /** Keeps `node.json` as the node is now: one write at a time, the last one wins. */
@@ -89,8 +95,10 @@ export class IdentityFile {
 
 function checked(bytes: Uint8Array, nodeId: number): Identity {
   let identity: Identity;
+  let crc: unknown;
   try {
-    identity = JSON.parse(new TextDecoder().decode(bytes));
+    const stored: Identity & { crc?: unknown } = JSON.parse(new TextDecoder().decode(bytes));
+    ({ crc, ...identity } = stored);
   } catch {
     throw new ForeignDirectoryError(
       `${FILE_NAME} in the data directory is not JSON: is it Walrus's?`,
@@ -99,6 +107,15 @@ function checked(bytes: Uint8Array, nodeId: number): Identity {
   if (identity.format !== IDENTITY_FORMAT) {
     throw new ForeignDirectoryError(
       `the data directory has format ${identity.format}, this program reads ${IDENTITY_FORMAT}`,
+    );
+  }
+  if (crc !== checksumOf(identity)) {
+    throw new ForeignDirectoryError(
+      `${FILE_NAME} in the data directory is corrupt: its checksum is ${crc}, not ` +
+        `${
+          checksumOf(identity)
+        }. Remove this node from the cluster, empty its data directory and add ` +
+        `it again`,
     );
   }
   if (identity.nodeId !== nodeId) {

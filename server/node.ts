@@ -69,6 +69,8 @@ export interface NodeWorld extends World {
 export interface NodeInspection {
   metadata: MetadataState;
   store: LogStore;
+  /** Whose majority decides in Raft, by id; both configurations' while one replaces the other. */
+  voters: readonly number[];
 }
 
 /**
@@ -183,7 +185,9 @@ class RunningNode implements Node {
   }
 
   inspect(): NodeInspection {
-    return { metadata: this.#machine.state, store: this.#store! };
+    const config = this.#raft?.status.config;
+    const voters = [...new Set([...config?.voters ?? [], ...config?.votersOutgoing ?? []])];
+    return { metadata: this.#machine.state, store: this.#store!, voters };
   }
 
   /** Takes down whatever a start that failed had made. */

@@ -59,6 +59,59 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     story: "usurper",
     seedsMax: 20,
   },
+  uncertainAppends: {
+    rule: "an uncertain replica accepts no append and acknowledges nothing",
+    edits: [{
+      file: REPLICAS,
+      from: "this.#isCertain(target) && !fences.has(target);",
+      to: "!fences.has(target);",
+    }, {
+      // A node that starts has heard of the seal that has begun.
+      file: REPLICAS,
+      from: "info.number === target.segment && !info.isSealing &&",
+      to: "info.number === target.segment &&",
+    }],
+    story: "usurper",
+    seedsMax: 60,
+  },
+  fencesRestOnLeases: {
+    rule: "safety never rests on leases or on any clock, but on fences",
+    edits: [{
+      file: REPLICAS,
+      from: "    const durable = this.#parts.fences.add(target);",
+      to: "    const durable = Promise.resolve();",
+    }],
+    story: "usurper",
+    seedsMax: 20,
+  },
+  acknowledgedBeforeDurable: {
+    rule: "an entry is committed when it is durable on a majority, and not before",
+    edits: [{
+      file: "server/segments/replica.ts",
+      from: "    await log.append(fresh);\n    await opening;",
+      to: "    log.append(fresh).catch(() => {});",
+    }, {
+      file: "server/segments/segment_writer.ts",
+      from: "await this.#locally(durable, end);",
+      to: "await this.#locally(Promise.race([durable, Promise.resolve()]), end);",
+    }],
+    story: "blackouts",
+    seedsMax: 20,
+  },
+  failedSyncRetried: {
+    rule: "a failed fsync is final",
+    edits: [{
+      file: "storage/group_commit.ts",
+      from: "await this.#disk.commit(writes, syncs.map((file) => file.disk!));",
+      to: `const files = syncs.map((file) => file.disk!);
+      await this.#disk.commit(writes, files).catch((error) => {
+        if (error.op !== "sync") throw error;
+        return this.#disk.commit([], files);
+      });`,
+    }],
+    story: "blackouts",
+    seedsMax: 20,
+  },
   countFromAnyOne: {
     rule: "R − W + 1 certain answers before a count is taken",
     edits: [{

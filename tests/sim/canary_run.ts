@@ -5,6 +5,7 @@
  */
 
 import { CANARIES, type Edit } from "./canaries.ts";
+import { V8_FLAGS } from "./fleet.ts";
 
 /** What a simulation needs of the tree. */
 const COPIED = ["world", "ffi", "storage", "raft", "client", "server", "tests"] as const;
@@ -30,7 +31,7 @@ export async function findCanary(name: string, root: string): Promise<CanaryFind
       await Deno.copyFile(`${root}/${file}`, `${copy}/${file}`).catch(ignoreMissing);
     }
     for (const edit of canary.edits) await plant(edit, copy);
-    const args = ["run", "-A", "--no-check", "tests/sim/main.ts", "--until-failure"];
+    const args = ["run", "-A", V8_FLAGS, "tests/sim/main.ts", "--until-failure"];
     args.push("--seeds", `1..${canary.seedsMax}`);
     if (canary.story) args.push("--story", canary.story);
     const command = new Deno.Command(Deno.execPath(), { args, cwd: copy });

@@ -6,6 +6,7 @@
 
 import { type Node, type NodeConfig, startNode } from "../../server/mod.ts";
 import { SegmentTrace, type TraceEvent } from "../../server/segments/segment_trace.ts";
+import { StoreFailedError } from "../../storage/mod.ts";
 import { type Address, DiskError } from "../../world/mod.ts";
 import {
   type SeededRandom,
@@ -54,6 +55,8 @@ export class Machine {
   refusal = "";
   /** Faults were planted that entitle this process to fail. */
   isDiskFaulty = false;
+  /** Its disk holds something that nobody wrote there. */
+  isRotten = false;
   readonly #in: Surroundings;
   #join: Address | null;
   #gate: Gate;
@@ -164,6 +167,7 @@ export class Machine {
     this.#end("gets another disk");
     this.drive.kill();
     this.drive = this.#newDrive();
+    this.isRotten = false;
     this.#boots++;
     this.#join = { host: joinHost, port: RAFT_PORT };
   }
@@ -217,7 +221,11 @@ export class Machine {
     this.#in.transcript.add(this.host, `would not start: ${error.message}`);
     this.#end("ended");
     this.drive.kill();
-    if (error instanceof DiskError && (this.isDiskFaulty || error.code === "NoSpace")) {
+    const isStoreFailed = error instanceof StoreFailedError && this.isDiskFaulty;
+    // What such a store asks for: the page cache may show what is not on disk.
+    if (isStoreFailed) this.crash();
+    const isDiskError = error instanceof DiskError;
+    if (isStoreFailed || isDiskError && (this.isDiskFaulty || error.code === "NoSpace")) {
       // Started again and again, as a service manager would.
       this.#in.clock.after(RESTART_MS, () => this.start());
       return;
@@ -229,7 +237,7 @@ export class Machine {
   #onError(message: string, fields: Record<string, unknown>): void {
     const text = `${message} ${JSON.stringify(fields)}`;
     if (/Invariant broken/.test(text)) return this.#in.onFailure(`${this.host}: ${text}`);
-    if (this.isDiskFaulty) return;
+    if (this.isDiskFaulty || this.isRotten) return;
     if (/stopped by an error|storage failed|is corrupt/.test(message)) {
       this.#in.onFailure(`${this.host}: ${text}`);
     }

@@ -8,7 +8,9 @@ import { sleep } from "../../world/mod.ts";
 import type { SeededRandom, SimClock, SimNetwork } from "../../world/sim/mod.ts";
 import type { Machine } from "./machine.ts";
 import type { Operator } from "./operator.ts";
+import { Rot } from "./rot.ts";
 import type { MethodName } from "./rpc_tap.ts";
+import { type Ambush, Schemes } from "./schemes.ts";
 import type { FaultName, Shape } from "./shape.ts";
 import type { Transcript } from "./transcript.ts";
 
@@ -25,16 +27,6 @@ export interface NemesisParts {
   isWhole: () => boolean;
 }
 
-/** A fault that waits for a message. */
-interface Ambush {
-  method: MethodName;
-  /** Messages of that kind that pass before. */
-  countdown: number;
-  victim: "sender" | "receiver";
-  delayMs: number;
-  act: (victim: Machine) => void;
-}
-
 const AMBUSH_METHODS: readonly MethodName[] = [
   "propose",
   "fence",
@@ -47,21 +39,41 @@ const AMBUSH_METHODS: readonly MethodName[] = [
   "take",
 ];
 
+/** How often a machine whose disk rotted is looked at once the faults have ended. */
+const LOOK_MS = 100;
+
 /** One per simulation. */
 export class Nemesis {
   readonly #parts: NemesisParts;
   readonly #random: SeededRandom;
   readonly #counts = new Map<string, number>();
+  readonly #rot: Rot;
+  readonly #schemes: Schemes;
   #ambushes: Ambush[] = [];
   /** Hosts that messages of Raft don't reach: they learn metadata late. */
   readonly #deaf = new Set<string>();
   #isRunning = false;
+  #isSettled = false;
   /** In modes other than `each`, a power loss that isn't repaired yet. */
   #hasLost = false;
 
   constructor(parts: NemesisParts) {
     this.#parts = parts;
     this.#random = parts.random;
+    this.#rot = new Rot(parts.random.fork("rot"));
+    this.#schemes = new Schemes({
+      ...parts,
+      rot: this.#rot,
+      isRunning: () => this.#isRunning,
+      note: (...args) => this.#note(...args),
+      crash: (...args) => this.#crash(...args),
+      kill: (...args) => this.#kill(...args),
+      deafen: (...args) => this.#deafen(...args),
+      slowDown: (...args) => this.#slowDown(...args),
+      cutFor: (...args) => this.#cutFor(...args),
+      ambush: (ambush) => this.#ambushes.push(ambush),
+      callOff: (act) => this.#ambushes = this.#ambushes.filter((ambush) => ambush.act !== act),
+    });
   }
 
   /** How often each fault was done. */
@@ -79,6 +91,7 @@ export class Nemesis {
     while (clock.nowMs() < endMs && this.#isRunning) {
       await sleep(clock, this.#random.between(0, 2 * shape.faultEveryMs));
       this.#strike(this.#draw());
+      this.#maybeReplaceRotten();
     }
   }
 
@@ -99,6 +112,17 @@ export class Nemesis {
       }
       machine.start();
     }
+    this.#mendRotten();
+  }
+
+  /** Nothing is left to be done about disks that rotted. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  /** A machine whose disk may hold anything. */
+  get rotten(): Machine | null {
+    return this.#rot.victim;
   }
 
   /** A node is about to send a message to another one: whether it arrives. */
@@ -145,6 +169,9 @@ export class Nemesis {
       }
       case "crashAll":
         return machines.forEach((machine) => this.#crash(machine));
+      case "blackout":
+        this.#note(fault);
+        return machines.forEach((machine) => this.#crash(machine, "lost"));
       case "pause":
         return this.#pause(one);
       case "partition": {
@@ -207,9 +234,11 @@ export class Nemesis {
         this.#note(fault, one.host);
         return this.#slowDown(one, random.between(500, 5000));
       case "usurp":
-        return this.#usurp();
+        return this.#schemes.usurp();
+      case "doubt":
+        return this.#schemes.doubt();
       case "forget":
-        return this.#forget();
+        return this.#schemes.forget();
       case "replaceNode":
         if (machines.length < 4 || !this.#canSpare(one)) return;
         this.#note(fault, one.host);
@@ -218,6 +247,10 @@ export class Nemesis {
         if (machines.length < 4 || !this.#canSpare(one)) return;
         this.#note(fault, one.host);
         return void this.#parts.operator.loseDisk(one);
+      case "flipBit":
+      case "cutFile":
+      case "oldFile":
+        return this.#rotAway(this.#rot.victim ?? one, fault);
     }
   }
 
@@ -275,19 +308,21 @@ export class Nemesis {
     });
   }
 
-  /** Whether a disk may be lost for good: everything is on three nodes, and no other disk lacks anything. */
+  /** Whether a disk may be lost for good: everything, metadata too, is on three nodes, and no other disk lacks anything. */
   #canSpare(machine: Machine): boolean {
     const { machines, operator, isWhole, shape } = this.#parts;
     if (operator.isBusy || machine.state !== "up" || shape.durability !== "each" || !isWhole()) {
       return false;
     }
-    const states = machines.map(({ node }) => node!.inspect().metadata);
-    return states.every(({ nodes, topics }) =>
-      nodes.size === machines.length &&
-      [...topics.values()].every(({ segments }) =>
-        segments.every(({ replicas }) => replicas.length >= 3)
-      )
-    );
+    if (!this.#rot.mayStrike(machine)) return false;
+    return machines.every(({ node }) => {
+      const { metadata: { nodes, topics }, voters } = node!.inspect();
+      // Nodes that joined just now don't vote yet: two voters bear no loss.
+      return nodes.size === machines.length && voters.length >= 3 &&
+        [...topics.values()].every(({ segments }) =>
+          segments.every(({ replicas }) => replicas.length >= 3)
+        );
+    });
   }
 
   /** Something happens to a node at the very message. */
@@ -317,74 +352,6 @@ export class Nemesis {
     });
   }
 
-  /**
-   * The writer of an open segment is cut off from all nodes but one of its replicas, and neither of the
-   * two learns metadata any more; the writer's clock, and its lease with it, nearly stand still. Others
-   * seal the segment meanwhile. At times the replica loses power just after its fence.
-   */
-  #usurp(): void {
-    const random = this.#random;
-    const { machines, clock } = this.#parts;
-    const open = this.#openSegment();
-    if (open === null || open.replicas.length < 2) return;
-    const [writer, ...followers] = open.replicas;
-    const follower = random.pick(followers);
-    const pair = [machines[writer! - 1]!, machines[follower - 1]!];
-    const others = machines.filter((machine) => !pair.includes(machine)).map(({ host }) => host);
-    this.#note("usurp", `${pair[0]!.host} with ${pair[1]!.host}`);
-    const forMs = random.between(1500, 5000);
-    this.#deafen(pair, forMs);
-    this.#slowDown(pair[0]!, forMs);
-    this.#cutFor([pair[0]!.host], others, { bothWays: random.chance(0.8), forMs });
-    if (random.chance(0.5)) return;
-    const act = (victim: Machine) => victim === pair[1] && this.#crash(victim, "lost");
-    for (let n = 0; n < 3; n++) {
-      const delayMs = random.between(0.1, 6);
-      this.#ambushes.push({ method: "fence", countdown: n, victim: "receiver", delayMs, act });
-    }
-    clock.after(
-      forMs,
-      () => this.#ambushes = this.#ambushes.filter((ambush) => ambush.act !== act),
-    );
-  }
-
-  /**
-   * One replica lags behind for a while; then the other one, which the writer's majority rested on, loses
-   * power, and the writer dies.
-   */
-  #forget(): void {
-    const random = this.#random;
-    const { machines, network, clock } = this.#parts;
-    const open = this.#openSegment();
-    if (open === null || open.replicas.length < 3) return;
-    const [writer, forgetful, ...laggards] = random.chance(0.5)
-      ? open.replicas
-      : [open.replicas[0]!, ...open.replicas.slice(1).reverse()];
-    const at = (id: number | undefined) => machines[id! - 1]!;
-    this.#note("forget", `${at(writer).host} and ${at(forgetful).host}`);
-    const lagMs = random.between(20, 400);
-    for (const laggard of laggards) network.cut(at(writer).host, at(laggard).host);
-    clock.after(lagMs, () => {
-      if (this.#isRunning) {
-        this.#crash(at(forgetful), "lost");
-        this.#kill(at(writer), random.between(1000, 6000));
-      }
-      for (const laggard of laggards) network.heal(at(writer).host, at(laggard).host);
-    });
-  }
-
-  /** Where the open segment of a topic is, as a node that runs knows it: the writer first. */
-  #openSegment(): { replicas: readonly number[] } | null {
-    const { machines, shape } = this.#parts;
-    const name = this.#random.pick(shape.topics);
-    const states = machines.map(({ node }) => node?.inspect().metadata.topics.get(name));
-    const newest = states.filter((topic) => topic !== undefined)
-      .sort((a, b) => b.segments.length - a.segments.length)[0];
-    const open = newest?.segments.at(-1);
-    if (!open) return null;
-    return { replicas: [open.leader, ...open.replicas.filter((id) => id !== open.leader)] };
-  }
-
   #deafen(hearers: readonly Machine[], forMs: number): void {
     for (const { host } of hearers) this.#deaf.add(host);
     this.#parts.clock.after(forMs, () => {
@@ -411,6 +378,38 @@ export class Nemesis {
       if (machine.state !== "off") this.#kill(machine);
       machine.isDiskFaulty = false;
     });
+  }
+
+  #rotAway(machine: Machine, fault: "flipBit" | "cutFile" | "oldFile"): void {
+    // Another disk must be able to take its place, with all that it held.
+    if (this.#rot.victim === null && !this.#canSpare(machine)) return;
+    if (machine.state === "refused") return;
+    if (fault === "flipBit") return this.#note(fault, this.#rot.flip(machine) ?? "");
+    if (fault === "cutFile") {
+      this.#kill(machine);
+      return this.#note(fault, this.#rot.cut(machine) ?? "");
+    }
+    const putBack = this.#rot.copy(machine);
+    this.#parts.clock.after(this.#random.between(50, 3000), () => {
+      if (!this.#isRunning || machine.state === "refused" || putBack === null) return;
+      this.#kill(machine);
+      this.#note(fault, putBack());
+    });
+  }
+
+  /** A node that won't start with what is left on its disk is removed, and joins again with another one. */
+  #maybeReplaceRotten(): void {
+    const { victim } = this.#rot;
+    if (victim?.state === "refused") this.#parts.operator.replace(victim);
+  }
+
+  async #mendRotten(): Promise<void> {
+    const { clock } = this.#parts;
+    while (this.#rot.victim !== null && this.#rot.victim.state !== "up") {
+      this.#maybeReplaceRotten();
+      await sleep(clock, LOOK_MS);
+    }
+    this.#isSettled = true;
   }
 
   #shuffled(): Machine[] {

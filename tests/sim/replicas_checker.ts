@@ -107,6 +107,25 @@ export function findPartialReplica(machines: readonly Machine[]): string | null 
   return null;
 }
 
+/** Reads all sealed replicas of a machine; `null`, or the first one that can't be read or is not whole. */
+export async function findRottenReplica(machine: Machine): Promise<string | null> {
+  if (!machine.node) return `${machine.host} does not run`;
+  const { metadata, store } = machine.node.inspect();
+  for (const topic of metadata.topics.values()) {
+    for (const { length, number, replicas } of topic.segments) {
+      if (length === null || !replicas.includes(machine.nodeId)) continue;
+      const log = store.get(segmentLogName(topic.name, number));
+      if (log === undefined) continue; // not made yet, or copied anew just now
+      try {
+        await readAll(log);
+      } catch (error) {
+        return `${topic.name}/${number} on ${machine.host}: ${(error as Error).message}`;
+      }
+    }
+  }
+  return null;
+}
+
 /** What a topic holds in the end, and what is wrong with its replicas. */
 export interface TopicContent {
   entries: string[];
@@ -145,6 +164,8 @@ async function readSegment(
   for (const machine of machines) {
     if (!segment.replicas.includes(machine.nodeId)) continue;
     const log = machine.node!.inspect().store.get(segmentLogName(topic, segment.number));
+    // What rotted in an open segment is mended behind its seal.
+    if (machine.isRotten && segment.count === null) continue;
     const bytes = log ? await readAll(log) : new Uint8Array(0);
     const end = log?.endPosition ?? 0;
     if (segment.length !== null && end !== segment.length) {

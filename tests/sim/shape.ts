@@ -31,7 +31,12 @@ export type FaultName =
   | "usurp"
   | "forget"
   | "replaceNode"
-  | "loseDisk";
+  | "loseDisk"
+  | "blackout"
+  | "doubt"
+  | "flipBit"
+  | "cutFile"
+  | "oldFile";
 
 const USUAL_FAULTS: Readonly<Partial<Record<FaultName, number>>> = {
   killOne: 4,
@@ -57,6 +62,7 @@ const USUAL_FAULTS: Readonly<Partial<Record<FaultName, number>>> = {
   forget: 1,
   replaceNode: 1,
   loseDisk: 1,
+  blackout: 1,
 };
 
 /** Worlds in which one kind of trouble comes again and again: rules that are rarely needed are needed there. */
@@ -72,7 +78,7 @@ export const STORIES = {
     thinkMsMax: 10,
     latencyMs: { min: 0.05, max: 0.6 },
     diskLatencyMs: { min: 1, max: 4 },
-    faults: { usurp: 1 },
+    faults: { usurp: 2, doubt: 1 },
     faultEveryMs: 1500,
     restartMsMax: 50,
   },
@@ -104,6 +110,29 @@ export const STORIES = {
     faults: { replaceNode: 3, loseDisk: 3, killOne: 1, crashOne: 1, ambush: 2, partial: 1 },
     faultEveryMs: 800,
     restartMsMax: 1500,
+  },
+  /** All machines lose power at once, and with it all that was not synced. */
+  blackouts: {
+    lateNodes: 0,
+    replicationFactor: 3,
+    durability: "each",
+    producers: 4,
+    thinkMsMax: 5,
+    latencyMs: { min: 0.05, max: 0.6 },
+    diskLatencyMs: { min: 2, max: 10 },
+    faults: { blackout: 6, crashAll: 1, killOne: 1, failSync: 6 },
+    faultEveryMs: 600,
+    restartMsMax: 50,
+  },
+  /** A disk that rots, while other nodes come and go. */
+  rot: {
+    nodes: 4,
+    lateNodes: 0,
+    replicationFactor: 3,
+    durability: "each",
+    faults: { flipBit: 8, cutFile: 2, oldFile: 2, killOne: 2, crashOne: 1, partial: 1, ambush: 1 },
+    faultEveryMs: 500,
+    restartMsMax: 400,
   },
   /** Nodes that die in the middle of seals and recoveries. */
   ambushes: {

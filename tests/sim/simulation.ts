@@ -15,7 +15,12 @@ import { SimClient } from "./client.ts";
 import { Machine, RAFT_PORT } from "./machine.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Operator } from "./operator.ts";
-import { findPartialReplica, MetadataChecker, readTopic } from "./replicas_checker.ts";
+import {
+  findPartialReplica,
+  findRottenReplica,
+  MetadataChecker,
+  readTopic,
+} from "./replicas_checker.ts";
 import { framesIn, joinFrames } from "./rpc_tap.ts";
 import { drawShape, type Shape, type StoryName } from "./shape.ts";
 import { Transcript } from "./transcript.ts";
@@ -32,7 +37,11 @@ const DRAIN_MS_MAX = 60_000;
 const OPERATOR_MS_MAX = 120_000;
 /** How often what the nodes know is compared. */
 const CHECK_MS = 25;
+/** Between two looks at replicas that may have rotted. */
+const SCRUB_MS = 500;
 const PROBLEMS_SHOWN_MAX = 8;
+/** Events of one simulation: some 50 times what the longest takes. One that runs away ends in words. */
+const STEPS_MAX = 5_000_000;
 
 /** What to simulate. */
 export interface SimOptions {
@@ -85,7 +94,7 @@ class GivenUpError extends Error {
 
 class Simulation {
   readonly #seed: number | string;
-  readonly #clock = new SimClock();
+  readonly #clock = new SimClock({ stepsMax: STEPS_MAX });
   readonly #random: SeededRandom;
   readonly #shape: Shape;
   readonly #network: SimNetwork;
@@ -200,7 +209,8 @@ class Simulation {
     );
     this.#nemesis.end();
     this.#transcript.add("phase", "faults have ended");
-    await this.#until("the operator is done", () => !this.#operator.isBusy, OPERATOR_MS_MAX);
+    const isMended = () => this.#nemesis.isSettled && !this.#operator.isBusy;
+    await this.#until("the operator is done", isMended, OPERATOR_MS_MAX);
     const endedMs = this.#clock.nowMs();
     await this.#settle("every node takes entries again", this.#acceptAll(), RECOVERY_MS_MAX);
     this.#recoveryMs = this.#clock.nowMs() - endedMs;
@@ -208,6 +218,7 @@ class Simulation {
     this.#workload.stopConsumers();
     await this.#until("clients end", () => this.#workload.running === 0, DRAIN_MS_MAX);
     await this.#settle("topics are read to their end", this.#drain(), DRAIN_MS_MAX);
+    await this.#settle("rotten replicas are mended", this.#scrub(), WHOLE_MS_MAX);
     const isWhole = () => (partial = findPartialReplica(this.#machines)) === null;
     let partial: string | null = null;
     await this.#until(() => `sealed replicas are whole (${partial})`, isWhole, WHOLE_MS_MAX);
@@ -290,6 +301,18 @@ class Simulation {
     }
   }
 
+  /** Reads everything where a disk may have rotted, until nothing is: what is found must be mended. */
+  async #scrub(): Promise<void> {
+    for (const machine of this.#machines.filter(({ isRotten }) => isRotten)) {
+      for (;;) {
+        const rotten = await findRottenReplica(machine);
+        if (rotten === null) break;
+        this.#transcript.add("scrub", rotten);
+        await sleep(this.#clock, SCRUB_MS);
+      }
+    }
+  }
+
   async #compare(): Promise<void> {
     const { history, takes } = this.#workload;
     for (const topic of this.#shape.topics) {
@@ -353,9 +376,8 @@ class Simulation {
 
   #giveUp(what: string | (() => string), maxMs: number, error: unknown): never {
     if (!(error instanceof SimStalledError)) throw error;
-    this.fail(
-      `not within ${maxMs} ms of simulated time: ${typeof what === "string" ? what : what()}`,
-    );
+    const text = typeof what === "string" ? what : what();
+    this.fail(`not within ${maxMs} ms of simulated time: ${text} (${error.message})`);
     throw new GivenUpError();
   }
 }
