@@ -71,7 +71,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
       from: "info.number === target.segment && !info.isSealing &&",
       to: "info.number === target.segment &&",
     }],
-    story: "usurper",
+    story: "doubters",
     seedsMax: 60,
   },
   fencesRestOnLeases: {

@@ -222,8 +222,6 @@ export class Machine {
     this.#end("ended");
     this.drive.kill();
     const isStoreFailed = error instanceof StoreFailedError && this.isDiskFaulty;
-    // What such a store asks for: the page cache may show what is not on disk.
-    if (isStoreFailed) this.crash();
     const isDiskError = error instanceof DiskError;
     if (isStoreFailed || isDiskError && (this.isDiskFaulty || error.code === "NoSpace")) {
       // Started again and again, as a service manager would.

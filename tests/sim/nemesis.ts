@@ -232,7 +232,7 @@ export class Nemesis {
         return this.#deafen([one], random.between(200, 4000));
       case "slowClock":
         this.#note(fault, one.host);
-        return this.#slowDown(one, random.between(500, 5000));
+        return this.#slowDown(one, { forMs: random.between(500, 5000), rate: 0.05 });
       case "usurp":
         return this.#schemes.usurp();
       case "doubt":
@@ -359,9 +359,9 @@ export class Nemesis {
     });
   }
 
-  #slowDown(machine: Machine, forMs: number): void {
-    machine.setClockRate(0.05);
-    this.#parts.clock.after(forMs, () => machine.setClockRate(1));
+  #slowDown(machine: Machine, options: { forMs: number; rate: number }): void {
+    machine.setClockRate(options.rate);
+    this.#parts.clock.after(options.forMs, () => machine.setClockRate(1));
   }
 
   /** One failure of the disk; the node is started again later, as an operator would. */

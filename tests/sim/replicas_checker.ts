@@ -107,10 +107,11 @@ export function findPartialReplica(machines: readonly Machine[]): string | null 
   return null;
 }
 
-/** Reads all sealed replicas of a machine; `null`, or the first one that can't be read or is not whole. */
+/** Reads all sealed replicas of a machine; `null`, or the first one that can't be read. */
 export async function findRottenReplica(machine: Machine): Promise<string | null> {
   if (!machine.node) return `${machine.host} does not run`;
   const { metadata, store } = machine.node.inspect();
+  let rotten: string | null = null; // all are read: each is mended once it was
   for (const topic of metadata.topics.values()) {
     for (const { length, number, replicas } of topic.segments) {
       if (length === null || !replicas.includes(machine.nodeId)) continue;
@@ -119,11 +120,11 @@ export async function findRottenReplica(machine: Machine): Promise<string | null
       try {
         await readAll(log);
       } catch (error) {
-        return `${topic.name}/${number} on ${machine.host}: ${(error as Error).message}`;
+        rotten ??= `${topic.name}/${number} on ${machine.host}: ${(error as Error).message}`;
       }
     }
   }
-  return null;
+  return rotten;
 }
 
 /** What a topic holds in the end, and what is wrong with its replicas. */

@@ -37,7 +37,7 @@ export interface SchemeTools {
   kill: (machine: Machine, downMs?: number) => void;
   /** Raft's messages don't reach them for a while. */
   deafen: (hearers: readonly Machine[], forMs: number) => void;
-  slowDown: (machine: Machine, forMs: number) => void;
+  slowDown: (machine: Machine, options: { forMs: number; rate: number }) => void;
   cutFor: (
     left: string[],
     right: string[],
@@ -72,7 +72,7 @@ export class Schemes {
     this.#tools.note("usurp", `${pair[0]!.host} with ${pair[1]!.host}`);
     const forMs = random.between(1500, 5000);
     this.#tools.deafen(pair, forMs);
-    this.#tools.slowDown(pair[0]!, forMs);
+    this.#tools.slowDown(pair[0]!, { forMs, rate: 0.05 });
     this.#tools.cutFor([pair[0]!.host], others, { bothWays: random.chance(0.8), forMs });
     if (random.chance(0.5)) return;
     const act = (victim: Machine) => victim === pair[1] && this.#tools.crash(victim, "lost");
@@ -102,7 +102,8 @@ export class Schemes {
     this.#tools.note("doubt", `${writer.host} with ${forgetful.host}, late ${late.host}`);
     const forMs = random.between(2500, 5000);
     this.#tools.deafen([writer], forMs);
-    this.#tools.slowDown(writer, forMs);
+    // Enough for its lease to last until then, and not too much for it to find its replica again.
+    this.#tools.slowDown(writer, { forMs, rate: 0.4 });
     const others = machines.filter((machine) => machine !== writer && machine !== forgetful);
     this.#tools.cutFor([writer.host], others.map(({ host }) => host), { bothWays: true, forMs });
     const act = (victim: Machine) => {
@@ -112,7 +113,8 @@ export class Schemes {
           if (host !== late.host) network.stall(late.host, host, lateMs);
         }
       } else if (victim === forgetful && victim.state === "up") {
-        clock.after(random.between(8, 30), () => {
+        // By then it has answered, at times.
+        clock.after(random.between(15, 80), () => {
           if (!this.#tools.isRunning() || !this.#tools.rot.mayStrike(forgetful)) return;
           this.#tools.crash(forgetful, "lost");
           if (this.#tools.rot.flipIn(forgetful, fenceOf(open))) {

@@ -78,9 +78,25 @@ export const STORIES = {
     thinkMsMax: 10,
     latencyMs: { min: 0.05, max: 0.6 },
     diskLatencyMs: { min: 1, max: 4 },
-    faults: { usurp: 2, doubt: 1 },
+    faults: { usurp: 1 },
     faultEveryMs: 1500,
     restartMsMax: 50,
+  },
+  /** A replica that forgets its fence while the recovery goes on that counts on it. */
+  doubters: {
+    nodes: 5,
+    lateNodes: 0,
+    replicationFactor: 3,
+    durability: "each",
+    clockRates: [1, 1, 1, 1, 1],
+    producers: 4,
+    consumers: 0,
+    thinkMsMax: 10,
+    latencyMs: { min: 0.05, max: 0.6 },
+    diskLatencyMs: { min: 0.5, max: 2 },
+    faults: { doubt: 1 },
+    faultEveryMs: 1800,
+    restartMsMax: 20,
   },
   /** Disks that forget what was acknowledged, one at a time, while the writer dies. */
   forgetful: {
