@@ -88,12 +88,12 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     rule: "an entry is committed when it is durable on a majority, and not before",
     edits: [{
       file: "server/segments/replica.ts",
-      from: "    await log.append(fresh);\n    await opening;",
-      to: "    log.append(fresh).catch(() => {});",
+      from: "      await appended;",
+      to: "      appended.catch(() => {});",
     }, {
       file: "server/segments/segment_writer.ts",
-      from: "await this.#locally(durable, end);",
-      to: "await this.#locally(Promise.race([durable, Promise.resolve()]), end);",
+      from: "await this.#locally(durable, {",
+      to: "await this.#locally(Promise.race([durable, Promise.resolve(0)]), {",
     }],
     story: "blackouts",
     seedsMax: 20,
