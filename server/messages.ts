@@ -17,6 +17,7 @@
  * | 12 digest | topic string, segment (4) | length (8), entries (8), checksum (4) |
  * | 13 append units, in order | topic string, segment (4), number of ends (4), ends (4 each), packed entries | status (1), accepted (4), offset of the first in the segment (8) |
  * | 14 read open | topic string, segment (4), offset in the topic (8), count (4), max bytes (4), wait ms (4) | status (1), committed end in the topic (8), count (4), packed entries |
+ * | 15 leave | run string: that run of the asking node stops | |
  *
  * Extent: silent (1), end (8), durable (8).
  * Status: 0 done; 1 not the leader, or closed: nothing was done, ask the next leader. Strings and byte
@@ -64,6 +65,7 @@ export const METHOD = {
   digest: 12,
   appendUnits: 13,
   readOpen: 14,
+  leave: 15,
 } as const;
 
 /** Code of a refusal that trying again won't change. */
@@ -459,4 +461,12 @@ export function writeDigest(digest: Digest): Uint8Array {
 export function readDigest(body: Uint8Array): Digest {
   const reader = new BodyReader(body);
   return { length: reader.u53(), entries: reader.u53(), checksum: reader.u32() };
+}
+
+export function writeLeave(run: string): Uint8Array {
+  return new BodyWriter().string(run).view;
+}
+
+export function readLeave(body: Uint8Array): string {
+  return new BodyReader(body).string();
 }

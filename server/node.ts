@@ -444,6 +444,7 @@ class RunningNode implements Node {
     if (!this.#services || !this.#raft) return;
     const others = this.#services.liveNodes().filter((id) => id !== this.nodeId);
     if (others.length === 0) return;
+    await this.#services.tellLeaving();
     const { clock } = this.#world;
     const isDone = await withLimit(clock, HANDOVER_TIMEOUT_MS, this.#services.handOver());
     if (!isDone) this.#logger.log("warn", "stopping before all segments were handed over");

@@ -8,7 +8,7 @@ import type { RaftNode } from "../raft/mod.ts";
 import type { LogStore } from "../storage/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "./config.ts";
 import { UnavailableError, wireMessage } from "./errors.ts";
-import { letIn } from "./membership/mod.ts";
+import { type Departures, letIn } from "./membership/mod.ts";
 import {
   FAILED_CODE,
   METHOD,
@@ -16,6 +16,7 @@ import {
   readAppendUnits,
   readComplete,
   readFetch,
+  readLeave,
   readNodeBody,
   readRead,
   readReadOpen,
@@ -52,6 +53,7 @@ export interface HandlerParts {
   store: LogStore;
   peers: Peers;
   clusterId: string;
+  departures: Departures;
 }
 
 /**
@@ -67,6 +69,9 @@ export function handleRpc(
   switch (method) {
     case METHOD.raft:
       return parts.raft.step(from, body);
+    case METHOD.leave:
+      parts.departures.note(from, readLeave(body));
+      return Promise.resolve(new Uint8Array(0));
     case METHOD.join:
       return refusing(handleJoin(parts, body.slice()));
     case METHOD.propose:

@@ -11,7 +11,8 @@ import { type Logger, sleep, type Timer, type World } from "../world/mod.ts";
 import type { NodeConfig } from "./config.ts";
 import { Controller } from "./controller.ts";
 import type { Identity } from "./identity.ts";
-import { Membership } from "./membership/mod.ts";
+import { Departures, Membership } from "./membership/mod.ts";
+import { METHOD, writeLeave } from "./messages.ts";
 import {
   Metadata,
   type MetadataMachine,
@@ -37,6 +38,8 @@ import {
   type SegmentTarget,
 } from "./segments/mod.ts";
 
+/** How long a stopping node waits for the others to have heard of it, milliseconds. */
+const LEAVE_TIMEOUT_MS = 500;
 /** Between two of them, milliseconds. */
 const UNCERTAIN_RETRY_MS = 500;
 /** How long one look at the cluster's metadata may take while a node finds out what it may have forgotten. */
@@ -72,6 +75,8 @@ export class Services {
   #monitor: Timer | null = null;
   #isStopped = false;
   #isCollecting = false;
+  readonly #departures = new Departures();
+  #isLeaving = false;
   #raftRole: RaftNode["status"]["role"] = "follower";
 
   /** Reads the node's fences, and wires everything. */
@@ -152,7 +157,15 @@ export class Services {
       self,
       versionOf: (node) => node === self.id ? PROTOCOL_VERSION : peers.helloOf(node)?.version ?? 0,
     });
-    this.handlers = { raft, metadata, routes, store, peers, clusterId: identity.clusterId! };
+    this.handlers = {
+      raft,
+      metadata,
+      routes,
+      store,
+      peers,
+      clusterId: identity.clusterId!,
+      departures: this.#departures,
+    };
     this.controller = new Controller({
       routes,
       metadata,
@@ -217,6 +230,20 @@ export class Services {
     this.#leases.stop();
   }
 
+  /**
+   * Tells the others that this node stops, so that they give it nothing new. Who does not answer at once finds
+   * out in another way.
+   */
+  async tellLeaving(): Promise<void> {
+    const { machine, peers, self } = this.#parts;
+    this.#isLeaving = true;
+    const body = writeLeave(self.run);
+    const others = [...machine.state.nodes.keys()].filter((id) => id !== self.id);
+    await Promise.allSettled(
+      others.map((id) => peers.call(id, METHOD.leave, body, { timeoutMs: LEAVE_TIMEOUT_MS })),
+    );
+  }
+
   /** Has others lead what this node leads. */
   handOver(): Promise<void> {
     return this.#segments.handOver();
@@ -224,16 +251,17 @@ export class Services {
 
   /**
    * Where something new may go: this node, and those that it is connected with and has heard lately, without
-   * those that are on their way out. (A killed process is heard of for a
+   * those that are on their way out or have said that they stop. (A killed process is heard of for a
    * while after its connection broke: it must not be given a segment.)
    */
   liveNodes(): number[] {
     const { machine, peers, self } = this.#parts;
-    const ids = [...machine.state.nodes.keys()];
-    return ids.filter((id) =>
-      !machine.state.draining.has(id) &&
-      (id === self.id || (peers.isConnected(id) && peers.isAlive(id)))
-    );
+    const live = [...machine.state.nodes.values()].filter((node) =>
+      !machine.state.draining.has(node.id) && !this.#departures.has(node) &&
+      (node.id === self.id || (peers.isConnected(node.id) && peers.isAlive(node.id)))
+    ).map(({ id }) => id);
+    // A node that stops stays where there is no other.
+    return this.#isLeaving && live.length > 1 ? live.filter((id) => id !== self.id) : live;
   }
 
   #startMonitor(): void {

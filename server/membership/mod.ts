@@ -5,5 +5,6 @@
  */
 
 export * from "./admission.ts";
+export * from "./departures.ts";
 export * from "./join.ts";
 export * from "./membership.ts";

@@ -66,6 +66,9 @@ Deno.test("A rolling restart by SIGTERM under load shows clients nothing but rec
     await untilAcknowledged(history, BETWEEN_FAULTS);
     await load.stop();
     assert.deepEqual(load.errors, []);
+    // Nobody was given a segment that he would leave behind.
+    const lines = running.nodes.flatMap(({ options }) => running.logOf(options.nodeId));
+    assert.deepEqual(lines.filter((line) => /recovering a segment/.test(line)), []);
     assert.ok(load.reconnects >= running.nodes.length, `${load.reconnects} reconnects`);
     await assertAllThere(ports, history, TOPICS);
   });
