@@ -11,6 +11,7 @@ import {
   NODE_ID_MAX,
   type NodeConfig,
   REPAIR_AFTER_MS_DEFAULT,
+  SCRUB_BYTES_PER_SECOND_DEFAULT,
 } from "../server/config.ts";
 import type { Durability } from "../storage/types.ts";
 import { type LogThreshold, parseLogThreshold } from "../world/real/mod.ts";
@@ -29,6 +30,8 @@ const REPLICATION_FACTOR_DEFAULT = 3;
 const MAX_SEGMENT_ENTRIES_DEFAULT = 1_000_000;
 const MAX_SEGMENT_BYTES_DEFAULT = 1024 * 1024 * 1024;
 const MONITOR_CHECK_MS_DEFAULT = 10_000;
+const BYTES_PER_MB = 1_000_000;
+const SCRUB_MBPS_DEFAULT = SCRUB_BYTES_PER_SECOND_DEFAULT / BYTES_PER_MB;
 /** Frames beyond this could not be stored in one piece. */
 const MAX_FRAME_BYTES_MAX = 256 * 1024 * 1024;
 const MAX_FRAME_BYTES_MIN = 1024;
@@ -121,6 +124,7 @@ Environment:
   WALRUS_MAX_SEGMENT_BYTES    payload bytes that fill a segment (${MAX_SEGMENT_BYTES_DEFAULT})
   WALRUS_MONITOR_CHECK_MS     between looks for full segments (${MONITOR_CHECK_MS_DEFAULT})
   WALRUS_REPAIR_AFTER_MS      silence until a node's data is copied (${REPAIR_AFTER_MS_DEFAULT})
+  WALRUS_SCRUB_MBPS           MB read each second in search of rot, 0 for none (${SCRUB_MBPS_DEFAULT})
   WALRUS_DISABLE_IO_URING     set to 1: plain file calls instead of io_uring
   WALRUS_LOG                  debug, info, warn or error (info)
 
@@ -153,6 +157,7 @@ export function planServe(flags: ServeFlags, environment: Environment): ServePla
       failoverMs: FAILOVER_MS_DEFAULT,
       repairAfterMs: fromEnvironment(environment, "WALRUS_REPAIR_AFTER_MS") ??
         REPAIR_AFTER_MS_DEFAULT,
+      scrubBytesPerSecond: scrubRate(environment),
       maxFrameBytes: flags.maxFrameBytes,
       version: VERSION,
     },
@@ -162,6 +167,15 @@ export function planServe(flags: ServeFlags, environment: Environment): ServePla
     logFile: flags.logFile ?? null,
     logFormat: flags.logFormat,
   };
+}
+
+/** @throws {UsageError} */
+function scrubRate(environment: Environment): number {
+  const text = environment("WALRUS_SCRUB_MBPS");
+  if (text === undefined || text === "") return SCRUB_BYTES_PER_SECOND_DEFAULT;
+  const rate = /^\d{1,5}(\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
+  if (rate >= 0) return rate * BYTES_PER_MB;
+  throw new UsageError(`WALRUS_SCRUB_MBPS=${text} is not a number from 0 to 99999.`);
 }
 
 function checkDev(flags: ServeFlags): void {

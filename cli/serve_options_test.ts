@@ -26,6 +26,7 @@ Deno.test("planServe() has the defaults that the design names", () => {
     durability: "each",
     maxSegmentEntries: 1_000_000,
     maxSegmentBytes: 1024 ** 3,
+    scrubBytesPerSecond: 1_000_000,
     monitorCheckMs: 10_000,
     maxFrameBytes: 16 * 1024 * 1024,
   });
@@ -39,6 +40,7 @@ Deno.test("planServe() takes every flag and variable", () => {
     WALRUS_MAX_SEGMENT_ENTRIES: "10",
     WALRUS_MAX_SEGMENT_BYTES: "4096",
     WALRUS_MONITOR_CHECK_MS: "50",
+    WALRUS_SCRUB_MBPS: "0.5",
     WALRUS_DISABLE_IO_URING: "1",
     WALRUS_LOG: "debug",
   });
@@ -60,6 +62,7 @@ Deno.test("planServe() takes every flag and variable", () => {
     maxSegmentEntries: 10,
     maxSegmentBytes: 4096,
     monitorCheckMs: 50,
+    scrubBytesPerSecond: 500_000,
     maxFrameBytes: 2048,
   });
 });
@@ -96,6 +99,7 @@ Deno.test("planServe() refuses what can't work, and names it", () => {
     ["--node-id 1 --join 127.0.0.1:6000", /own raft address/],
     ["--node-id 1", /WALRUS_MAX_SEGMENT_ENTRIES=0/, { WALRUS_MAX_SEGMENT_ENTRIES: "0" }],
     ["--node-id 1", /WALRUS_MONITOR_CHECK_MS=soon/, { WALRUS_MONITOR_CHECK_MS: "soon" }],
+    ["--node-id 1", /WALRUS_SCRUB_MBPS=-1/, { WALRUS_SCRUB_MBPS: "-1" }],
     ["--node-id 1", /WALRUS_LOG=loud/, { WALRUS_LOG: "loud" }],
   ];
   for (const [args, message, environment] of refused) {

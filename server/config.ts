@@ -32,6 +32,11 @@ export interface NodeConfig {
   failoverMs: number;
   /** How long a node may be silent before what it holds is copied to others, milliseconds. */
   repairAfterMs: number;
+  /**
+   * How much of what is held is read through each second in search of rot, bytes; 0: nothing.
+   * {@link SCRUB_BYTES_PER_SECOND_DEFAULT} unless given.
+   */
+  scrubBytesPerSecond?: number;
   /** Largest frame that a client may send, bytes. */
   maxFrameBytes: number;
   /** For `METRICS` and handshakes. */
@@ -53,6 +58,8 @@ export const NODE_ID_MAX = 2 ** 31 - 1;
 export const FAILOVER_MS_DEFAULT = 1000;
 /** What `repairAfterMs` is unless told otherwise: a restart or an upgrade is no reason to copy everything. */
 export const REPAIR_AFTER_MS_DEFAULT = 60_000;
+/** What `scrubBytesPerSecond` is unless told otherwise: 86 GB a day. */
+export const SCRUB_BYTES_PER_SECOND_DEFAULT = 1_000_000;
 /** How often a lease that ended is looked at besides at changes of metadata, milliseconds (DESIGN.md §6). */
 export const LEASE_CHECK_MS = 100;
 /** How long after the last word of a Raft majority a node may still append, milliseconds. */

@@ -8,7 +8,7 @@
 import type { RaftNode } from "../raft/mod.ts";
 import { crc32cByTables, type LogStore } from "../storage/mod.ts";
 import { type Logger, sleep, type Timer, type World } from "../world/mod.ts";
-import type { NodeConfig } from "./config.ts";
+import { type NodeConfig, SCRUB_BYTES_PER_SECOND_DEFAULT } from "./config.ts";
 import { Controller } from "./controller.ts";
 import type { Identity } from "./identity.ts";
 import { Departures, Membership } from "./membership/mod.ts";
@@ -24,7 +24,7 @@ import {
 import { type Peers, PROTOCOL_VERSION } from "./network/mod.ts";
 import { firstLeader, nextLeader, placeReplicas, Routes, TopicReader } from "./routing/mod.ts";
 import type { HandlerParts } from "./rpc_handlers.ts";
-import { Repair, wantedReplicas } from "./repair/mod.ts";
+import { Repair, Scrub, wantedReplicas } from "./repair/mod.ts";
 import { digestAt, fetchRecords, recoveryLink, replicaLink } from "./segment_links.ts";
 import {
   AppendMeter,
@@ -70,6 +70,7 @@ export class Services {
   readonly #segments: Segments;
   readonly #failover: Failover;
   readonly #repair: Repair;
+  readonly #scrub: Scrub;
   /** Before this nobody can have been silent for long. */
   readonly #startedMs: number;
   #monitor: Timer | null = null;
@@ -149,6 +150,15 @@ export class Services {
       isLive: (node) => this.liveNodes().includes(node),
       isLost: (node) => this.#isLost(node),
     });
+    this.#scrub = new Scrub({
+      store,
+      clock,
+      random: world.random,
+      logger,
+      bytesPerSecond: config.scrubBytesPerSecond ?? SCRUB_BYTES_PER_SECOND_DEFAULT,
+      isSealed: (target) => this.#isSealed(target),
+      onRot: () => segments.replicas.mendRotten(),
+    });
     this.membership = new Membership({
       raft,
       metadata,
@@ -180,6 +190,7 @@ export class Services {
         segments,
         store,
         repair: () => this.#repair.progress,
+        scrub: () => this.#scrub.progress,
         isLost: (node) => this.#isLost(node),
         isLive: (node) => node === self.id || (peers.isConnected(node) && peers.isAlive(node)),
         meter,
@@ -203,6 +214,7 @@ export class Services {
     this.#segments.start();
     this.#failover.start();
     this.#repair.start();
+    this.#scrub.start();
     this.membership.start();
     this.#startMonitor();
     this.#findUncertain();
@@ -224,6 +236,7 @@ export class Services {
     this.#monitor?.cancel();
     this.membership.stop();
     this.#repair.stop();
+    this.#scrub.stop();
     this.#failover.stop();
     this.handlers.routes.tails.close();
     this.#segments.stop();

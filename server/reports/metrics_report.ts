@@ -17,6 +17,7 @@
  * | `appends` | entries, bytes, batches since the start, commit latency percentiles (segments/append_meter.ts) |
  * | `replication_lag` | {node: records that it lacks of a segment led here, the most of any} |
  * | `repair` | running, copied, dropped, failed; what the Raft leader does for all |
+ * | `scrub` | passes, segments, bytes, segments_left, rotten: the search for rot (repair/scrub.ts) |
  * | `storage` | counters of the store (storage/types.ts, `StoreStats`) |
  *
  * @module
@@ -28,7 +29,7 @@ import { formatAddress, unreachable } from "../../world/mod.ts";
 import type { NodeConfig } from "../config.ts";
 import type { Identity } from "../identity.ts";
 import type { MetadataState, NodeInfo } from "../metadata/mod.ts";
-import type { RepairProgress } from "../repair/mod.ts";
+import type { RepairProgress, ScrubProgress } from "../repair/mod.ts";
 import { durabilityText } from "./durability_text.ts";
 import type { AppendMeter, Segments } from "../segments/mod.ts";
 
@@ -44,6 +45,7 @@ export interface MetricsParts {
   meter: AppendMeter;
   hasLease: () => boolean;
   repair: () => RepairProgress;
+  scrub: () => ScrubProgress;
   isLost: (node: number) => boolean;
   isLive: (node: number) => boolean;
 }
@@ -78,6 +80,7 @@ export function metricsReport(parts: MetricsParts): string {
     appends: parts.meter.report,
     replication_lag: parts.segments.replicationLag,
     repair: parts.repair(),
+    scrub: parts.scrub(),
     storage: store.stats,
   });
 }

@@ -8,6 +8,7 @@ import {
   exitCodeOf,
   History,
   joinCluster,
+  metricsOf,
   RawClient,
   registerTopics,
   REMOVED,
@@ -250,6 +251,35 @@ Deno.test("Flipped bits on one replica's disk: reads are right from any node, an
       const copied = running.logOf(3).filter((line) => line.includes("is copied anew"));
       return copied.length >= damaged.size;
     });
+    await third.stop({ timeoutMs: STOP_TIMEOUT_MS });
+    assert.deepEqual(await verify(third), { code: 0, bad: [] });
+  });
+});
+
+Deno.test("Flipped bits in segments that nobody reads are found by the scrub, and mended", async () => {
+  const environment = { ...ENVIRONMENT, WALRUS_SCRUB_MBPS: "1000" };
+  await withCluster(environment, async (running) => {
+    const third = running.nodes[2]!;
+    const [port] = running.clientPorts as [number];
+    await registerTopics(port, ["bits"]);
+    const client = await RawClient.connect(port);
+    const count = 1000;
+    for (let i = 0; i < count; i++) await client.send(`PUT bits entry-${i}-`.padEnd(300, "x"));
+    for (let i = 0; i < count; i++) assert.equal(await client.receive(), "OK");
+    client.close();
+    await third.stop({ timeoutMs: STOP_TIMEOUT_MS });
+    const flipped = await flipBits(third.options.dataDir, ["entry-20-", "entry-450-"]);
+    assert.ok(flipped >= 2, `${flipped} places`);
+    assert.equal((await verify(third)).code, 1);
+
+    await running.restart();
+    await until("the scrub has found both", async () => {
+      return (await metricsOf(third.options.clientPort)).scrub["rotten"] === 2;
+    });
+    await until(
+      "the replicas are copied anew",
+      () => running.logOf(3).filter((line) => line.includes("is copied anew")).length === 2,
+    );
     await third.stop({ timeoutMs: STOP_TIMEOUT_MS });
     assert.deepEqual(await verify(third), { code: 0, bad: [] });
   });

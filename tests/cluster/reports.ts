@@ -14,6 +14,7 @@ export interface MetricsAnswer {
   };
   storage: Record<string, number>;
   segments_held: number;
+  scrub: Record<string, number>;
   repair: Record<"running" | "copied" | "dropped" | "failed", number>;
 }
 

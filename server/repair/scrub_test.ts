@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { batchOf, openLogStore, TINY_LIMITS } from "../../storage/mod.ts";
+import { silentLogger } from "../../world/mod.ts";
+import { SeededRandom, SimClock, SimDrive } from "../../world/sim/mod.ts";
+import { Scrub } from "./scrub.ts";
+
+const SEGMENTS = 3;
+const RECORDS = 50;
+
+async function setUp() {
+  const clock = new SimClock();
+  const random = new SeededRandom(1);
+  const drive = new SimDrive({ clock, random });
+  const world = { disk: drive.mount(), clock, random };
+  const store = await clock.settle(openLogStore(world, { limits: TINY_LIMITS }));
+  const payloads = Array.from({ length: RECORDS }, () => new Uint8Array(200).fill(1));
+  for (let segment = 1; segment <= SEGMENTS; segment++) {
+    const log = store.create(`segment/t/${segment}`);
+    for (const payload of payloads) await clock.settle(log.append(batchOf(payload)));
+  }
+  let rots = 0;
+  const open = new Set<number>();
+  const scrub = new Scrub({
+    store,
+    clock,
+    random,
+    logger: silentLogger,
+    bytesPerSecond: 100_000,
+    isSealed: ({ segment }) => !open.has(segment),
+    onRot: () => rots++,
+  });
+  return { clock, store, scrub, open, rots: () => rots };
+}
+
+const HOUR_MS = 3600 * 1000;
+
+Deno.test("Scrub reads every sealed segment, once a day, no faster than it may", async () => {
+  const { clock, open, scrub } = await setUp();
+  open.add(2);
+  scrub.start();
+  await clock.runFor(9_999);
+  assert.equal(scrub.progress.bytes, 0);
+  await clock.runFor(100);
+  const { bytes } = scrub.progress;
+  // One read may be ahead of its time.
+  assert.ok(bytes > 0 && bytes < RECORDS * 250, `${bytes} bytes in 100 ms`);
+  await clock.runFor(HOUR_MS);
+  const { passes, segments, segments_left, rotten } = scrub.progress;
+  assert.deepEqual({ passes, segments, segments_left, rotten }, {
+    passes: 1,
+    segments: 2,
+    segments_left: 0,
+    rotten: 0,
+  });
+  open.clear();
+  await clock.runFor(24 * HOUR_MS);
+  assert.deepEqual([scrub.progress.passes, scrub.progress.segments], [2, 5]);
+  scrub.stop();
+  await clock.runFor(48 * HOUR_MS);
+  assert.equal(scrub.progress.passes, 2);
+});
