@@ -43,7 +43,8 @@ export interface StorageLimits {
   indexStrideBytes: number;
   /** Bytes appended between two index checkpoints: what a restart scans at most. */
   checkpointEveryBytes: number;
-  /** Journal bytes between two index checkpoints. */
+  /** Journal bytes between two index checkpoints: at least, and at most, as the checkpoints are small or large. */
+  checkpointEveryJournalBytesMin: number;
   checkpointEveryJournalBytes: number;
   /** First read of a tail at recovery. */
   recoveryProbeBytes: number;
@@ -73,6 +74,7 @@ export const DEFAULT_LIMITS: StorageLimits = {
   chunksKept: 16,
   indexStrideBytes: 64 * KIB,
   checkpointEveryBytes: 256 * MIB,
+  checkpointEveryJournalBytesMin: 8 * MIB,
   checkpointEveryJournalBytes: 64 * MIB,
   recoveryProbeBytes: 4 * KIB,
   zeroAheadBytes: MIB,
@@ -97,6 +99,7 @@ export const TINY_LIMITS: StorageLimits = {
   chunksKept: 2,
   indexStrideBytes: 512,
   checkpointEveryBytes: 24 * KIB,
+  checkpointEveryJournalBytesMin: 16 * KIB,
   checkpointEveryJournalBytes: 16 * KIB,
   recoveryProbeBytes: 256,
   zeroAheadBytes: 8 * KIB,

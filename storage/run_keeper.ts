@@ -20,6 +20,9 @@ import type { LogImage, StoreImage } from "./store_image.ts";
 /** A store of fewer (of the smallest) files does not grow ahead: it may never need more. */
 const GROW_AHEAD_FILES_MIN = 4;
 
+/** Of what is written, checkpoints may be about this part. */
+const JOURNAL_BYTES_PER_CHECKPOINT_BYTE = 64;
+
 /** What a keeper works with. */
 export interface RunKeeperOptions {
   disk: Disk;
@@ -64,7 +67,7 @@ export class RunKeeper {
     const { frameBytes, journalBytes, awayBytes } = this.commit;
     const every = Math.max(limits.checkpointEveryBytes, checkpointer.lengthBytes * 16);
     const isDue = frameBytes - this.#frameBytes > every || awayBytes > limits.awayBytesMax ||
-      journalBytes - this.#journalBytes > limits.checkpointEveryJournalBytes;
+      journalBytes - this.#journalBytes > this.#journalBytesMax();
     if (!isDue || checkpointer.isWriting) return undefined;
     if (awayBytes === 0) return this.#checkpoint();
     if (cycle.mustHomeAll) {
@@ -74,6 +77,16 @@ export class RunKeeper {
       this.commit.homeAll();
     }
     return undefined;
+  }
+
+  /** The journal of a store of few logs is short: its checkpoints cost little. */
+  #journalBytesMax(): number {
+    const { limits, checkpointer } = this.#options;
+    const { checkpointEveryJournalBytesMin: min, checkpointEveryJournalBytes: max } = limits;
+    return Math.min(
+      max,
+      Math.max(min, checkpointer.lengthBytes * JOURNAL_BYTES_PER_CHECKPOINT_BYTE),
+    );
   }
 
   /** Gives back what the cycle's records have made free; they are synced. */
