@@ -164,11 +164,11 @@ export class CycleLayout {
   #piecesFor(cycle: Cycle, log: LogState, pieces: readonly Piece[]): Piece[] {
     const { staging } = cycle;
     if (log.away.length === 0) {
-      const owner = { pieces: [...pieces] };
+      const owner: PieceOwner = { pieces: [...pieces], lead: -1 };
       staging.gather(owner);
       return owner.pieces;
     }
-    const owner: PieceOwner = { pieces: NO_PIECES };
+    const owner: PieceOwner = { pieces: NO_PIECES, lead: -1 };
     staging.startBlock(this.#leadOf(log, pieces));
     for (const { chunk, bodyStart, end, count, entryCount } of log.away) {
       staging.add(owner, { bytes: chunk.bytes.subarray(bodyStart, end), count, entryCount });

@@ -9,6 +9,9 @@ import { DataFile, dataFileName, dataFileNumber } from "./data_file.ts";
 import type { ByteRange } from "./extent.ts";
 import { alignExtent, type StorageLimits } from "./limits.ts";
 
+/** Files that are opened at once. */
+const OPENED_AT_ONCE = 32;
+
 /** The data files in ascending order of their numbers, and the allocator over them. */
 export class DataFiles {
   readonly #disk: Disk;
@@ -26,8 +29,19 @@ export class DataFiles {
   static async open(disk: Disk, limits: StorageLimits): Promise<DataFiles> {
     const files = new DataFiles(disk, limits);
     const numbers = (await disk.list()).map(({ name }) => dataFileNumber(name));
-    for (const number of numbers.filter((n) => n !== null).sort((a, b) => a - b)) {
-      files.#add(new DataFile(number, await disk.open(dataFileName(number), { create: false })));
+    const ascending = numbers.filter((n) => n !== null).sort((a, b) => a - b);
+    // Side by side: a large store has a hundred or two.
+    for (let from = 0; from < ascending.length; from += OPENED_AT_ONCE) {
+      const opening = ascending.slice(from, from + OPENED_AT_ONCE).map(async (number) =>
+        new DataFile(number, await disk.open(dataFileName(number), { create: false }))
+      );
+      const opened = await Promise.allSettled(opening);
+      for (const result of opened) if (result.status === "fulfilled") files.#add(result.value);
+      const failed = opened.find((result) => result.status === "rejected");
+      if (failed !== undefined) {
+        await files.close();
+        throw failed.reason;
+      }
     }
     return files;
   }

@@ -409,6 +409,7 @@ export class GroupCommit {
     for (const { log } of home) {
       const isSynced = cycle.mustSync || log.durability === "each";
       isAnySynced ||= isSynced;
+      log.goesHome = log.away.length === 0;
       log.comeHome(isSynced);
       this.dropAway(log);
       if (isSynced) log.maybeRest();

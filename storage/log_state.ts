@@ -5,6 +5,7 @@
  * @module
  */
 
+import { DIRECT_BLOCK_BYTES } from "../world/mod.ts";
 import { copyPoint, Extent, fixedPoint, type LogPoint } from "./extent.ts";
 import type { DataFiles } from "./data_files.ts";
 import { type AwayFrame, NOTHING_AWAY } from "./journal.ts";
@@ -47,6 +48,8 @@ export class LogState {
   damage: DamageImage[];
   /** Of the cycle that is being filled. */
   pieces: Piece[] = NO_PIECES;
+  /** Of the last cycle that had something of it, all went to its own extents. */
+  goesHome = false;
   isDirty = false;
 
   constructor(
@@ -99,6 +102,11 @@ export class LogState {
 
   get tail(): Extent | undefined {
     return this.extents.at(-1);
+  }
+
+  get lead(): number {
+    if (!this.goesHome) return -1;
+    return (this.tail?.laidBytes ?? 0) % DIRECT_BLOCK_BYTES;
   }
 
   get allocatedBytes(): number {
@@ -154,6 +162,7 @@ export class LogState {
   /** A frame was written to the journal. */
   goAway(frame: AwayFrame, isSynced: boolean): void {
     const { written } = this;
+    this.goesHome = false;
     if (this.away === NOTHING_AWAY) this.away = [];
     this.away.push(frame);
     this.awayBytes += frame.end - frame.bodyStart;

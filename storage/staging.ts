@@ -115,6 +115,11 @@ export class Piece {
 export interface PieceOwner {
   /** Pieces in the cycle that is being filled, in order; {@link NO_PIECES} while there are none. */
   pieces: Piece[];
+  /**
+   * Where in a block of its file its next frame will stand, if its pieces are to go there as they are; −1: they
+   * are not. The buffer's blocks are the file's then, and the disk takes them without a copy.
+   */
+  readonly lead: number;
 }
 
 /** What owners without pieces share. Nobody changes it. */
@@ -251,11 +256,16 @@ export class Staging {
   #begin(owner: PieceOwner, bodyBytes: number): Piece {
     const isSameOwner = this.#openOwner === owner;
     this.#close();
-    const need = roomFor(FRAME_HEADER_BYTES + bodyBytes);
-    const chunk = this.#chunkWith(isSameOwner ? need : need + TERMINATOR_BYTES);
-    // Frames of one log stand without a gap, as they will on disk; others leave room for the end's zeroes.
-    if (!isSameOwner && chunk.used > 0 && this.#lead < 0) chunk.used += TERMINATOR_BYTES;
+    if (this.#lead < 0 && owner.lead >= 0 && owner.pieces === NO_PIECES) this.#skipTo(owner.lead);
+    const lead = this.#lead;
     this.#lead = -1;
+    const need = roomFor(FRAME_HEADER_BYTES + bodyBytes);
+    const chunk = this.#chunkWith(isSameOwner ? need : need + TERMINATOR_BYTES, {
+      // One log's frames go on in the next buffer as in this one.
+      lead: lead < 0 && isSameOwner ? this.#chunk!.used % DIRECT_BLOCK_BYTES : Math.max(0, lead),
+    });
+    // Frames of one log stand without a gap, as they will on disk; others leave room for the end's zeroes.
+    if (!isSameOwner && chunk.used > 0 && lead < 0) chunk.used += TERMINATOR_BYTES;
     const piece = this.#sparePieces.pop() ?? new Piece(chunk);
     piece.reset(chunk, chunk.used);
     if (owner.pieces === NO_PIECES) owner.pieces = this.#spareLists.pop() ?? [];
@@ -270,10 +280,20 @@ export class Staging {
     if (piece !== null) piece.chunk.used = piece.start + frameBytes(piece.bodyBytes);
   }
 
-  #chunkWith(bytes: number): Chunk {
+  /** The next piece begins so far behind a block's beginning, and leaves room for the end's zeroes before it. */
+  #skipTo(lead: number): void {
+    this.#lead = lead;
+    const chunk = this.#chunk;
+    if (chunk === null || chunk.used === 0 && lead === 0) return;
+    const from = chunk.used + TERMINATOR_BYTES - lead;
+    const used = alignBlock(from) + lead;
+    if (used <= chunk.bytes.length) chunk.used = used;
+    else this.#chunk = null;
+  }
+
+  #chunkWith(bytes: number, { lead }: { lead: number }): Chunk {
     const chunk = this.#chunk;
     if (chunk !== null && chunk.used + bytes <= chunk.bytes.length) return chunk;
-    const lead = Math.max(0, this.#lead);
     const next = this.#pool.take(lead + bytes);
     next.holds++;
     next.used = lead;
@@ -293,7 +313,7 @@ export class Staging {
   }
 
   #copyOf(piece: Piece, moreBytes: number): Piece {
-    const owner: PieceOwner = { pieces: NO_PIECES };
+    const owner: PieceOwner = { pieces: NO_PIECES, lead: piece.start % DIRECT_BLOCK_BYTES };
     const copy = this.#begin(owner, piece.bodyBytes + moreBytes);
     const from = piece.start + FRAME_HEADER_BYTES;
     copy.chunk.bytes.set(piece.chunk.bytes.subarray(from, piece.end), copy.end);
