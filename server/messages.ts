@@ -9,7 +9,7 @@
  * | 4 append, in order | topic string, segment (4), packed entries | status (1), accepted (4) |
  * | 5 take | topic string, segment (4), count (4) | status (1), exhausted (1), count (4), packed entries |
  * | 6 read | topic string, segment (4), offset in the segment (8), count (4), max bytes (4) | count (4), packed entries |
- * | 7 replicate, in order | topic string, segment (4), position (8), packed records | extent |
+ * | 7 replicate, in order | topic string, segment (4), position (8), packed records, committed entries of the segment (8; may be missing) | extent |
  * | 8 probe | topic string, segment (4) | extent |
  * | 9 fence | topic string, segment (4) | length (8), entries (8), payload bytes (8), certain (1), has cursors (1), cursors |
  * | 10 complete | topic string, segment (4), from node (4), end (8) | |
@@ -46,6 +46,7 @@ import type {
   PlacedBatch,
   ReplicateAnswer,
   SegmentTarget,
+  StreamedBatch,
   Taken,
 } from "./segments/mod.ts";
 
@@ -335,17 +336,22 @@ export function readNodeBody(body: Uint8Array): NodeInfo {
   return readNode(new BodyReader(body));
 }
 
-export function writeReplicate(target: SegmentTarget, placed: PlacedBatch): Uint8Array {
-  const { bytes } = placed.batch;
-  const writer = new BodyWriter(bytes.length + target.topic.length + 24);
+export function writeReplicate(target: SegmentTarget, streamed: StreamedBatch): Uint8Array {
+  const { bytes } = streamed.batch;
+  const writer = new BodyWriter(bytes.length + target.topic.length + 32);
   writeTarget(writer, target);
-  return writer.u53(placed.position).bytes(bytes).view;
+  return writer.u53(streamed.position).bytes(bytes).u53(streamed.committed).view;
 }
 
 /** The batch is a view of `body`. */
-export function readReplicate(body: Uint8Array): { target: SegmentTarget; placed: PlacedBatch } {
+export function readReplicate(
+  body: Uint8Array,
+): { target: SegmentTarget; streamed: StreamedBatch } {
   const reader = new BodyReader(body);
-  return { target: readTarget(reader), placed: readPlaced(reader) };
+  const target = readTarget(reader);
+  const placed = readPlaced(reader);
+  const committed = reader.remainingBytes > 0 ? reader.u53() : 0;
+  return { target, streamed: { ...placed, committed } };
 }
 
 export function writeExtent(answer: ReplicateAnswer): Uint8Array {

@@ -156,8 +156,8 @@ async function handleReplicate(
   from: number,
   body: Uint8Array,
 ): Promise<Uint8Array> {
-  const { target, placed } = readReplicate(body);
-  return writeExtent(await parts.routes.segments.replicas.append(from, target, placed));
+  const { target, streamed } = readReplicate(body);
+  return writeExtent(await parts.routes.segments.replicas.append(from, target, streamed));
 }
 
 async function handleProbe(

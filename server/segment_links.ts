@@ -37,8 +37,8 @@ export function replicaLink(peers: Peers): ReplicaLink {
   return {
     probe: async (node, target) =>
       readExtent(await peers.call(node, METHOD.probe, writeTargetBody(target), { timeoutMs })),
-    send: async (node, target, placed) => {
-      const body = writeReplicate(target, placed);
+    send: async (node, target, streamed) => {
+      const body = writeReplicate(target, streamed);
       return readExtent(await peers.call(node, METHOD.replicate, body, { timeoutMs }));
     },
   };

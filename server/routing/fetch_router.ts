@@ -1,6 +1,6 @@
 /**
  * Fetches of committed entries by their offset, at any node: sealed segments from a replica here or elsewhere, the
- * open one from its leader.
+ * open one from a replica here as far as it is known to be committed, else from its leader.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import {
 import { openSegmentOf, segmentAt, type SegmentInfo } from "../metadata/mod.ts";
 import type { Entries, OpenSegment } from "../segments/mod.ts";
 import type { Routes } from "./routes.ts";
-import { readEntries, readSealed } from "./topic_reader.ts";
+import { readEntries, readReplica, readSealed } from "./topic_reader.ts";
 
 /** From where, and how much at most; at least one entry comes where there is one. */
 export interface FetchSpec {
@@ -43,6 +43,8 @@ export async function routeFetch(
     const known = await routes.mustFindTopic(topic);
     const segment = segmentAt(known, spec.offset);
     if (segment.count !== null) return await fetchSealed(routes, topic, { segment, spec });
+    const near = await fetchReplica(routes, topic, { segment, spec });
+    if (near !== null) return near;
     const fetched = await routes.ask<Entries | "sealed">(topic, async (open, timeoutMs) => {
       // Meanwhile the entries may have been sealed.
       if (open !== segment) return "sealed";
@@ -52,6 +54,26 @@ export async function routeFetch(
       });
     });
     if (fetched !== "sealed") return fetched;
+  }
+}
+
+/** What this node's replica of an open segment holds and knows to be committed; `null` where that is nothing. */
+async function fetchReplica(
+  routes: Routes,
+  topic: string,
+  { segment, spec }: { segment: SegmentInfo; spec: FetchSpec },
+): Promise<Entries | null> {
+  const { segments } = routes;
+  const target = { topic, segment: segment.number };
+  const offset = spec.offset - segment.baseOffset;
+  const count = Math.min(spec.count, segments.replicas.committedEntries(target) - offset);
+  if (count <= 0) return null;
+  try {
+    const request = { ...target, offset, count, maxBytes: spec.maxBytes };
+    const entries = await readReplica(segments, request);
+    return entries.count > 0 ? entries : null;
+  } catch {
+    return null; // its leader can tell
   }
 }
 

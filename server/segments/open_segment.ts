@@ -14,7 +14,7 @@ import type { AppendMeter } from "./append_meter.ts";
 import { decodeCursors, sharedOffset } from "./control_record.ts";
 import type { EntrySource } from "./entry_source.ts";
 import type { Leases } from "./leases.ts";
-import type { PlacedBatch } from "./replica.ts";
+import type { StreamedBatch } from "./replica.ts";
 import { ReplicaFeed } from "./replica_feed.ts";
 import type { ReplicateAnswer } from "./replicas.ts";
 import { emitterOf, type SegmentEmitter, type SegmentEvents } from "./segment_events.ts";
@@ -30,7 +30,11 @@ const TAIL_BYTES = 4 * 1024 * 1024;
 /** The leader's way to the replicas on other nodes. */
 export interface ReplicaLink {
   probe: (node: number, target: SegmentTarget) => Promise<ReplicateAnswer>;
-  send: (node: number, target: SegmentTarget, placed: PlacedBatch) => Promise<ReplicateAnswer>;
+  send: (
+    node: number,
+    target: SegmentTarget,
+    streamed: StreamedBatch,
+  ) => Promise<ReplicateAnswer>;
 }
 
 /** Which segment. */
@@ -176,7 +180,8 @@ export class OpenSegment {
     const { endPosition } = this.writer.log;
     const needed = Math.min(...this.#feeds.map((feed) => feed.next ?? endPosition), endPosition);
     this.#tail.trim(needed);
-    return this.writer.committedPosition === endPosition && needed === endPosition &&
+    const areTold = this.#feeds.map((feed) => feed.tell()).every((isTold) => isTold);
+    return areTold && this.writer.committedPosition === endPosition && needed === endPosition &&
       this.#feeds.every((feed) => feed.next !== null || feed.isSilent);
   }
 
@@ -307,7 +312,8 @@ export class OpenSegment {
         tail: this.#tail,
         clock,
         probe: () => link.probe(node, target),
-        send: (placed) => link.send(node, target, placed),
+        send: (streamed) => link.send(node, target, streamed),
+        committed: () => this.writer.committedOffset,
         onDurable: (position) => this.writer.acknowledge(node, position),
       })
     );

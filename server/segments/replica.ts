@@ -25,6 +25,12 @@ export interface PlacedBatch {
   batch: RecordBatch;
 }
 
+/** What a writer streams. */
+export interface StreamedBatch extends PlacedBatch {
+  /** Entries of the segment that were committed when it was sent. */
+  committed: number;
+}
+
 /** How far a replica is. Positions count records of both kinds. */
 export interface ReplicaExtent {
   /** One past the last record that is held. */
@@ -43,6 +49,8 @@ export class Replica {
   #log: Log | undefined;
   /** What was durable when this object was made, or has been since. */
   #durable = 0;
+  /** Entries that are committed, as the writer said last. */
+  #committed = 0;
   /** What recovery found is synced before any of it is acknowledged. */
   #opening: Promise<void> | null = null;
   /** Changes of the log's end other than the writer's appends follow each other. */
@@ -72,6 +80,16 @@ export class Replica {
 
   get extent(): ReplicaExtent {
     return { end: this.#log?.endPosition ?? 0, durable: this.#durable };
+  }
+
+  /** Entries that are here and committed, as far as the writer has said. */
+  get committedEntries(): number {
+    return Math.min(this.#committed, this.entries);
+  }
+
+  /** The writer says that so many entries are committed. What is committed stays so. */
+  learnCommitted(entries: number): void {
+    this.#committed = Math.max(this.#committed, entries);
   }
 
   /** Entries before the end. */

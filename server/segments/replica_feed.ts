@@ -7,7 +7,7 @@
 
 import type { Log, RecordBatch } from "../../storage/mod.ts";
 import { assert, type Clock, sleep } from "../../world/mod.ts";
-import type { PlacedBatch } from "./replica.ts";
+import type { StreamedBatch } from "./replica.ts";
 import type { ReplicateAnswer } from "./replicas.ts";
 import type { TailBuffer } from "./tail_buffer.ts";
 import { readWhole } from "./whole_read.ts";
@@ -27,6 +27,8 @@ const PAUSE_MS_MAX = 500;
 
 assert(MESSAGE_BYTES <= WINDOW_BYTES, "a window holds a message");
 
+const NO_RECORDS: RecordBatch = { bytes: new Uint8Array(0), count: 0, entryCount: 0 };
+
 /** What a feed is made from. */
 export interface FeedParts {
   log: Log;
@@ -35,7 +37,9 @@ export interface FeedParts {
   /** Asks the replica how far it is. */
   probe: () => Promise<ReplicateAnswer>;
   /** Sends records; resolves when they are durable there. The bytes are copied before it returns. */
-  send: (placed: PlacedBatch) => Promise<ReplicateAnswer>;
+  send: (streamed: StreamedBatch) => Promise<ReplicateAnswer>;
+  /** Entries of the segment that are committed now. */
+  committed: () => number;
   /** Everything before this position is durable there. */
   onDurable: (position: number) => void;
 }
@@ -50,6 +54,8 @@ export class ReplicaFeed {
   #next = 0;
   #messages = 0;
   #bytes = 0;
+  /** Committed entries that the replica was told of last. */
+  #told = 0;
   /** Counts streams: each begins with a probe. */
   #epoch = 0;
   /** Set when a message of the present stream failed. */
@@ -78,6 +84,19 @@ export class ReplicaFeed {
   notify(): void {
     this.#wake?.();
     this.#wake = null;
+  }
+
+  /**
+   * Tells the replica how much is committed, where no records have told it. True where it knows all, or can't
+   * be told.
+   */
+  tell(): boolean {
+    const committed = this.#parts.committed();
+    if (!this.#isStreaming || this.#told === committed) return true;
+    this.#told = committed;
+    this.#parts.send({ position: this.#next, batch: NO_RECORDS, committed })
+      .catch(() => this.#told = 0);
+    return false;
   }
 
   stop(): void {
@@ -117,6 +136,7 @@ export class ReplicaFeed {
     this.#next = position;
     this.#failure = null;
     this.#messages = this.#bytes = 0;
+    this.#told = 0;
   }
 
   /** Sends what there is, as it comes, until it is stopped or a message fails. */
@@ -154,7 +174,8 @@ export class ReplicaFeed {
       lengthBytes: batch.bytes.length,
       end: this.#next + batch.count,
     };
-    const answer = this.#parts.send({ position: this.#next, batch });
+    const committed = this.#told = this.#parts.committed();
+    const answer = this.#parts.send({ position: this.#next, batch, committed });
     this.#next = message.end;
     this.#messages++;
     this.#bytes += message.lengthBytes;

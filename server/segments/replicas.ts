@@ -20,7 +20,7 @@ import {
 import { decodeCursors, sharedOffset } from "./control_record.ts";
 import { type Digest, digestOf } from "./digest.ts";
 import type { Fences } from "./fences.ts";
-import { type PlacedBatch, Replica, type ReplicaExtent } from "./replica.ts";
+import { type PlacedBatch, Replica, type ReplicaExtent, type StreamedBatch } from "./replica.ts";
 import { emitterOf, type SegmentEvents } from "./segment_events.ts";
 import { parseSegmentLogName, segmentLogName } from "./segment_name.ts";
 
@@ -112,11 +112,20 @@ export class Replicas {
   async append(
     from: number,
     target: { topic: string; segment: number },
-    placed: PlacedBatch,
+    streamed: StreamedBatch,
   ): Promise<ReplicateAnswer> {
     if (!this.#mayFollow(from, target)) return "silent";
-    const extent = await this.#replicaOf(target).append(placed);
+    const replica = this.#replicaOf(target);
+    replica.learnCommitted(streamed.committed);
+    // Without records it only tells how much is committed.
+    const extent = streamed.batch.count === 0 ? replica.extent : await replica.append(streamed);
     return this.#acknowledge(from, target, extent);
+  }
+
+  /** Entries of an open segment that may be read here: committed, as far as its writer has said. */
+  committedEntries(target: { topic: string; segment: number }): number {
+    const name = segmentLogName(target.topic, target.segment);
+    return this.#live.get(name)?.committedEntries ?? 0;
   }
 
   /** How far the replica is, for a writer that begins to stream. */

@@ -11,7 +11,7 @@ import { RealClock } from "../../world/real/mod.ts";
 import { SeededRandom, SimDrive } from "../../world/sim/mod.ts";
 import { KEEP_ALL, MetadataState } from "../metadata/mod.ts";
 import { Fences } from "./fences.ts";
-import type { PlacedBatch } from "./replica.ts";
+import type { StreamedBatch } from "./replica.ts";
 import { Replicas } from "./replicas.ts";
 import { segmentLogName } from "./segment_name.ts";
 
@@ -86,10 +86,10 @@ function sealAt(state: MetadataState, length: number): void {
   }, []);
 }
 
-function placed(position: number, ...entries: string[]): PlacedBatch {
+function placed(position: number, ...entries: string[]): StreamedBatch {
   const batch = new RecordBatchBuilder();
   for (const entry of entries) batch.add(new TextEncoder().encode(entry));
-  return { position, batch: batch.copy() };
+  return { position, batch: batch.copy(), committed: 0 };
 }
 
 Deno.test("Replicas.append() takes records only at its own end, and says where that is", async () => {
@@ -217,7 +217,27 @@ Deno.test("Replicas.fence() finds the cursors in the last control record", async
   const cursors = [{ name: "", offset: 41 }];
   const record = batchOf(encodeCursors(cursors), "control");
   await holder.append(0, "a");
-  await holder.replicas.append(LEADER, target, { position: 1, batch: record });
+  await holder.replicas.append(LEADER, target, {
+    position: 1,
+    batch: record,
+    committed: 0,
+  });
   const answer = await holder.replicas.fence(target);
   assert.deepEqual([answer.length, answer.entries, answer.cursors], [2, 1, cursors]);
+});
+
+Deno.test("Replicas.committedEntries() is what the writer has said, as far as it is here, and never less", async () => {
+  const holder = await Holder.start();
+  const stream = (committed: number, position: number, ...entries: string[]) =>
+    holder.replicas.append(LEADER, target, { ...placed(position, ...entries), committed });
+  assert.equal(holder.replicas.committedEntries(target), 0);
+  await stream(0, 0, "a", "b");
+  assert.equal(holder.replicas.committedEntries(target), 0);
+  // Records that it lacks don't count, and without records it only listens.
+  assert.deepEqual(await stream(9, 2), { end: 2, durable: 2 });
+  assert.equal(holder.replicas.committedEntries(target), 2);
+  await stream(1, 2, "c");
+  assert.equal(holder.replicas.committedEntries(target), 3);
+  assert.equal(await holder.replicas.append(3, target, { ...placed(3), committed: 99 }), "silent");
+  assert.equal(holder.replicas.committedEntries(target), 3);
 });

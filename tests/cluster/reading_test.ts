@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { askOnce, RawClient, withCluster } from "./mod.ts";
+import { askOnce, pause, RawClient, stateOf, until, withCluster } from "./mod.ts";
 
 Deno.test("Reading while others write gives each entry once, in order, through rollovers", async () => {
   await withCluster({ WALRUS_MAX_SEGMENT_ENTRIES: "300" }, async (running) => {
@@ -61,5 +61,29 @@ Deno.test("Consumers on all nodes at once share a topic: each entry goes to one 
     writer.close();
     const sorted = taken.toSorted((a, b) => a - b);
     assert.deepEqual(sorted, Array.from({ length: total }, (_, i) => i));
+  });
+});
+
+/** A leader that has nothing more to send tells its replicas within 250 ms how much is committed. */
+const TOLD_MS = 1000;
+
+Deno.test("What is committed in an open segment is read from a replica, when nobody else is left", async () => {
+  await withCluster({}, async ({ nodes, clientPorts }) => {
+    const [port] = clientPorts as [number];
+    assert.equal(await askOnce(port, "REGISTER open"), "OK");
+    for (const value of ["a", "b"]) assert.equal(await askOnce(port, `PUT open ${value}`), "OK");
+    await pause(TOLD_MS);
+    const { leader_node: leader } = await stateOf(port, "open");
+    const left = nodes.find(({ options }) => options.nodeId !== leader)!;
+    await Promise.all(nodes.filter((node) => node !== left).map((node) => node.kill()));
+    const { clientPort } = left.options;
+    // Neither its leader nor a recovery can answer.
+    const answer = await askOnce(clientPort, "FETCH open 0");
+    assert.match(answer, /^OK 0 2 /);
+    assert.match(answer, /a.*b$/s);
+    await until(
+      "who wants more is told that it can't be had",
+      async () => /^ERR /.test(await askOnce(clientPort, "FETCH open 2")),
+    );
   });
 });
