@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Command, Help } from "commander";
+import type { Argument, Command } from "commander";
 import type { Output } from "./terminal.ts";
 
 /** Lines that the help of one command may have: a screen. */
@@ -68,10 +68,16 @@ function oneLine(text: string): string {
   return text.replace(/^error: /, "").trim().replace(/\s*\n\s*/g, " ");
 }
 
-/** Without the alias in capitals. */
-function termOf(this: Help, command: Command): string {
-  const args = command.registeredArguments.map((argument) => this.argumentTerm(argument)).join(" ");
-  return `${command.name()} ${args}`.trim();
+/** Without the alias in capitals; a command that has commands is named alone. */
+function termOf(command: Command): string {
+  const words = command.commands.length > 0 ? [] : command.registeredArguments.map(wordOf);
+  return [command.name(), ...words].join(" ");
+}
+
+/** `<topic>`, `[message...]`. */
+export function wordOf(argument: Argument): string {
+  const name = `${argument.name()}${argument.variadic ? "..." : ""}`;
+  return argument.required ? `<${name}>` : `[${name}]`;
 }
 
 function usageOf(command: Command): string {

@@ -31,7 +31,7 @@ export async function runProgram(
   let exitCode: number = EXIT.ok;
   const program = makeProgram({ output, build, onExitCode: (code) => exitCode = code });
   if (args.length === 0) {
-    output.error(program.helpInformation());
+    program.outputHelp({ error: true });
     return EXIT.usage;
   }
   try {

@@ -29,13 +29,13 @@ export async function serve(plan: ServePlan): Promise<number> {
   const logger = openLogger(plan);
   if (plan.dataDir !== null) {
     await mustNotBeForeign(plan.dataDir);
-    return await serveFrom({ ...plan, dataDir: plan.dataDir }, logger);
+    return await serveFrom({ ...plan, dataDir: plan.dataDir, isForTrying: false }, logger);
   }
   const dataDir = await Deno.makeTempDir({ prefix: DEV_DATA_PREFIX });
   // A second Ctrl-C ends the process where it stands, but not without this.
   globalThis.addEventListener("unload", () => removeDevData(dataDir));
   logger.log("info", "For trying things out: the data is temporary, gone when this node stops");
-  return await serveFrom({ ...plan, dataDir }, logger);
+  return await serveFrom({ ...plan, dataDir, isForTrying: true }, logger);
 }
 
 function removeDevData(directory: string): void {
@@ -46,7 +46,10 @@ function removeDevData(directory: string): void {
   }
 }
 
-async function serveFrom(plan: ServePlan & { dataDir: string }, logger: Logger): Promise<number> {
+async function serveFrom(
+  plan: ServePlan & { dataDir: string; isForTrying: boolean },
+  logger: Logger,
+): Promise<number> {
   const { dataDir } = plan;
   const disk = await openDisk({ directory: dataDir, disableUring: plan.disableUring });
   const world: World = {
@@ -60,7 +63,8 @@ async function serveFrom(plan: ServePlan & { dataDir: string }, logger: Logger):
   };
   try {
     logger.log("info", `Walrus ${VERSION}`, { node: plan.config.nodeId, dataDir });
-    return await runNode(await startNode(plan.config, world), logger);
+    const node = await startNode(plan.config, world);
+    return await runNode(node, logger, { isForTrying: plan.isForTrying });
   } finally {
     await disk.close();
   }
@@ -75,7 +79,11 @@ function bootIdOfMachine(): Pick<World, "bootId"> {
   }
 }
 
-async function runNode(node: Node, logger: Logger): Promise<number> {
+async function runNode(
+  node: Node,
+  logger: Logger,
+  { isForTrying }: { isForTrying: boolean },
+): Promise<number> {
   // Before anybody is told that it is ready, and so may want to stop it.
   const signals = onStopSignals((signal) => {
     logger.log("info", `Stopping (${signal}); once more to stop at once`);
@@ -85,6 +93,10 @@ async function runNode(node: Node, logger: Logger): Promise<number> {
     clients: formatAddress(node.clientAddress),
     raft: formatAddress(node.raftAddress),
   });
+  if (isForTrying) {
+    const cli = `walrus cli --addr ${formatAddress(node.clientAddress)}`;
+    logger.log("info", `Try: ${cli} register logs; ${cli} put logs hello; ${cli} get logs`);
+  }
   try {
     const failure = await node.stopped;
     if (failure !== null) throw new FailureError(`The node stopped: ${failure.message}`);

@@ -5,6 +5,7 @@
  */
 
 import type { Command } from "commander";
+import { pathOf, withSubcommands } from "../cli/parser.ts";
 import { makeProgram } from "../cli/program.ts";
 import { painterFor } from "../cli/terminal.ts";
 import { VERSION } from "../cli/version.ts";
@@ -58,9 +59,9 @@ export function manPage(program: Command): string {
     `.SH DESCRIPTION\n${escape(DESCRIPTION.trim())}`,
     ".SH COMMANDS",
   ];
-  for (const command of program.commands) {
+  for (const command of program.commands.flatMap(withSubcommands)) {
     if (command.name() === "help") continue;
-    parts.push(`.SS walrus ${escape(command.name())}\n.nf\n${escape(helpOf(command))}\n.fi`);
+    parts.push(`.SS ${escape(pathOf(command))}\n.nf\n${escape(helpOf(command))}\n.fi`);
   }
   parts.push(".SH EXIT STATUS", list(EXIT_STATUS), ".SH FILES", list(FILES));
   return parts.join("\n") + "\n";

@@ -23,8 +23,12 @@ export async function makePackage(): Promise<string> {
   await Deno.mkdir(`${folder}/completions`, { recursive: true });
 
   await Deno.copyFile(path, `${folder}/walrus`);
-  await Deno.copyFile(`${ROOT}LICENSE`, `${folder}/LICENSE`);
-  await Deno.copyFile(`${ROOT}README.md`, `${folder}/README.md`);
+  for (const file of ["LICENSE", "README.md", "CHANGELOG.md"]) {
+    await Deno.copyFile(`${ROOT}${file}`, `${folder}/${file}`);
+  }
+  for (const file of ["OPERATIONS.md", "PROTOCOL.md"]) {
+    await Deno.copyFile(`${ROOT}spec/${file}`, `${folder}/${file}`);
+  }
   for (const file of ["walrus.service", "Dockerfile", "compose.yaml"]) {
     await Deno.copyFile(`${ROOT}packaging/files/${file}`, `${folder}/${file}`);
   }

@@ -59,7 +59,7 @@ Deno.test("walrus.service runs a command line that walrus takes", async () => {
 
 Deno.test("manPage() has every command and flag, and no line that roff would swallow", () => {
   const page = manPage(programForDocuments());
-  for (const name of ["serve", "cli", "bench", "verify", "version", "completions"]) {
+  for (const name of ["serve", "cli", "bench", "verify", "version", "completions", "cli put"]) {
     assert.ok(page.includes(`.SS walrus ${name}\n`), name);
   }
   for (const text of ["\\-\\-dev", "\\-\\-log\\-format", "WALRUS_LOG", "Examples:"]) {

@@ -7,6 +7,7 @@
 import type { Command } from "commander";
 import { UsageError } from "../exit.ts";
 import { nearest } from "../nearest.ts";
+import { wordOf } from "../parser.ts";
 import type { Output } from "../terminal.ts";
 import { shellCommand, type ShellParts } from "./parts.ts";
 import { shellCommands } from "./shell_commands.ts";
@@ -47,10 +48,7 @@ export function unknownCommandError(
 
 function listOf(commands: readonly Command[], { paint }: Output): string {
   const rows = commands.map((command) => {
-    const words = command.registeredArguments.map((argument) => {
-      const name = `${argument.name()}${argument.variadic ? "..." : ""}`;
-      return argument.required ? `<${name}>` : `[${name}]`;
-    });
+    const words = command.registeredArguments.map(wordOf);
     return { usage: [command.name(), ...words].join(" "), summary: command.description() };
   });
   const width = Math.max(...rows.map(({ usage }) => usage.length));
