@@ -1,48 +1,18 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { Disk } from "../world/mod.ts";
-import { type SimulationOptions, StoreSimulation } from "./simulation/mod.ts";
+import { firstFailure, runSeeds, StoreSimulation } from "./simulation/mod.ts";
 
-/** Lives of a store in this test: `WALRUS_STORAGE_SEEDS` says otherwise (CI: 10,000). */
-const SEEDS = Number(Deno.env.get("WALRUS_STORAGE_SEEDS") ?? 600);
+/** Lives of stores in all tests of this kind together: `WALRUS_STORAGE_SEEDS` says otherwise (CI: 10,000). */
+const SEEDS = Number(Deno.env.get("WALRUS_STORAGE_SEEDS") ?? 1000);
 
-async function runSeeds(count: number, options: SimulationOptions): Promise<void> {
-  for (let seed = 1; seed <= count; seed++) {
-    const simulation = new StoreSimulation(seed, options);
-    await simulation.run().catch((error) => {
-      throw new Error(
-        `Seed ${seed} fails; again: deno run -A storage/simulation/main.ts ${seed} 1` +
-          (options.withFullDisk ? " --full-disk" : "") +
-          (options.withFailingDisk ? " --failing-disk" : ""),
-        { cause: error },
-      );
-    });
-  }
-}
-
-/** The first seed that fails, of so many. */
-async function firstFailure(count: number, options: SimulationOptions): Promise<number | null> {
-  for (let seed = 1; seed <= count; seed++) {
-    const isGood = await new StoreSimulation(seed, options).run().then(() => true, () => false);
-    if (!isGood) return seed;
-  }
-  return null;
-}
-
+// What else may happen to them is in store_simulation_faults_test.ts, so that both run at once.
 Deno.test("LogStore keeps its promises over random lives with crashes", async () => {
-  await runSeeds(SEEDS, {});
-});
-
-Deno.test("LogStore keeps its promises on a disk that is full now and then", async () => {
-  await runSeeds(Math.ceil(SEEDS / 3), { withFullDisk: true });
-});
-
-Deno.test("LogStore keeps its promises over failing syncs and processes that go on after them", async () => {
-  await runSeeds(Math.ceil(SEEDS / 3), { withFailingDisk: true });
+  await runSeeds({ count: Math.ceil(SEEDS * 0.4) });
 });
 
 Deno.test("LogStore keeps its promises when every log has extents of its own", async () => {
-  await runSeeds(Math.ceil(SEEDS / 4), { limits: { homeBytesMin: 0 } });
+  await runSeeds({ count: Math.ceil(SEEDS * 0.1) }, { limits: { homeBytesMin: 0 } });
 });
 
 Deno.test("StoreSimulation does the same with the same seed", async () => {

@@ -1,29 +1,31 @@
 /**
- * Runs seeds: `main.ts FROM COUNT [--full-disk] [--failing-disk]`. A seed that fails is printed with the command
- * that runs it.
+ * Runs seeds: `main.ts FROM COUNT [--full-disk] [--failing-disk] [--no-journal-data]`. A seed that fails is
+ * printed with the command that runs it.
  *
  * @module
  */
 
-import { StoreSimulation } from "./mod.ts";
+import { commandOf, type SimulationOptions, StoreSimulation } from "./mod.ts";
 
-const [from, count] = Deno.args.map(Number);
-const withFullDisk = Deno.args.includes("--full-disk");
-const withFailingDisk = Deno.args.includes("--failing-disk");
+const [from = 1, count = 1000] = Deno.args.filter((arg) => !arg.startsWith("--")).map(Number);
+const options: SimulationOptions = {
+  withFullDisk: Deno.args.includes("--full-disk"),
+  withFailingDisk: Deno.args.includes("--failing-disk"),
+  limits: Deno.args.includes("--no-journal-data") ? { homeBytesMin: 0 } : {},
+};
 let failed = 0;
-for (let seed = from ?? 1; seed < (from ?? 1) + (count ?? 1000); seed++) {
-  const simulation = new StoreSimulation(seed, { withFullDisk, withFailingDisk });
+for (let seed = from; seed < from + count; seed++) {
+  const simulation = new StoreSimulation(seed, options);
   try {
     await simulation.run();
   } catch (error) {
     failed++;
     print(`Seed ${seed} fails: ${(error as Error).stack}`);
     print(simulation.transcript.slice(-30).join("\n"));
-    const flags = (withFullDisk ? " --full-disk" : "") + (withFailingDisk ? " --failing-disk" : "");
-    print(`Again: deno run -A storage/simulation/main.ts ${seed} 1${flags}`);
+    print(`Again: ${commandOf(seed, options)}`);
   }
 }
-print(`${count ?? 1000} seeds, ${failed} failed`);
+print(`${count} seeds, ${failed} failed`);
 Deno.exit(failed === 0 ? 0 : 1);
 
 function print(line: string): void {

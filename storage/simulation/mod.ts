@@ -5,4 +5,5 @@
  * @module
  */
 
+export { commandOf, firstFailure, runSeeds } from "./run_seeds.ts";
 export { type SimulationOptions, StoreSimulation } from "./store_simulation.ts";
