@@ -117,9 +117,9 @@ export class SimDrive {
     this.#faults.push({ op, code, after, times, file });
   }
 
-  /** Takes back all faults that have not struck. */
-  clearFaults(): void {
-    this.#faults = [];
+  /** Takes back all faults that have not struck. Returns how many there were. */
+  clearFaults(): number {
+    return this.#faults.splice(0).length;
   }
 
   /**
