@@ -202,6 +202,11 @@ export class GroupCommit {
     this.#awayLogs.add(log);
   }
 
+  /** Frames that were laid out and did not get to be away. */
+  letGo(frames: readonly AwayFrame[]): void {
+    for (const { chunk } of frames) this.#pool.release(chunk);
+  }
+
   /** Forgets what is away of a log. */
   dropAway(log: LogState): void {
     if (log.away.length === 0) return;
@@ -459,7 +464,7 @@ export class GroupCommit {
     if (!isNoSpace(error)) return this.fail(error);
     const { away } = this.#layout;
     const given = this.#layout.undo(cycle, { hasWritten: this.#hasWritten });
-    for (const { chunk } of away) this.#pool.release(chunk);
+    this.letGo(away);
     away.length = 0;
     if (given !== null && !this.#needsRestart) {
       // Nothing reached the disk: what is to be noted is noted by the next cycle.

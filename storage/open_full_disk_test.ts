@@ -110,3 +110,35 @@ Deno.test("openLogStore() makes no new store on a full disk, and one when there 
   drive.capacityBytes = Infinity;
   await (await open(drive)).create("log").append(entry(1));
 });
+
+Deno.test("openLogStore() survives that any of its writes finds no room, each in turn", async () => {
+  // Of an opening and the appends behind it: more than there are.
+  const writes = 40;
+  let unmet = 0;
+  for (let tried = 0; tried < 3 * writes; tried++) {
+    const { drive, expected } = await fullDrive({ isClean: false });
+    drive.capacityBytes = Infinity;
+    // The first try fails, and what the first append tries.
+    const file = [undefined, "checkpoint-a", "checkpoint-b"][tried % 3];
+    const after = Math.floor(tried / 3);
+    drive.fail({ op: "write", code: "NoSpace", after, times: 3, ...(file && { file }) });
+    const store = await open(drive).catch((error) => {
+      assert(error instanceof DiskError && error.code === "NoSpace", String(error));
+      return null;
+    });
+    for (let round = 0; store !== null && round < 6; round++) {
+      const value = 100 + round;
+      await store.get("log")!.append(entry(value)).then(() => expected.push(value), (error) => {
+        assert(error instanceof DiskFullError, String(error));
+      });
+      assert.equal(store.failure, null);
+      assert.deepEqual(await entriesOf(store, "log"), expected, `write ${tried}`);
+    }
+    if (drive.clearFaults() > 0) unmet++;
+    drive.crash("lost");
+    // What was refused last may be there.
+    const found = await entriesOf(await open(drive), "log");
+    assert.deepEqual(found.filter((value) => expected.includes(value)), expected, `write ${tried}`);
+  }
+  assert(unmet > 0 && unmet < 3 * writes - 8, `${unmet} were never met`);
+});

@@ -242,10 +242,16 @@ export class RunKeeper {
     if (logs.length === 0) return;
     layout.begin();
     layout.data = logs.flatMap(dataOfAway);
-    await layout.layOutJournal([]);
-    const touched = [...layout.list.touched];
-    for (const file of touched) file.isDirty = true;
-    await disk.commit(layout.list.writes, touched.map((file) => file.disk!));
+    const touched = layout.list.touched;
+    try {
+      await layout.layOutJournal([]);
+      for (const file of touched) file.isDirty = true;
+      await disk.commit(layout.list.writes, [...touched].map((file) => file.disk!));
+    } catch (error) {
+      this.commit.letGo(layout.away);
+      layout.begin();
+      throw error;
+    }
     for (const file of touched) file.isDirty = false;
     journal.log.comeHome(true);
     const frames = new Map<LogState, AwayFrame[]>(logs.map((log) => [log, []]));
