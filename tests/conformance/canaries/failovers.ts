@@ -1,0 +1,246 @@
+/**
+ * Failovers: fences, answers, certainty, copies.
+ *
+ * @module
+ */
+
+import type { TraceEvent } from "../../../server/segments/segment_trace.ts";
+import {
+  begin,
+  cluster,
+  commandAt,
+  decide,
+  died,
+  fence,
+  learn,
+  on,
+  propose,
+  put,
+  restarted,
+  sealing,
+  write,
+} from "../scenes.ts";
+import type { BrokenOrder } from "./broken_order.ts";
+
+/** Orders that break a rule of these. */
+export const FAILOVERS: readonly BrokenOrder[] = [
+  {
+    name: "A fenced replica acknowledges",
+    rule: "FencedIsSilent",
+    before: [
+      ...cluster(),
+      ...write(0, [11], []),
+      on(2, "replicaAppend", { position: 0, records: [11] }),
+      ...begin(),
+      on(2, "fence"),
+    ],
+    offender: on(2, "acknowledge", { length: 1 }),
+    after: [],
+  },
+  {
+    name: "The fenced writer counts itself",
+    rule: "FencedIsSilent",
+    before: [
+      ...cluster(),
+      on(1, "append", { position: 0, records: [11] }),
+      ...begin(),
+      on(1, "fence"),
+    ],
+    offender: on(1, "acknowledge", { length: 1 }),
+    after: [on(1, "abandon")],
+  },
+  {
+    name: "A fenced replica appends",
+    rule: "FenceRefusesAppends",
+    before: [...cluster(), ...write(0, [11], []), ...begin(), on(2, "fence")],
+    offender: on(2, "replicaAppend", { position: 0, records: [11] }),
+    after: [],
+  },
+  {
+    name: "A replica answers before its fence is durable",
+    rule: "FenceIsDurable",
+    before: [...cluster(), ...begin()],
+    offender: fence(2, 0)[1]!,
+    after: fence(2, 0),
+  },
+  {
+    name: "A segment is fenced that nobody began to seal",
+    rule: "Fence",
+    before: cluster(),
+    offender: on(2, "fence"),
+    after: [...begin(), on(2, "fence")],
+  },
+  {
+    name: "A fence is forgotten",
+    rule: "FenceIsDurable",
+    before: [...cluster(), ...begin(), ...fence(2, 0), died(2), restarted(2, 0)[0]!],
+    offender: restarted(2, 0)[1]!,
+    after: restarted(2, 0, { fenced: true }).slice(1),
+  },
+  {
+    name: "A replica answers less than it acknowledged",
+    rule: "AnswerFence",
+    before: [...cluster(), ...put(0, [11]), ...begin(), on(2, "fence")],
+    offender: fence(2, 0)[1]!,
+    after: [fence(2, 1)[1]!],
+  },
+  {
+    name: "Without a sync a replica answers less than it acknowledged",
+    rule: "FenceSyncsTheLog",
+    before: [...cluster({ durability: "none" }), ...put(0, [11]), ...begin(), on(2, "fence")],
+    offender: fence(2, 0)[1]!,
+    after: [fence(2, 1)[1]!],
+  },
+  {
+    name: "An uncertain replica votes",
+    rule: "OnlyCertainVote",
+    before: [
+      ...cluster({ durability: "none" }),
+      ...put(0, [11]),
+      died(2),
+      restarted(2, 0, { durability: "none" })[0]!,
+      { node: 2, kind: "remember", fenced: [], uncertain: [], isCertain: false },
+      ...begin([3, 1], 3),
+      on(2, "fence"),
+    ],
+    offender: fence(2, 0)[1]!,
+    after: [fence(2, 0, false)[1]!],
+  },
+  {
+    name: "A replica that has forgotten what it acknowledged is certain again",
+    rule: "UncleanStopIsUncertain",
+    before: [
+      ...cluster({ durability: "none" }),
+      ...put(0, [11]),
+      died(2),
+      restarted(2, 0, { durability: "none" })[0]!,
+      { node: 2, kind: "remember", fenced: [], uncertain: [], isCertain: false },
+    ],
+    offender: { node: 2, kind: "ready", uncertain: [] },
+    after: [{ node: 2, kind: "ready", uncertain: [{ topic: "t", segment: 1 }] }],
+  },
+  {
+    name: "An uncertain replica appends",
+    rule: "UncertainAcceptsNothing",
+    before: [
+      ...cluster({ durability: "none" }),
+      ...put(0, [11]),
+      died(2),
+      restarted(2, 0, { durability: "none" })[0]!,
+      { node: 2, kind: "remember", fenced: [], uncertain: [], isCertain: false },
+      { node: 2, kind: "ready", uncertain: [{ topic: "t", segment: 1 }] },
+      ...[1, 2, 3, 4].flatMap((index) => learn(index, commandAt(index), { nodes: [2] })),
+    ],
+    offender: on(2, "replicaAppend", { position: 0, records: [11] }),
+    after: [],
+  },
+  {
+    name: "A recovery goes on with one answer of three",
+    rule: "EnoughAnswers",
+    before: [...cluster(), ...put(0, [11]), ...begin(), ...fence(2, 1)],
+    offender: decide([2, 1]),
+    after: [...fence(3, 1), decide([2, 1], [3, 1])],
+  },
+  {
+    name: "A recovery goes on with an answer that nobody gave",
+    rule: "AnswerFence",
+    before: [...cluster(), ...put(0, [11]), ...begin(), ...fence(2, 1)],
+    offender: decide([2, 1], [3, 0]),
+    after: [...fence(3, 1), decide([2, 1], [3, 1])],
+  },
+  {
+    name: "A recovery takes the shorter answer",
+    rule: "LongestWins",
+    before: [...cluster(), ...put(0, [11], [2]), ...begin(), ...fence(2, 1), ...fence(3, 0)],
+    offender: { ...decide([2, 1], [3, 0]), length: 0 } as TraceEvent,
+    after: [decide([2, 1], [3, 0])],
+  },
+  {
+    name: "A recovery counts something else than the longest answer",
+    rule: "CountComesFromTheLogs",
+    before: [
+      ...cluster(),
+      ...put(0, [11]),
+      ...begin(),
+      ...fence(2, 1),
+      ...fence(3, 1),
+      decide([2, 1], [3, 1]),
+    ],
+    offender: propose(0),
+    after: [propose(1), ...learn(6, sealing({ run: null, count: 1 }), { nodes: [2, 3] })],
+  },
+  {
+    name: "A recovery proposes its seal before the tail is copied",
+    rule: "CopiesSurviveAFailure",
+    before: [
+      ...cluster(),
+      ...put(0, [11], [2]),
+      ...begin(),
+      ...fence(2, 1),
+      ...fence(3, 0),
+      // What the writer still has is not counted on: its disk is lost, and another one's answer is missing.
+      died(1),
+      decide([2, 1], [3, 0]),
+      { ...restarted(1, 1)[0]!, incarnation: "disk 1 b", logs: [] } as TraceEvent,
+    ],
+    offender: propose(1),
+    after: [
+      on(3, "copy", { position: 0, records: [11], from: 2 }),
+      on(3, "sync", { length: 1 }),
+      propose(1),
+    ],
+  },
+  {
+    name: "A tail is copied to a replica that is not fenced",
+    rule: "CopyTail",
+    before: [...cluster(), ...put(0, [11], [2]), ...begin()],
+    offender: on(3, "copy", { position: 0, records: [11], from: 2 }),
+    after: [
+      ...fence(2, 1),
+      ...fence(3, 0),
+      decide([2, 1], [3, 0]),
+      on(3, "copy", { position: 0, records: [11], from: 2 }),
+    ],
+  },
+  {
+    name: "A copy goes beyond a seal that is known",
+    rule: "SealedTakesNoCopies",
+    before: [
+      ...cluster(),
+      ...write(0, [11], [2]).slice(0, 2),
+      ...begin(),
+      ...fence(3, 0),
+      on(1, "fence"),
+      on(1, "answerFence", { length: 0, entries: 0, isCertain: true, cursor: null }),
+      decide([1, 0], [3, 0]),
+      ...fence(2, 1),
+      propose(0),
+      ...learn(6, sealing({ run: null, count: 0 }), { nodes: [2, 3] }),
+    ],
+    offender: on(3, "copy", { position: 0, records: [11], from: 2 }),
+    after: [on(2, "cut", { length: 0 })],
+  },
+  {
+    name: "A loss is silent",
+    rule: "LossIsNeverSilent",
+    before: [
+      ...cluster(),
+      ...begin(),
+      ...fence(1, 0, false),
+      ...fence(2, 0, false),
+      ...fence(3, 0),
+    ],
+    offender: on(2, "decide", {
+      answers: [1, 2, 3].map((node) => ({ node, length: 0, isCertain: node === 3 })),
+      length: 0,
+      mayHaveLost: false,
+    }),
+    after: [
+      on(2, "decide", {
+        answers: [1, 2, 3].map((node) => ({ node, length: 0, isCertain: node === 3 })),
+        length: 0,
+        mayHaveLost: true,
+      }),
+    ],
+  },
+];
