@@ -5,10 +5,10 @@
  */
 
 import type { Node } from "../server/mod.ts";
-import { startNode } from "../server/mod.ts";
+import { type NodeWorld, startNode } from "../server/mod.ts";
 import { LOCK_FILE } from "../storage/disk/directory.ts";
 import { openDisk } from "../storage/disk/mod.ts";
-import { formatAddress, type Logger, type World } from "../world/mod.ts";
+import { formatAddress, type Logger } from "../world/mod.ts";
 import {
   ConsoleLogger,
   fileSink,
@@ -19,6 +19,7 @@ import {
   stderrSink,
 } from "../world/real/mod.ts";
 import { EXIT, FailureError } from "./exit.ts";
+import { traceInto } from "./segment_trace_file.ts";
 import type { ServePlan } from "./serve_options.ts";
 import { VERSION } from "./version.ts";
 
@@ -50,9 +51,9 @@ async function serveFrom(
   plan: ServePlan & { dataDir: string; isForTrying: boolean },
   logger: Logger,
 ): Promise<number> {
-  const { dataDir } = plan;
+  const { dataDir, traceFolder } = plan;
   const disk = await openDisk({ directory: dataDir, disableUring: plan.disableUring });
-  const world: World = {
+  const world: NodeWorld = {
     clock: new RealClock(),
     random: new RealRandom(),
     network: new RealNetwork(),
@@ -60,6 +61,7 @@ async function serveFrom(
     logger,
     crc32c: disk.crc32c,
     ...bootIdOfMachine(),
+    ...(traceFolder !== null && { segmentEvents: traceInto(traceFolder, plan.config.nodeId) }),
   };
   try {
     logger.log("info", `Walrus ${VERSION}`, { node: plan.config.nodeId, dataDir });
@@ -71,7 +73,7 @@ async function serveFrom(
 }
 
 /** Linux says when the machine was started; elsewhere each unclean stop counts as the machine's. */
-function bootIdOfMachine(): Pick<World, "bootId"> {
+function bootIdOfMachine(): Pick<NodeWorld, "bootId"> {
   try {
     return { bootId: Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim() };
   } catch {

@@ -70,6 +70,8 @@ export interface ServePlan {
   logThreshold: LogThreshold;
   logFile: string | null;
   logFormat: LogFormat;
+  /** Where what the node does is told in the specification's words (spec/README.md); `null`: nowhere. */
+  traceFolder: string | null;
 }
 
 /** The command with its flags; the caller adds what it does. */
@@ -166,6 +168,7 @@ export function planServe(flags: ServeFlags, environment: Environment): ServePla
     logThreshold: logThreshold(environment),
     logFile: flags.logFile ?? null,
     logFormat: flags.logFormat,
+    traceFolder: environment("WALRUS_TRACE") || null,
   };
 }
 

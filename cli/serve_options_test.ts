@@ -15,6 +15,7 @@ Deno.test("planServe() has the defaults that the design names", () => {
     logThreshold: "info",
     logFile: null,
     logFormat: "text",
+    traceFolder: null,
   });
   partialDeepStrictEqual(config, {
     nodeId: 7,
@@ -50,6 +51,7 @@ Deno.test("planServe() takes every flag and variable", () => {
     logThreshold: "debug",
     logFile: "/l",
     logFormat: "json",
+    traceFolder: null,
   });
   partialDeepStrictEqual(config, {
     nodeId: 2,

@@ -39,7 +39,7 @@ import {
 } from "./network/mod.ts";
 import { durabilityText } from "./reports/mod.ts";
 import { handleRpc } from "./rpc_handlers.ts";
-import { parseSegmentLogName, type SegmentEvents } from "./segments/mod.ts";
+import { parseSegmentLogName, restoreEvent, type SegmentEvents } from "./segments/mod.ts";
 import { Services } from "./services.ts";
 
 /** How long a start waits for the cluster to know this node, before it serves clients anyway, milliseconds. */
@@ -135,7 +135,7 @@ class RunningNode implements Node {
     this.#machine = new MetadataMachine({
       onApplied: (index, command, { ok: isDone }) =>
         events?.emit({ kind: "learn", index, command, isDone }),
-      onRestored: (index) => events?.emit({ kind: "restore", index }),
+      onRestored: (index, state) => events?.emit(restoreEvent(index, state)),
     });
     this.stopped = new Promise((resolve) => this.#resolveStopped = resolve);
   }

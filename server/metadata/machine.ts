@@ -16,7 +16,7 @@ export type ChangeListener = (change: Change | null) => void;
 export interface MachineWatch {
   onApplied: (index: number, command: Command, outcome: Outcome) => void;
   /** A snapshot took the place of everything up to that index. */
-  onRestored: (index: number) => void;
+  onRestored: (index: number, state: MetadataState) => void;
 }
 
 /** Owns the {@link MetadataState} of one node. */
@@ -54,7 +54,7 @@ export class MetadataMachine implements StateMachine {
 
   restore(snapshot: Uint8Array, index: number): void {
     this.#state = decodeSnapshot(snapshot);
-    this.#watch?.onRestored(index);
+    this.#watch?.onRestored(index, this.#state);
     this.#tell(null);
   }
 

@@ -10,7 +10,7 @@
  */
 
 import type { Durability, RecordBatch } from "../../storage/mod.ts";
-import type { Command } from "../metadata/mod.ts";
+import { type Command, type MetadataState, openSegmentOf } from "../metadata/mod.ts";
 
 /** Listens to one node. */
 export interface SegmentEvents {
@@ -104,8 +104,19 @@ export type SegmentEvent =
   | { kind: "ready"; uncertain: Where[] }
   /** `CommitCommand`, `Learn`: the command at that index was applied; it had an effect or was refused. */
   | { kind: "learn"; index: number; command: Command; isDone: boolean }
-  /** `Learn`: everything up to that index, by a snapshot. */
-  | { kind: "restore"; index: number };
+  /** `Learn`: everything up to that index, by a snapshot that holds so many segments, and these runs of nodes. */
+  | { kind: "restore"; index: number; segments: number; sealing: number; runs: [number, string][] };
+
+/** What a snapshot of metadata is told as. */
+export function restoreEvent(index: number, { nodes, topics }: MetadataState): SegmentEvent {
+  let segments = 0, sealing = 0;
+  for (const topic of topics.values()) {
+    segments += topic.segments.length;
+    if (openSegmentOf(topic).isSealing) sealing++;
+  }
+  const runs = [...nodes.values()].map(({ id, run }): [number, string] => [id, run]);
+  return { kind: "restore", index, segments, sealing, runs };
+}
 
 /** Tells of one segment; absent where nobody listens. */
 export type SegmentEmitter = ((event: EventOfSegment) => void) | undefined;

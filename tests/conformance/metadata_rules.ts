@@ -20,7 +20,8 @@ export function learn(model: Model, event: EventOf<"learn">): void {
   const node = model.node(event.node);
   const { index, command } = event;
   need(node.isUp, "Learn", "its process does not run");
-  const next = model.indexes.find((known) => known > node.known) ?? Infinity;
+  if (isAside(command) && !model.commands.has(index)) return learnAside(model, event);
+  const next = model.nextIndex(node.known);
   need(
     index > node.known && index <= next,
     "Learn",
@@ -30,8 +31,7 @@ export function learn(model: Model, event: EventOf<"learn">): void {
   const text = JSON.stringify([command, event.isDone]);
   if (next === Infinity) {
     commit(model, event);
-    model.indexes.push(index);
-    model.commands.set(index, text);
+    model.addIndex(index, text);
   } else {
     need(
       model.commands.get(index) === text,
@@ -42,11 +42,46 @@ export function learn(model: Model, event: EventOf<"learn">): void {
   node.known = index;
 }
 
+/** Commands beside the specification's: their place among the others does not matter. */
+function isAside({ kind }: Command): boolean {
+  return kind !== "createTopic" && kind !== "beginSeal" && kind !== "sealSegment" &&
+    kind !== "registerNode";
+}
+
+function learnAside(model: Model, event: EventOf<"learn">): void {
+  const node = model.node(event.node);
+  const { index, command, isDone } = event;
+  const next = model.nextIndex(node.known);
+  need(
+    index > node.known && index <= next,
+    "Learn",
+    () =>
+      `the node knows metadata up to ${node.known}, and the next command after that is at ${next}`,
+  );
+  commit(model, event);
+  model.addIndex(index, JSON.stringify([command, isDone]));
+  node.known = index;
+}
+
 /** `Learn`, many times. */
 export function restore(model: Model, event: EventOf<"restore">): void {
   const node = model.node(event.node);
   need(node.isUp, "Learn", "its process does not run");
   need(event.index >= node.known, "Learn", `the node knows metadata up to ${node.known} already`);
+  // In a merged trace: what the snapshot holds must have been committed in the model, too.
+  const topics = [...model.topics.values()];
+  const segments = topics.reduce((sum, topic) => sum + topic.segments.length, 0);
+  const isReached = segments > event.segments ||
+    (segments === event.segments &&
+      topics.filter(({ open }) => open.begunAt !== Infinity).length >= event.sealing);
+  need(isReached, "Learn", () => `it holds ${event.segments} segments, ${segments} were opened`);
+  for (const [id, run] of event.runs) {
+    need(
+      model.allRuns.has(`${id} ${run}`),
+      "Learn",
+      () => `run ${run} of node ${id} is not registered`,
+    );
+  }
   node.known = event.index;
 }
 
@@ -74,6 +109,7 @@ function register(
 ): void {
   if (model.runs.get(command.id) === command.run) return;
   model.runs.set(command.id, command.run);
+  model.allRuns.add(`${command.id} ${command.run}`);
   for (const { open } of model.topics.values()) {
     if (open.leader === command.id && open.isAlone) open.runs.push({ index, run: command.run });
   }

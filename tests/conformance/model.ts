@@ -224,12 +224,32 @@ export class Model {
   readonly nodes: Map<number, NodeModel> = new Map();
   readonly topics: Map<string, TopicModel> = new Map();
   /** The metadata log: Raft's indexes in order, and the text of the command at each. */
-  readonly indexes: number[] = [];
+  readonly #indexes: number[] = [];
   readonly commands: Map<number, string> = new Map();
   /** Each node's registered run. */
   readonly runs: Map<number, string> = new Map();
+  /** All that ever were, as `id run`. */
+  readonly allRuns: Set<string> = new Set();
   /** Nodes sync what they acknowledge, unless a topic says otherwise. */
   isSyncedByDefault = true;
+
+  addIndex(index: number, text: string): void {
+    this.commands.set(index, text);
+    let at = this.#indexes.length;
+    while (at > 0 && this.#indexes[at - 1]! > index) at--;
+    this.#indexes.splice(at, 0, index);
+  }
+
+  /** The first command behind an index. */
+  nextIndex(known: number): number {
+    let low = 0, high = this.#indexes.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#indexes[middle]! > known) high = middle;
+      else low = middle + 1;
+    }
+    return this.#indexes[low] ?? Infinity;
+  }
 
   node(id: number): NodeModel {
     let node = this.nodes.get(id);

@@ -64,7 +64,9 @@ export function creation(replicas: readonly number[] = ALL): Command {
 }
 
 /** Three nodes that know each other and the topic, and its writer; metadata is at index 4. */
-export function cluster(options: { replicas?: readonly number[]; durability?: "none" } = {}) {
+export function cluster(
+  options: { replicas?: readonly number[]; durability?: "none" } = {},
+): TraceEvent[] {
   const { replicas = ALL } = options;
   return [
     ...NODES.flatMap((node) => start(node, options)),
