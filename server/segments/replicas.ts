@@ -210,7 +210,7 @@ export class Replicas {
     try {
       // They share syncs.
       for (let i = 0; i < gone.length; i += DELETES_MAX) {
-        await Promise.all(gone.slice(i, i + DELETES_MAX).map((name) => store.delete(name)));
+        await Promise.all(gone.slice(i, i + DELETES_MAX).map((name) => this.#delete(name)));
       }
     } catch (error) {
       // The monitor loop tries again.
@@ -239,18 +239,22 @@ export class Replicas {
       if (target === null) continue;
       if (metadata().isGone(target)) {
         this.#live.delete(name);
-        await store.delete(name);
+        await this.#delete(name);
         continue;
       }
       if (this.#live.has(name)) continue;
       const info = this.#infoOf(target);
       if (!info || info.count === null || info.replicas.includes(nodeId)) continue;
-      const emit = emitterOf(this.#parts.events, target);
-      emit?.({ kind: "delete" });
-      await store.delete(name);
-      emit?.({ kind: "cut", length: 0 });
+      await this.#delete(name);
       logger.log("info", "deleted a replica that others hold now", { ...target });
     }
+  }
+
+  async #delete(name: string): Promise<void> {
+    const emit = emitterOf(this.#parts.events, parseSegmentLogName(name)!);
+    emit?.({ kind: "delete" });
+    await this.#parts.store.delete(name);
+    emit?.({ kind: "cut", length: 0 });
   }
 
   #infoOf(target: { topic: string; segment: number }): SegmentInfo | undefined {

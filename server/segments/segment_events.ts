@@ -104,16 +104,22 @@ export type SegmentEvent =
   | { kind: "ready"; uncertain: Where[] }
   /** `CommitCommand`, `Learn`: the command at that index was applied; it had an effect or was refused. */
   | { kind: "learn"; index: number; command: Command; isDone: boolean }
-  /** `Learn`: everything up to that index, by a snapshot that holds so many segments, and these runs of nodes. */
+  /**
+   * `Learn`: everything up to that index, by a snapshot that knows these runs of nodes, and of so many segments,
+   * those that are gone included.
+   */
   | { kind: "restore"; index: number; segments: number; sealing: number; runs: [number, string][] };
 
 /** What a snapshot of metadata is told as. */
-export function restoreEvent(index: number, { nodes, topics }: MetadataState): SegmentEvent {
+export function restoreEvent(index: number, state: MetadataState): SegmentEvent {
+  const { deleted, nodes, topics } = state;
   let segments = 0, sealing = 0;
   for (const topic of topics.values()) {
-    segments += topic.segments.length;
-    if (openSegmentOf(topic).isSealing) sealing++;
+    const open = openSegmentOf(topic);
+    segments += open.number;
+    if (open.isSealing) sealing++;
   }
+  for (const [name, next] of deleted) if (!topics.has(name)) segments += next;
   const runs = [...nodes.values()].map(({ id, run }): [number, string] => [id, run]);
   return { kind: "restore", index, segments, sealing, runs };
 }

@@ -9,7 +9,7 @@ import { isForThisState } from "./metadata_rules.ts";
 import { isMove, type Model, type SegmentModel } from "./model.ts";
 import { checkProposal } from "./properties.ts";
 import { need } from "./refusal.ts";
-import { mustKnow } from "./writer_rules.ts";
+import { isCarriedOver, mustKnow } from "./writer_rules.ts";
 
 /** `StartRecovery`: suspicion may be false. */
 export function startRecovery(model: Model, event: EventOf<"startRecovery">): void {
@@ -138,7 +138,7 @@ export function proposeSeal(model: Model, event: EventOf<"proposeSeal">): void {
   need(mayHaveLost === decision!.mayHaveLost, "LossIsNeverSilent", "the answers said otherwise");
   // Who knows a seal carries over the cursor of that one: this proposal comes too late in any case.
   need(
-    segment.isSealedAt(node.known) || cursor === segment.cursorAfter(length),
+    segment.isSealedAt(node.known) || isCarriedOver(segment, { length, cursor }),
     "CursorIsCarriedOver",
     () => `the cursor is at ${segment.cursorAfter(length)}`,
   );

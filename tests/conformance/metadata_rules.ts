@@ -44,8 +44,8 @@ export function learn(model: Model, event: EventOf<"learn">): void {
 
 /** Commands beside the specification's: their place among the others does not matter. */
 function isAside({ kind }: Command): boolean {
-  return kind !== "createTopic" && kind !== "beginSeal" && kind !== "sealSegment" &&
-    kind !== "registerNode";
+  return kind === "addReplica" || kind === "dropReplica" || kind === "drainNode" ||
+    kind === "removeNode" || kind === "raiseFormat" || kind === "setRetention";
 }
 
 function learnAside(model: Model, event: EventOf<"learn">): void {
@@ -70,7 +70,8 @@ export function restore(model: Model, event: EventOf<"restore">): void {
   need(event.index >= node.known, "Learn", `the node knows metadata up to ${node.known} already`);
   // In a merged trace: what the snapshot holds must have been committed in the model, too.
   const topics = [...model.topics.values()];
-  const segments = topics.reduce((sum, topic) => sum + topic.segments.length, 0);
+  let segments = topics.reduce((sum, { open }) => sum + open.number, 0);
+  for (const [name, next] of model.deleted) if (!model.topics.has(name)) segments += next;
   const isReached = segments > event.segments ||
     (segments === event.segments &&
       topics.filter(({ open }) => open.begunAt !== Infinity).length >= event.sealing);
@@ -95,6 +96,10 @@ function commit(model: Model, { index, command, isDone }: EventOf<"learn">): voi
       return beginSeal(model, command, { index, isDone });
     case "sealSegment":
       return sealSegment(model, command, { index, isDone });
+    case "deleteTopic":
+      return deleteTopic(model, command, index);
+    case "trimTopic":
+      return isDone ? trimTopic(model, command, index) : undefined;
     case "addReplica":
     case "dropReplica":
       return isDone ? changeReplica(model, command, index) : undefined;
@@ -120,7 +125,8 @@ function createTopic(
   command: Command & { kind: "createTopic" },
   { index, isDone }: { index: number; isDone: boolean },
 ): void {
-  if (model.topics.has(command.topic)) return;
+  const first = model.deleted.get(command.topic) ?? 1;
+  if (model.topics.has(command.topic) || command.firstSegment !== first) return;
   const isGood = command.replicas.includes(command.leader);
   need(isDone === isGood, "CommitCommand", "a leader is one of the replicas");
   if (!isGood) return;
@@ -129,13 +135,37 @@ function createTopic(
     : command.durability === "each";
   const topic = new TopicModel(command.topic, isSynced);
   model.topics.set(command.topic, topic);
-  open(model, topic, { ...command, index, base: 0, cursor: 0 });
+  open(model, topic, { ...command, number: first, index, base: 0, cursor: 0 });
+}
+
+/** Not in the specification. ⛔ Numbers are not used again: old records and fences may still lie on some disk. */
+function deleteTopic(
+  model: Model,
+  command: Command & { kind: "deleteTopic" },
+  index: number,
+): void {
+  const topic = model.topics.get(command.topic);
+  if (topic?.segments[0]!.number !== command.bornSegment) return;
+  model.topics.delete(topic.name);
+  model.deleted.set(topic.name, topic.open.number + 1);
+  for (const segment of topic.segments) segment.goneAt = Math.min(segment.goneAt, index);
+}
+
+/** Not in the specification. ⛔ Sealed segments only. */
+function trimTopic(model: Model, command: Command & { kind: "trimTopic" }, index: number): void {
+  const topic = model.topics.get(command.topic);
+  if (!topic) return;
+  for (const segment of topic.segments) {
+    if (segment.number >= command.firstSegment || !segment.isSealed) break;
+    segment.goneAt = Math.min(segment.goneAt, index);
+  }
 }
 
 function open(
   model: Model,
   topic: TopicModel,
   parts: {
+    number: number;
     leader: number;
     replicas: readonly number[];
     index: number;
@@ -143,18 +173,18 @@ function open(
     cursor: number;
   },
 ): void {
-  topic.segments.push(
-    new SegmentModel({
-      topic,
-      number: topic.segments.length + 1,
-      leader: parts.leader,
-      members: parts.replicas,
-      base: parts.base,
-      cursor: parts.cursor,
-      openedAt: parts.index,
-      run: model.runs.get(parts.leader) ?? "",
-    }),
-  );
+  const segment = new SegmentModel({
+    topic,
+    number: parts.number,
+    leader: parts.leader,
+    members: parts.replicas,
+    base: parts.base,
+    cursor: parts.cursor,
+    openedAt: parts.index,
+    run: model.runs.get(parts.leader) ?? "",
+  });
+  topic.segments.push(segment);
+  model.segments.set(segment.name, segment);
 }
 
 function beginSeal(
@@ -163,7 +193,7 @@ function beginSeal(
   { index, isDone }: { index: number; isDone: boolean },
 ): void {
   const segment = model.segment(command);
-  const isGood = segment !== undefined && !segment.isSealed;
+  const isGood = segment !== undefined && !segment.isSealed && segment.goneAt === Infinity;
   need(
     isDone === isGood,
     "CommitBeginSeal",
@@ -176,7 +206,7 @@ function beginSeal(
 
 /** ⛔ `IsForThisState`: a recovery's seal finds the segment sealing, the leader's finds it open and its own. */
 export function isForThisState(segment: SegmentModel, proposal: Proposal): boolean {
-  if (segment.isSealed) return false;
+  if (segment.isSealed || segment.goneAt !== Infinity) return false;
   const isBegun = segment.begunAt !== Infinity;
   if (proposal.run === null) return isBegun;
   return !isBegun && segment.runAt(Infinity) === proposal.run;
@@ -215,11 +245,12 @@ function sealSegment(
   if (seal.mayHaveLost) topic.hasLost = true;
   checkSeal(model, segment!);
   open(model, topic, {
+    number: segment!.number + 1,
     leader: command.nextLeader,
     replicas: command.nextReplicas,
     index,
     base: segment!.base + seal.count,
-    cursor: seal.cursor,
+    cursor: Math.max(seal.cursor, topic.firstOffset),
   });
 }
 

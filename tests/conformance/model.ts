@@ -74,6 +74,8 @@ export class SegmentModel {
   readonly openedAt: number;
   begunAt = Infinity;
   sealedAt = Infinity;
+  /** It was trimmed, or its topic deleted. */
+  goneAt = Infinity;
   seal: Proposal | null = null;
   /** Who is meant to hold it, and the runs that may write it, each from an index on. */
   readonly holders: { index: number; nodes: readonly number[] }[];
@@ -187,7 +189,7 @@ export class SegmentModel {
     return this.sealedAt <= index;
   }
   isEndingAt(index: number): boolean {
-    return this.sealedAt <= index || this.begunAt <= index;
+    return this.sealedAt <= index || this.begunAt <= index || this.goneAt <= index;
   }
 
   /** Who is meant to hold it, as of an index. */
@@ -200,7 +202,7 @@ export class SegmentModel {
   }
 }
 
-/** A topic: its segments, 1, 2, 3 … */
+/** A topic: its segments in order; the first is 1, or follows those of a deleted topic of that name. */
 export class TopicModel {
   readonly name: string;
   /** An acknowledgement means that it is synced (`AckBeforeSync` is false). */
@@ -217,12 +219,21 @@ export class TopicModel {
   get open(): SegmentModel {
     return this.segments.at(-1)!;
   }
+
+  /** Offset of the first entry that was not trimmed. */
+  get firstOffset(): number {
+    return this.segments.find(({ goneAt }) => goneAt === Infinity)?.base ?? 0;
+  }
 }
 
 /** Everything. */
 export class Model {
   readonly nodes: Map<number, NodeModel> = new Map();
   readonly topics: Map<string, TopicModel> = new Map();
+  /** All that ever were, by `topic/number`: numbers are not used again. */
+  readonly segments: Map<string, SegmentModel> = new Map();
+  /** Deleted topics: the number of the first segment of the next one of that name. */
+  readonly deleted: Map<string, number> = new Map();
   /** The metadata log: Raft's indexes in order, and the text of the command at each. */
   readonly #indexes: number[] = [];
   readonly commands: Map<number, string> = new Map();
@@ -269,7 +280,7 @@ export class Model {
   }
 
   segment(at: { topic: string; segment: number }): SegmentModel | undefined {
-    return this.topics.get(at.topic)?.segments[at.segment - 1];
+    return this.segments.get(`${at.topic}/${at.segment}`);
   }
 
   replica(node: NodeModel, segment: SegmentModel): ReplicaModel {

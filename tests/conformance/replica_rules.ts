@@ -117,6 +117,7 @@ export function sync(model: Model, event: EventOf<"sync">): void {
 export function takeBack(model: Model, event: EventOf<"takeBack">): void {
   const { node, segment, replica } = placeOf(model, event, "TakeBack");
   const { length } = event;
+  if (segment.goneAt !== Infinity) return;
   need(length <= replica.length, "TakeBack", `its log ends at ${replica.length}`);
   const kept = Math.max(replica.durable, segment.acks.get(node.id) ?? 0);
   need(
@@ -160,8 +161,10 @@ export function discard(model: Model, event: EventOf<"discard">): void {
 /** Not in the specification: others hold what repair has moved. */
 export function remove(model: Model, event: EventOf<"delete">): void {
   const { node, segment, replica } = placeOf(model, event, "Delete");
-  need(segment.isSealedAt(node.known), "Delete", "the node does not know that it is sealed");
-  need(!segment.holdersAt(node.known).includes(node.id), "Delete", "the node is to hold it");
+  if (segment.goneAt > node.known) {
+    need(segment.isSealedAt(node.known), "Delete", "the node does not know that it is sealed");
+    need(!segment.holdersAt(node.known).includes(node.id), "Delete", "the node is to hold it");
+  }
   replica.isGoing = true;
   replica.durable = 0;
 }

@@ -60,7 +60,8 @@ export function registration(id: number, run = `run ${id}`): Command {
 /** A topic on these nodes, led by the first one. */
 export function creation(replicas: readonly number[] = ALL): Command {
   const topic = { topic: "t", replicationFactor: replicas.length, durability: null };
-  return { kind: "createTopic", ...topic, leader: replicas[0]!, replicas };
+  const rest = { firstSegment: 1, retention: { bytes: null, ms: null, entries: null } };
+  return { kind: "createTopic", ...topic, ...rest, leader: replicas[0]!, replicas };
 }
 
 /** Three nodes that know each other and the topic, and its writer; metadata is at index 4. */
@@ -117,6 +118,7 @@ export function sealing(
     length,
     bytes: 0,
     mayHaveLost: false,
+    sealedMs: 0,
     cursors: [{ name: "", offset: cursor }],
     nextLeader: leader,
     nextReplicas: ALL,

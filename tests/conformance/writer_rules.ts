@@ -169,6 +169,15 @@ export function abandon(model: Model, event: EventOf<"abandon">): void {
   if (segment.writer?.node === node.id) segment.writer = null;
 }
 
+/** Where the cursor stands after so many records; or further on, where that is behind what was trimmed. */
+export function isCarriedOver(
+  segment: SegmentModel,
+  { length, cursor }: { length: number; cursor: number },
+): boolean {
+  const after = segment.cursorAfter(length);
+  return cursor === after || (cursor > after && cursor <= segment.topic.firstOffset);
+}
+
 /** `TakeCount`; again where the proposal got lost, with the same count. */
 export function takeCount(model: Model, event: EventOf<"takeCount">): void {
   const segment = mustWrite(model, event, "TakeCount");
@@ -181,7 +190,7 @@ export function takeCount(model: Model, event: EventOf<"takeCount">): void {
     () => `${segment.entriesBefore(length)} entries are among them`,
   );
   need(
-    cursor === segment.cursorAfter(length),
+    isCarriedOver(segment, { length, cursor }),
     "CursorIsCarriedOver",
     () => `the cursor is at ${segment.cursorAfter(length)}`,
   );
