@@ -145,7 +145,7 @@ function deleteTopic(
   index: number,
 ): void {
   const topic = model.topics.get(command.topic);
-  if (topic?.segments[0]!.number !== command.bornSegment) return;
+  if (topic?.segments[0]?.number !== command.bornSegment) return;
   model.topics.delete(topic.name);
   model.deleted.set(topic.name, topic.open.number + 1);
   for (const segment of topic.segments) segment.goneAt = Math.min(segment.goneAt, index);
