@@ -63,6 +63,13 @@ export class FrameWriter {
     }
   }
 
+  /** Adds the beginning of a frame, `prefix`; `bodyBytes` more follow it, sent by the caller. */
+  addFrameHead(prefix: Uint8Array, bodyBytes: number): void {
+    this.#reserve(FRAME_HEADER_BYTES + prefix.length);
+    this.#appendLength(prefix.length + bodyBytes);
+    this.#append(prefix);
+  }
+
   /** Adds one frame: `text` as UTF-8. */
   addTextFrame(text: string): void {
     this.#reserve(FRAME_HEADER_BYTES + text.length * UTF8_BYTES_PER_UNIT_MAX);

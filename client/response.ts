@@ -27,7 +27,11 @@ export class ResponseWriter extends FrameWriter {
   }
   /** `OK <first offset> <count> <packed entries>`: what `FETCH` answers. */
   okEntries(firstOffset: number, count: number, packed: Uint8Array): void {
-    this.addPrefixedFrame(new TextEncoder().encode(`OK ${firstOffset} ${count} `), packed);
+    this.addPrefixedFrame(entriesPrefix(firstOffset, count), packed);
+  }
+  /** The same up to the packed entries, which follow when the caller sends them. */
+  okEntriesHead(firstOffset: number, count: number, packedBytes: number): void {
+    this.addFrameHead(entriesPrefix(firstOffset, count), packedBytes);
   }
   /** `EMPTY`: there is nothing for `GET` or `FETCH` to read now. */
   empty(): void {
@@ -41,6 +45,10 @@ export class ResponseWriter extends FrameWriter {
   json(text: string): void {
     this.addTextFrame(text);
   }
+}
+
+function entriesPrefix(firstOffset: number, count: number): Uint8Array {
+  return new TextEncoder().encode(`OK ${firstOffset} ${count} `);
 }
 
 /** A parsed answer. `payload` is a view into the buffer that was parsed. */

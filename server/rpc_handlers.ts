@@ -139,7 +139,10 @@ async function handleAppendUnits(parts: HandlerParts, body: Uint8Array): Promise
 }
 
 async function handleReadOpen(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
-  return writeReadOpenReply(await fetchHere(parts.routes, readReadOpen(body)));
+  const entries = await fetchHere(parts.routes, readReadOpen(body));
+  const reply = writeReadOpenReply(entries);
+  entries?.release?.();
+  return reply;
 }
 
 async function handleTake(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
@@ -148,7 +151,11 @@ async function handleTake(parts: HandlerParts, body: Uint8Array): Promise<Uint8A
 }
 
 async function handleRead(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {
-  return writeReadReply(await readReplica(parts.routes.segments, readRead(body)));
+  const { buffers, segments } = parts.routes;
+  const entries = await readReplica(segments, readRead(body), buffers);
+  const reply = writeReadReply(entries);
+  entries.release?.();
+  return reply;
 }
 
 async function handleReplicate(

@@ -21,7 +21,7 @@ export function readAway(log: LogState, position: number, limits: ReadLimits): R
     const at = { position: frame.position, offset, payload: 0 };
     out.take({ count, entryCount, body: bodyOf(frame), goesOn: false }, { at, reach });
   }
-  const run = out.finish();
+  const run = out.finish({ mayMove: false });
   return { ...run, bytes: run.bytes.slice() };
 }
 

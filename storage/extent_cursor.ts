@@ -26,6 +26,8 @@ export interface CursorOptions {
   endPlace: number;
   /** Loaded at once. */
   windowBytes: number;
+  /** Memory to load into, where it is large enough. */
+  window?: Uint8Array | undefined;
 }
 
 /** A place in an extent where a frame should begin, and what it should begin with. */
@@ -38,6 +40,7 @@ export class ExtentCursor {
   readonly #disk: Disk;
   readonly #key: FrameKey;
   readonly #logId: number;
+  readonly #given: Uint8Array | undefined;
   #windowBytes: number;
   #windowPlace = 0;
   #window: Uint8Array = new Uint8Array(0);
@@ -56,6 +59,7 @@ export class ExtentCursor {
     this.#key = options.key;
     this.#logId = options.logId;
     this.#windowBytes = options.windowBytes;
+    this.#given = options.window;
   }
 
   /** Of the frame at the cursor, once it was judged to be one. */
@@ -187,7 +191,10 @@ export class ExtentCursor {
   async #load(bytes: number): Promise<void> {
     const { file, start } = this.extent;
     const length = Math.max(0, Math.min(bytes, this.endPlace - this.place));
-    let window = new Uint8Array(length);
+    const given = this.#given;
+    let window = given !== undefined && length <= given.length
+      ? given.subarray(0, length)
+      : new Uint8Array(length);
     if (file.disk === null) {
       window = window.subarray(0, 0);
     } else if (length > 0) {

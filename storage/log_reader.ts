@@ -143,7 +143,7 @@ export class LogReader {
     if (position >= log.written.position) return emptyResult(position, log.written);
     if (position >= log.homed.position) return readAway(log, position, limits);
     const cursor = this.#largeAt(log, position) ??
-      await this.#cursorAt(log, position, limits.maxBytes);
+      await this.#cursorAt(log, position, limits.maxBytes, limits.window);
     const reach = Math.min(cursor.reach.position, log.homed.position);
     const out = new ReadBuilder(position, limits);
     while (cursor.at.position < reach && !out.isFull) {
@@ -159,11 +159,12 @@ export class LogReader {
         throw await this.#damageAt(log, cursor);
       }
       out.take({ ...cursor.header, body: cursor.body() }, { at: cursor.at, reach });
-      if (cursor.header.bodyBytes >= LARGE_FRAME_BYTES) this.#large = cursor;
+      const mayKeep = limits.window === undefined; // else the caller fills it with other things
+      if (mayKeep && cursor.header.bodyBytes >= LARGE_FRAME_BYTES) this.#large = cursor;
       cursor.advance();
     }
     if (out.count === 0) throw new StaleRead();
-    return out.finish();
+    return out.finish({ mayMove: this.#large !== cursor });
   }
 
   /** The cursor at the large frame, if it holds the position. Nobody else uses it meanwhile. */
@@ -261,13 +262,18 @@ export class LogReader {
     throw new StaleRead();
   }
 
-  async #cursorAt(log: LogState, position: number, moreBytes: number): Promise<ExtentCursor> {
+  async #cursorAt(
+    log: LogState,
+    position: number,
+    moreBytes: number,
+    window?: Uint8Array,
+  ): Promise<ExtentCursor> {
     const extent = log.extents[log.extentAt(position)];
     if (extent === undefined) throw new StaleRead();
     const index = await this.ensureIndex(log, log.extents.indexOf(extent));
     this.#checkStale(log, extent, position);
     const point = index.atPosition(position);
-    return this.#cursor(log, { extent, point, moreBytes });
+    return this.#cursor(log, { extent, point, moreBytes, window });
   }
 
   async #cursorAtOffset(log: LogState, offset: number): Promise<ExtentCursor> {
@@ -283,10 +289,11 @@ export class LogReader {
 
   #cursor(
     log: LogState,
-    { extent, point, moreBytes }: {
+    { extent, point, moreBytes, window }: {
       extent: Extent;
       point: (LogPoint & { place: number }) | null;
       moreBytes: number;
+      window?: Uint8Array | undefined;
     },
   ): ExtentCursor {
     const { indexStrideBytes } = this.#limits;
@@ -299,6 +306,7 @@ export class LogReader {
       place: point?.place ?? 0,
       endPlace: extent.usedBytes,
       windowBytes: indexStrideBytes + moreBytes,
+      window,
     });
   }
 

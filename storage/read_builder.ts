@@ -4,6 +4,7 @@
  * @module
  */
 
+import { assert } from "../world/mod.ts";
 import type { LogPoint } from "./extent.ts";
 import { RecordReader } from "./record_batch.ts";
 import type { ReadLimits, ReadResult } from "./types.ts";
@@ -62,9 +63,14 @@ export class ReadBuilder {
     }
   }
 
-  finish(): ReadResult {
+  /** @param mayMove The frames stand one behind the other in one buffer that nobody else needs any more. */
+  finish({ mayMove }: { mayMove: boolean }): ReadResult {
     const only = this.#parts[0];
-    const bytes = this.#parts.length === 1 && only !== undefined ? only : this.#joined();
+    const bytes = this.#parts.length === 1 && only !== undefined
+      ? only
+      : mayMove
+      ? this.#moved()
+      : this.#joined();
     return {
       bytes,
       count: this.count,
@@ -119,6 +125,21 @@ export class ReadBuilder {
     let at = 0;
     for (const part of this.#parts) {
       bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
+  }
+
+  /** The headers between them are written over: cheaper than new memory, which has to be zeroed first. */
+  #moved(): Uint8Array {
+    const first = this.#parts[0];
+    if (first === undefined) return new Uint8Array(0);
+    const { buffer, byteOffset } = first;
+    const bytes = new Uint8Array(buffer, byteOffset, this.#bytes);
+    let at = 0;
+    for (const part of this.#parts) {
+      assert(part.buffer === buffer && part.byteOffset >= byteOffset + at, "parts stand in order");
+      if (at > 0) bytes.set(part, at);
       at += part.length;
     }
     return bytes;

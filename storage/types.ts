@@ -31,6 +31,11 @@ export interface ReadLimits {
    * `goesOn` says otherwise. A frame that goes over `maxBytes` still comes where it is the first.
    */
   wholeFrames?: boolean;
+  /**
+   * Memory that the read may use instead of new one: the result may be a view of it. Large new memory is
+   * dear, as the system zeroes it and takes it back each time.
+   */
+  window?: Uint8Array;
 }
 
 /**

@@ -13,10 +13,33 @@ class Part {
   readonly writer = new ResponseWriter();
   /** False while its one answer is not known. */
   isKnown = true;
+  /** Sent behind the writer's bytes, from where it stands; nothing is added to the part any more. */
+  body: Uint8Array | null = null;
+  /** Gives the body's memory back. */
+  release: (() => void) | undefined;
+
+  get lengthBytes(): number {
+    return this.writer.lengthBytes + (this.body?.length ?? 0);
+  }
 }
 
+/** Packed entries from here on are not copied behind the other answers: they get a write of their own. */
+const OWN_WRITE_BYTES = 32 * 1024;
+
 /** An answer that holds up those behind it until it is given, once. */
-export type LateAnswer = (write: (answers: ResponseWriter) => void) => void;
+export interface LateAnswer {
+  entries(fetched: FetchedEntries): void;
+  error(message: string): void;
+}
+
+/** What answers a `FETCH`. The bytes stay as they are until they are sent. */
+export interface FetchedEntries {
+  firstOffset: number;
+  count: number;
+  bytes: Uint8Array;
+  /** Called when they are not needed any more. */
+  release?: (() => void) | undefined;
+}
 
 /** One per connection. */
 export class AnswerQueue {
@@ -36,11 +59,21 @@ export class AnswerQueue {
   /** Where the next answer goes. Only until the caller's next `await`: what is being sent takes nothing more. */
   get writer(): ResponseWriter {
     const last = this.#parts.at(-1);
-    if (last?.isKnown) return last.writer;
+    if (last !== undefined && last.isKnown && last.body === null) return last.writer;
+    return this.#addPart().writer;
+  }
+
+  /** Answers a `FETCH`. */
+  entries(fetched: FetchedEntries): void {
+    const { writer } = this;
+    writeEntries({ writer, part: this.#parts.at(-1)! }, fetched);
+  }
+
+  #addPart(): Part {
     const part = this.#spare ?? new Part();
     this.#spare = null;
     this.#parts.push(part);
-    return part.writer;
+    return part;
   }
 
   /** A write has not been taken by the client yet. */
@@ -51,7 +84,7 @@ export class AnswerQueue {
   /** Bytes of answers that have not left. */
   get bufferedBytes(): number {
     let bytes = this.#sendingBytes;
-    for (const { writer } of this.#parts) bytes += writer.lengthBytes;
+    for (const part of this.#parts) bytes += part.lengthBytes;
     return bytes;
   }
 
@@ -60,9 +93,16 @@ export class AnswerQueue {
     const part = new Part();
     part.isKnown = false;
     this.#parts.push(part);
-    return (write) => {
-      write(part.writer);
-      part.isKnown = true;
+    const { writer } = part;
+    return {
+      entries: (fetched) => {
+        writeEntries({ writer, part }, fetched);
+        part.isKnown = true;
+      },
+      error: (message) => {
+        writer.error(message);
+        part.isKnown = true;
+      },
     };
   }
 
@@ -77,10 +117,14 @@ export class AnswerQueue {
     try {
       while (this.#hasKnown()) {
         const part = this.#parts.shift()!;
-        this.#sendingBytes = part.writer.lengthBytes;
+        this.#sendingBytes = part.lengthBytes;
         await this.#connection.write(part.writer.bytes);
+        if (part.body !== null) await this.#connection.write(part.body);
         this.writes++;
         part.writer.clear();
+        part.release?.();
+        part.body = null;
+        part.release = undefined;
         this.#spare = part;
       }
     } finally {
@@ -92,4 +136,18 @@ export class AnswerQueue {
   #hasKnown(): boolean {
     return this.#parts[0]?.isKnown ?? false;
   }
+}
+
+function writeEntries(
+  { writer, part }: { writer: ResponseWriter; part: Part },
+  { firstOffset, count, bytes, release }: FetchedEntries,
+): void {
+  if (count === 0) return writer.empty();
+  if (bytes.length < OWN_WRITE_BYTES) {
+    writer.okEntries(firstOffset, count, bytes);
+    return release?.();
+  }
+  part.release = release;
+  writer.okEntriesHead(firstOffset, count, bytes.length);
+  part.body = bytes;
 }

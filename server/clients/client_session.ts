@@ -24,7 +24,6 @@ import { type Connection, unreachable } from "../../world/mod.ts";
 import type { ClientService, LaterFetch } from "../controller.ts";
 import { wireMessage } from "../errors.ts";
 import type { FetchSpec } from "../routing/mod.ts";
-import type { Entries } from "../segments/mod.ts";
 import { AnswerQueue } from "./answer_queue.ts";
 import { AppendRun } from "./append_run.ts";
 import { type BufferBudget, RetainedBuffer } from "./buffer_budget.ts";
@@ -234,15 +233,15 @@ export class ClientSession {
     if (entries.count === 0 && waitMs > 0 && !this.#isFinishing) {
       return this.#fetchLater(topic, spec, waitMs);
     }
-    writeFetched(this.#answers.writer, offset, entries);
+    this.#answers.entries({ firstOffset: offset, ...entries });
   }
 
   #fetchLater(topic: string, spec: FetchSpec, waitMs: number): void {
     const waiting = this.#service().fetchLater(topic, spec, waitMs);
     const answer = this.#answers.later();
     const answered = waiting.entries.then(
-      (entries) => answer((writer) => writeFetched(writer, spec.offset, entries)),
-      (error) => answer((writer) => writer.error(wireMessage(error))),
+      (entries) => answer.entries({ firstOffset: spec.offset, ...entries }),
+      (error) => answer.error(wireMessage(error)),
     );
     const left = answered.then(() => {
       this.#waiting.delete(waiting);
@@ -307,9 +306,4 @@ export class ClientSession {
       await this.#roomForAnswers();
     }
   }
-}
-
-function writeFetched(answers: ResponseWriter, offset: number, entries: Entries): void {
-  if (entries.count === 0) answers.empty();
-  else answers.okEntries(offset, entries.count, entries.bytes);
 }

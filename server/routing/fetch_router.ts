@@ -13,8 +13,15 @@ import {
   readReadOpenReply,
   writeReadOpen,
 } from "../messages.ts";
-import { openSegmentOf, segmentAt, type SegmentInfo } from "../metadata/mod.ts";
+import {
+  firstOffsetOf,
+  openSegmentOf,
+  segmentAt,
+  type SegmentInfo,
+  type TopicInfo,
+} from "../metadata/mod.ts";
 import type { Entries, OpenSegment } from "../segments/mod.ts";
+import type { ReadBuffers } from "./read_buffers.ts";
 import type { Routes } from "./routes.ts";
 import { readEntries, readReplica, readSealed } from "./topic_reader.ts";
 
@@ -41,6 +48,7 @@ export async function routeFetch(
 ): Promise<Entries> {
   for (;;) {
     const known = await routes.mustFindTopic(topic);
+    mustNotBeTrimmed(known, spec.offset);
     const segment = segmentAt(known, spec.offset);
     if (segment.count !== null) return await fetchSealed(routes, topic, { segment, spec });
     const near = await fetchReplica(routes, topic, { segment, spec });
@@ -70,11 +78,19 @@ async function fetchReplica(
   if (count <= 0) return null;
   try {
     const request = { ...target, offset, count, maxBytes: spec.maxBytes };
-    const entries = await readReplica(segments, request);
+    const entries = await readReplica(segments, request, routes.buffers);
     return entries.count > 0 ? entries : null;
   } catch {
     return null; // its leader can tell
   }
+}
+
+function mustNotBeTrimmed(topic: TopicInfo, offset: number): void {
+  const first = firstOffsetOf(topic);
+  if (offset >= first) return;
+  throw new OffsetOutOfRangeError(
+    `${offset} is before ${first}, which is the first that is left in ${topic.name}`,
+  );
 }
 
 /** The offset behind the topic's last committed entry. */
@@ -110,7 +126,7 @@ export async function fetchHere(
     await routes.refresh(`offset ${offset} of ${topic} is not known here`);
     if (ledBy(routes, request) !== led || !isLeading(led)) return null;
   }
-  return await readOpen(led, request);
+  return await readOpen(led, request, routes.buffers);
 }
 
 async function fetchOpen(
@@ -135,11 +151,15 @@ async function fetchSealed(
     offset,
     count: Math.min(spec.count, segment.count! - offset),
     maxBytes: spec.maxBytes,
-  });
+  }, routes.buffers);
 }
 
 /** Only what is committed: behind it the log may hold what a recovery will cut. */
-async function readOpen(led: OpenSegment, request: ReadOpenRequest): Promise<OpenEntries> {
+async function readOpen(
+  led: OpenSegment,
+  request: ReadOpenRequest,
+  buffers: ReadBuffers,
+): Promise<OpenEntries> {
   const { offset, count, maxBytes } = request;
   const end = led.readableEnd;
   if (offset > end) {
@@ -150,7 +170,8 @@ async function readOpen(led: OpenSegment, request: ReadOpenRequest): Promise<Ope
   const wanted = Math.min(count, end - offset);
   if (wanted === 0) return { end, bytes: NO_BYTES, count: 0 };
   const first = offset - led.baseOffset;
-  return { end, ...await readEntries(led.writer.log, first, { count: wanted, maxBytes }) };
+  const limits = { count: wanted, maxBytes, buffers };
+  return { end, ...await readEntries(led.writer.log, first, limits) };
 }
 
 function isLeading(led: OpenSegment): boolean {

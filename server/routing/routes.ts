@@ -18,6 +18,7 @@ import {
   RpcCode,
 } from "../network/mod.ts";
 import type { Segments } from "../segments/mod.ts";
+import { ReadBuffers } from "./read_buffers.ts";
 import { TopicTails } from "./topic_tails.ts";
 import { SharedFetches } from "./waiting_fetch.ts";
 
@@ -45,6 +46,7 @@ export class Routes {
   /** Who waits for topics to grow. */
   readonly tails: TopicTails;
   readonly fetches: SharedFetches;
+  readonly buffers: ReadBuffers = new ReadBuffers();
   readonly #metadata: Metadata;
   readonly #clock: Clock;
 

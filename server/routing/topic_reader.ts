@@ -24,6 +24,7 @@ import {
   readWhole,
   type Segments,
 } from "../segments/mod.ts";
+import type { ReadBuffers } from "./read_buffers.ts";
 import type { Routes } from "./routes.ts";
 
 /** Bytes that a reader fetches ahead where it reads on in order. */
@@ -77,13 +78,14 @@ export async function readSealed(
   routes: Routes,
   segment: SegmentInfo,
   request: ReadRequest,
+  buffers?: ReadBuffers,
 ): Promise<Entries> {
   const { nodeId, peers, segments } = routes;
   const others = segment.replicas.filter((id) => id !== nodeId);
   let failure: unknown = null;
   if (segment.replicas.includes(nodeId)) {
     try {
-      return await readReplica(segments, request);
+      return await readReplica(segments, request, buffers);
     } catch (error) {
       failure = error;
     }
@@ -111,7 +113,11 @@ export async function readSealed(
  *
  * @throws {UnavailableError} where the replica does not reach that far, or there is none.
  */
-export async function readReplica(segments: Segments, request: ReadRequest): Promise<Entries> {
+export async function readReplica(
+  segments: Segments,
+  request: ReadRequest,
+  buffers?: ReadBuffers,
+): Promise<Entries> {
   const log = mustHold(segments, request);
   if (log.endOffset <= request.offset) {
     throw new UnavailableError(
@@ -119,23 +125,33 @@ export async function readReplica(segments: Segments, request: ReadRequest): Pro
     );
   }
   const { count, offset } = request;
-  return await readEntries(log, offset, {
-    count,
-    maxBytes: Math.min(request.maxBytes, READ_BYTES_MAX),
-  });
+  const maxBytes = Math.min(request.maxBytes, READ_BYTES_MAX);
+  return await readEntries(log, offset, { count, maxBytes, buffers });
 }
 
-/** Entries of a log from an offset on that it holds; at least one, else within the limits (packed bytes). */
+/**
+ * Entries of a log from an offset on that it holds; at least one, else within the limits (packed bytes). With
+ * `buffers` they are the caller's only until it releases them.
+ */
 export async function readEntries(
   log: Log,
   offset: number,
-  limits: { count: number; maxBytes: number },
+  limits: { count: number; maxBytes: number; buffers?: ReadBuffers | undefined },
 ): Promise<Entries> {
-  const { count, maxBytes } = limits;
-  const run = await log.read(await log.positionOfOffset(offset), { maxBytes });
+  const { count, maxBytes, buffers } = limits;
+  const window = buffers?.take(maxBytes);
+  // Where a log has no control records, its positions are its offsets.
+  const isPlain = log.endPosition === log.endOffset;
+  const position = isPlain ? offset : await log.positionOfOffset(offset);
+  const run = await log.read(position, window === undefined ? { maxBytes } : { maxBytes, window });
+  const release = window && (() => buffers!.give(window));
   // What stands in the log is what is sent, unless control records or too many entries are among it.
-  if (run.count === run.entryCount && run.count <= count) return run;
-  return entriesOf(run.bytes, { skip: 0, count, maxBytes });
+  if (run.count === run.entryCount && run.count <= count) {
+    return { bytes: run.bytes, count: run.count, release };
+  }
+  const entries = entriesOf(run.bytes, { skip: 0, count, maxBytes });
+  release?.();
+  return entries;
 }
 
 /** Reads records of both kinds, for a replica on another node that lacks them. */

@@ -25,10 +25,16 @@ export class SharedFetches {
     const key = `${topic} ${spec.offset} ${spec.count} ${spec.maxBytes}`;
     let running = this.#running.get(key);
     if (running === undefined) {
-      running = routeFetch(this.#routes, topic, spec).finally(() => this.#running.delete(key));
+      running = this.#fetch(topic, spec).finally(() => this.#running.delete(key));
       this.#running.set(key, running);
     }
     return running;
+  }
+
+  /** Many look at the same bytes: nobody gives them back. */
+  async #fetch(topic: string, spec: FetchSpec): Promise<Entries> {
+    const { bytes, count } = await routeFetch(this.#routes, topic, spec);
+    return { bytes, count };
   }
 }
 

@@ -8,6 +8,8 @@
 export interface Entries {
   readonly bytes: Uint8Array;
   readonly count: number;
+  /** Gives the memory back, once: the bytes are void from then on. Who keeps them need not call it. */
+  readonly release?: (() => void) | undefined;
 }
 
 /** Reads entries by their offset in the topic. */

@@ -1,0 +1,30 @@
+/**
+ * Memory for reads whose bytes are sent on and then forgotten.
+ *
+ * @module
+ */
+
+/** Holds a read of the usual limit, with what a read loads besides. */
+const BUFFER_BYTES = 1024 * 1024 + 384 * 1024;
+/** Reads that ask for more than so much bring their own. */
+const READ_BYTES_MAX = 1024 * 1024;
+/** Reads that ask for less than so much are not worth a large buffer. */
+const READ_BYTES_MIN = 128 * 1024;
+/** Kept while nobody reads. */
+const IDLE_BUFFERS_MAX = 16;
+
+/** One per node. */
+export class ReadBuffers {
+  readonly #idle: Uint8Array[] = [];
+
+  /** Memory for a read of so many bytes, or nothing where it should get its own. */
+  take(maxBytes: number): Uint8Array | undefined {
+    if (maxBytes < READ_BYTES_MIN || maxBytes > READ_BYTES_MAX) return undefined;
+    return this.#idle.pop() ?? new Uint8Array(BUFFER_BYTES);
+  }
+
+  /** Nobody looks at it any more. */
+  give(buffer: Uint8Array): void {
+    if (this.#idle.length < IDLE_BUFFERS_MAX) this.#idle.push(buffer);
+  }
+}
