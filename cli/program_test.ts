@@ -191,3 +191,13 @@ Deno.test("walrus cli tail reads from any place and moves no cursor", async () =
   strictEqual((await cli("tail", "nobody")).code, 1);
   strictEqual((await cli("get", "t")).out, "a\n");
 });
+
+Deno.test("walrus cli names the topic that was probably meant", async () => {
+  await using standIn = await startStandIn();
+  const cli = (...args: string[]) => run("cli", "--addr", standIn.address, ...args);
+  await cli("register", "server-logs");
+  const { code, error } = await cli("get", "servr-logs");
+  strictEqual(code, 1);
+  match(error, /^walrus: unknown topic servr-logs.*Did you mean server-logs\?\n$/);
+  doesNotMatch((await cli("get", "something-else")).error, /Did you mean/);
+});

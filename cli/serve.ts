@@ -102,7 +102,6 @@ async function runNode(
   try {
     const failure = await node.stopped;
     if (failure !== null) throw new FailureError(`The node stopped: ${failure.message}`);
-    logger.log("info", "Stopped");
     return EXIT.ok;
   } finally {
     signals.dispose();

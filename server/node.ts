@@ -319,7 +319,10 @@ class RunningNode implements Node {
   async #makeOrJoinCluster(): Promise<void> {
     const { clock, random } = this.#world;
     const identity = this.#identity;
-    if (identity.clusterId !== null) return;
+    if (identity.clusterId !== null) {
+      this.#logger.log("info", "belongs to a cluster", { cluster: identity.clusterId });
+      return;
+    }
     if (this.#config.join === null) {
       identity.clusterId = random.uuid();
       identity.isFounder = true;

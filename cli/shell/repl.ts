@@ -15,6 +15,7 @@ import { complete, pathsFrom } from "./completion.ts";
 import { historyPath, loadHistory, saveHistory } from "./history.ts";
 import type { ShellParts } from "./parts.ts";
 import { mustFind, promptCommands } from "./prompt_commands.ts";
+import { withTopicHint } from "./topic_hint.ts";
 import { splitWords } from "./words.ts";
 
 /** Topics that completion remembers. */
@@ -92,7 +93,7 @@ class ReplSession {
       output,
       prefix: "",
       standardInput: null,
-      withClient: async (action) => void await action(client),
+      withClient: async (action) => void await withTopicHint(client, () => action(client)),
       interruptible: (action) => this.#interruptible(action),
       warn: (line) => output.error(`${output.paintError("yellow", "NOTE")} ${line}\n`),
     };

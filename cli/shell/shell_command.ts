@@ -13,6 +13,7 @@ import type { ShellParts } from "./parts.ts";
 import { unknownCommandError } from "./prompt_commands.ts";
 import { shellCommands } from "./shell_commands.ts";
 import { interruptibleBySignals } from "./signals.ts";
+import { withTopicHint } from "./topic_hint.ts";
 
 const TIMEOUT_MS_DEFAULT = 10_000;
 const TIMEOUT_MS_MAX = 3_600_000;
@@ -51,7 +52,7 @@ export function makeShellCommand(output: Output, onExitCode: (code: number) => v
   const withClient = async (action: (client: WalrusClient) => Promise<number>) => {
     const client = await connect(shell.opts<ShellFlags>());
     try {
-      onExitCode(await action(client));
+      onExitCode(await withTopicHint(client, () => action(client)));
     } finally {
       await client.close();
     }
