@@ -52,7 +52,7 @@ export const DEFAULT_LIMITS: CoreLimits = {
   inflightBytes: 8 * 1024 * 1024,
   appendBytes: 512 * 1024,
   uncommittedBytes: 32 * 1024 * 1024,
-  retainEntries: 2000,
+  retainEntries: 512,
   retainBytes: 8 * 1024 * 1024,
   snapshotChunkBytes: 256 * 1024,
   applyEntries: 2048,

@@ -11,7 +11,7 @@ import type { RaftStatus } from "./status.ts";
 
 export const DEFAULT_TICK_MS = 50;
 /** A snapshot is taken after so many applied entries … */
-export const DEFAULT_SNAPSHOT_ENTRIES = 10_000;
+export const DEFAULT_SNAPSHOT_ENTRIES = 1024;
 /** … or so many bytes of them; later when the state is large (snapshot_policy.ts). */
 export const DEFAULT_SNAPSHOT_BYTES = 4 * 1024 * 1024;
 

@@ -11,11 +11,11 @@ import {
   firstOffsetOf,
   KEEP_ALL,
   type Metadata,
+  openSegmentOf,
   segmentAt,
-  type SegmentInfo,
   type TopicInfo,
 } from "./metadata/mod.ts";
-import { isUnderReplicated } from "./repair/mod.ts";
+import { underReplication } from "./repair/mod.ts";
 import {
   isSameRetention,
   mustAgree,
@@ -188,7 +188,14 @@ export class Controller implements ClientService {
 
   async state(topic: string): Promise<string> {
     const found = await this.#parts.routes.mustFindTopic(topic);
-    return stateReport(found, (segment) => this.#isUnderReplicated(found, segment));
+    const { metadata, metrics, routes } = this.#parts;
+    const led = routes.segments.led(topic);
+    return stateReport(found, {
+      isUnderReplicated: underReplication(metadata.state, found, metrics),
+      open: led?.number === openSegmentOf(found).number
+        ? { count: led.writer.committedOffset, bytes: led.writer.log.payloadBytes }
+        : null,
+    });
   }
 
   metrics(): Promise<string> {
@@ -207,11 +214,6 @@ export class Controller implements ClientService {
   async removeNode(id: number): Promise<void> {
     const { metadata } = this.#parts;
     await metadata.propose({ kind: "drainNode", id }, { timeoutMs: REQUEST_TIMEOUT_MS });
-  }
-
-  #isUnderReplicated(topic: TopicInfo, segment: SegmentInfo): boolean {
-    const { metadata, metrics } = this.#parts;
-    return isUnderReplicated(metadata.state, topic, segment, metrics);
   }
 }
 

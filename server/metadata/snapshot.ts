@@ -96,7 +96,7 @@ export function decodeSnapshot(bytes: Uint8Array): MetadataState {
   for (const node of readList(reader, () => readNode(reader))) state.nodes.set(node.id, node);
   for (const id of readIds(reader)) state.draining.add(id);
   for (const incarnation of readList(reader, () => reader.string())) state.removed.add(incarnation);
-  for (const topic of readList(reader, () => readTopic(reader, { format, runs }))) {
+  for (const topic of readList(reader, () => readTopic(reader, { format, runs, state }))) {
     state.topics.set(topic.name, topic);
   }
   reader.end();
@@ -105,7 +105,11 @@ export function decodeSnapshot(bytes: Uint8Array): MetadataState {
 
 function readTopic(
   reader: BodyReader,
-  { format, runs }: { format: number; runs: readonly string[] | null },
+  { format, runs, state }: {
+    format: number;
+    runs: readonly string[] | null;
+    state: MetadataState;
+  },
 ): TopicInfo {
   const isOld = format < TRIM_FORMAT;
   const name = reader.string();
@@ -117,7 +121,7 @@ function readTopic(
   let number = isOld ? 1 : reader.u32();
   let baseOffset = isOld ? 0 : reader.u53();
   const segments = readList(reader, () => {
-    const segment = readSegment(reader, { number, baseOffset, runs });
+    const segment = readSegment(reader, { number, baseOffset, runs, state });
     number++;
     baseOffset += segment.count ?? 0;
     return segment;
@@ -127,12 +131,17 @@ function readTopic(
 
 function readSegment(
   reader: BodyReader,
-  place: { number: number; baseOffset: number; runs: readonly string[] | null },
+  place: {
+    number: number;
+    baseOffset: number;
+    runs: readonly string[] | null;
+    state: MetadataState;
+  },
 ): SegmentInfo {
-  const { number, baseOffset, runs } = place;
+  const { number, baseOffset, runs, state: metadata } = place;
   const leader = reader.u32();
   const leaderRun = runs === null ? reader.string() : runAt(runs, reader.u32());
-  const replicas = readIds(reader);
+  const replicas = metadata.shared(readIds(reader));
   const state = reader.u8();
   const count = reader.u53();
   const length = reader.u53();

@@ -87,6 +87,7 @@ export class MetadataState {
   readonly deleted: Map<string, number> = new Map();
   /** In which commands and snapshots are written. Changed by commands and snapshots only. */
   format = 1;
+  readonly #replicaSets: Map<string, readonly number[]> = new Map();
 
   /** Applies one command. `changes` receives what it touched. */
   apply(command: Command, changes: Change[]): Outcome {
@@ -227,6 +228,15 @@ export class MetadataState {
     return DONE;
   }
 
+  /** One array for all equal ones: thousands of segments share a few replica sets. */
+  shared(replicas: readonly number[]): readonly number[] {
+    const key = replicas.join();
+    const known = this.#replicaSets.get(key);
+    if (known !== undefined) return known;
+    this.#replicaSets.set(key, replicas);
+    return replicas;
+  }
+
   /** The number that the first segment of a new topic gets. */
   firstSegmentOf(topic: string): number {
     return this.deleted.get(topic) ?? 1;
@@ -280,14 +290,14 @@ export class MetadataState {
     if (isHeld === (command.kind === "addReplica")) return DONE;
     if (command.kind === "addReplica") {
       if (!this.nodes.has(node)) return refuse(`node ${node} is not in the cluster`);
-      segment.replicas = [...segment.replicas, node];
+      segment.replicas = this.shared([...segment.replicas, node]);
     } else {
       if (segment.replicas.length === 1) {
         return refuse(
           `node ${node} holds the only replica of segment ${segment.number} of ${topic}`,
         );
       }
-      segment.replicas = segment.replicas.filter((id) => id !== node);
+      segment.replicas = this.shared(segment.replicas.filter((id) => id !== node));
     }
     changes.push({ kind: "topic", topic, segment: segment.number });
     return DONE;
@@ -311,7 +321,7 @@ export class MetadataState {
       number,
       leader: parts.leader,
       leaderRun: this.nodes.get(parts.leader)?.run ?? "",
-      replicas: parts.replicas,
+      replicas: this.shared(parts.replicas),
       baseOffset: parts.baseOffset,
       isSealing: false,
       count: null,

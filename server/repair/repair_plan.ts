@@ -32,14 +32,24 @@ export function wantedReplicas(
   return Math.min(topic.replicationFactor, eligible.length);
 }
 
-/** Whether fewer nodes hold the segment than should, counting only those that are there to stay. */
-export function isUnderReplicated(
+/**
+ * Whether fewer nodes hold a segment of the topic than should, counting only those that are there to stay: a
+ * test for many segments at one moment.
+ */
+export function underReplication(
   state: MetadataState,
   topic: TopicInfo,
-  segment: SegmentInfo,
   view: Pick<RepairView, "isLost">,
-): boolean {
-  return keepersOf(state, segment, view).length < wantedReplicas(state, topic, view);
+): (segment: SegmentInfo) => boolean {
+  const wanted = wantedReplicas(state, topic, view);
+  const staying = new Set(
+    [...state.nodes.keys()].filter((id) => !state.draining.has(id) && !view.isLost(id)),
+  );
+  return ({ replicas }) => {
+    let keepers = 0;
+    for (const id of replicas) if (staying.has(id)) keepers++;
+    return keepers < wanted;
+  };
 }
 
 /** What a segment needs next; `wanted`: {@link wantedReplicas} of its topic. Nothing while it is not sealed. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Command, KEEP_ALL, MetadataState } from "../metadata/mod.ts";
 import { RepairList } from "./repair_list.ts";
-import { isUnderReplicated, type RepairView, wantedReplicas } from "./repair_plan.ts";
+import { type RepairView, underReplication, wantedReplicas } from "./repair_plan.ts";
 
 /** What someone who has just begun to look would do. */
 const repairPlan = (state: MetadataState, view: RepairView, limit: number) =>
@@ -123,7 +123,7 @@ Deno.test("repairPlan() ends: each step, when done, leads to a state that wants 
       const topic = state.topics.get("t")!;
       const sealed = topic.segments[0]!;
       if (sealed.replicas.some(view.isLive)) {
-        assert.equal(isUnderReplicated(state, topic, sealed, view), false);
+        assert.equal(underReplication(state, topic, view)(sealed), false);
         assert.ok(sealed.replicas.length <= Math.max(factor, wantedReplicas(state, topic, view)));
       }
     },
