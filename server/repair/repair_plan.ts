@@ -34,14 +34,15 @@ export function wantedReplicas(
 
 /**
  * Whether fewer nodes hold a segment of the topic than should, counting only those that are there to stay: a
- * test for many segments at one moment.
+ * test for many segments at one moment. A lost node is missed as long as it was not removed, even where there
+ * is no other to copy to.
  */
 export function underReplication(
   state: MetadataState,
   topic: TopicInfo,
   view: Pick<RepairView, "isLost">,
 ): (segment: SegmentInfo) => boolean {
-  const wanted = wantedReplicas(state, topic, view);
+  const wanted = Math.min(topic.replicationFactor, state.nodes.size - state.draining.size);
   const staying = new Set(
     [...state.nodes.keys()].filter((id) => !state.draining.has(id) && !view.isLost(id)),
   );

@@ -24,6 +24,7 @@ export interface StateAnswer {
   leader_node: number;
   last_sealed_entry_offset: number;
   first_offset: number;
+  under_replicated_segments: number;
   sealed_segments: Record<string, number>;
   segment_leaders: Record<string, number>;
   segment_replicas: Record<string, number[]>;
