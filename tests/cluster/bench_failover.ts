@@ -34,6 +34,10 @@ const SIZE_BYTES = 726;
 const PUT_SECONDS = 10;
 const GET_SECONDS = 5;
 const WARM_UP_SECONDS = 3;
+const DEGRADED_ROUNDS = 6;
+const DEGRADED_SECONDS = 5;
+/** For a node that was killed, to copy what it missed, milliseconds. */
+const CATCH_UP_MS = 5000;
 /** How long a failed request waits for the next try, milliseconds. */
 const RETRY_MS = 5;
 /** After this the node that a producer speaks with is taken for dead: a bound, not a measure. */
@@ -236,6 +240,29 @@ async function measureLoad(running: RunningCluster): Promise<Report> {
   return { put_three_nodes: three, get_shared_cursor: get, put_one_dead: two };
 }
 
+/**
+ * PUT with all nodes and with one of them dead, in turns, so that what else the machine does falls on both. Each
+ * round another node is killed; when it is back it has the time to catch up.
+ */
+async function measureDegraded(running: RunningCluster): Promise<Report> {
+  await load(running, { seconds: WARM_UP_SECONDS, topicPrefix: "warm" });
+  const rounds: { all: number; one_dead: number; ratio: number; machine_load: number }[] = [];
+  for (let round = 0; round < DEGRADED_ROUNDS; round++) {
+    const plan = { seconds: DEGRADED_SECONDS, warmUpSeconds: 1 };
+    const all = await load(running, { ...plan, topicPrefix: `all-${round}` });
+    const victim = running.nodes[round % running.nodes.length]!;
+    await victim.kill();
+    await pause(SETTLE_MS);
+    const one = await load(running, { ...plan, topicPrefix: `one-${round}` });
+    await running.restart();
+    await pause(CATCH_UP_MS);
+    const rates = { all: Number(all["per_second"]), one_dead: Number(one["per_second"]) };
+    const ratio = Math.round(rates.one_dead / rates.all * 100) / 100;
+    rounds.push({ ...rates, ratio, machine_load: Deno.loadavg()[0]! });
+  }
+  return { rounds, ratio_percent: summary(rounds.map(({ ratio }) => 100 * ratio)) };
+}
+
 function summary(values: readonly number[]): Record<"p50" | "p99" | "max", number> {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (share: number) => Math.round(sorted[Math.ceil(share * sorted.length) - 1]! * 10) / 10;
@@ -248,6 +275,7 @@ const MEASURES: Record<string, () => Promise<Report>> = {
     measured({ WALRUS_MAX_SEGMENT_ENTRIES: `${ROLLOVER_ENTRIES}` }, measureRollovers),
   storm: () => measured({ WALRUS_MAX_SEGMENT_ENTRIES: `${STORM_ENTRIES}` }, measureStorm),
   load: () => measured({}, measureLoad),
+  degraded: () => measured({}, measureDegraded),
 };
 
 async function measured(
