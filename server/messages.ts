@@ -136,9 +136,33 @@ export interface JoinReply {
   nodes: NodeInfo[];
 }
 
-export function writeAppend(request: AppendRequest): Uint8Array {
-  const writer = new BodyWriter(request.batch.bytes.length + request.topic.length + 16);
-  return writer.string(request.topic).u32(request.segment).bytes(request.batch.bytes).view;
+/** What is written one behind the other becomes one batch. */
+interface AppendParts {
+  topic: string;
+  segment: number;
+  batches: readonly RecordBatch[];
+}
+
+export function writeAppend({ topic, segment, batches }: AppendParts): Uint8Array {
+  const bytes = bytesOf(batches);
+  const writer = new BodyWriter(bytes + topic.length + 16).string(topic).u32(segment);
+  return writeBatches(writer, batches, bytes);
+}
+
+function writeBatches(
+  writer: BodyWriter,
+  batches: readonly RecordBatch[],
+  bytes: number,
+): Uint8Array {
+  writer.u32(bytes);
+  for (const batch of batches) writer.raw(batch.bytes);
+  return writer.view;
+}
+
+function bytesOf(batches: readonly RecordBatch[]): number {
+  let bytes = 0;
+  for (const batch of batches) bytes += batch.bytes.length;
+  return bytes;
 }
 
 /** The batch is a view of `body`. */
@@ -171,12 +195,14 @@ export function readAppendReply(body: Uint8Array): number | null {
   return status === STATUS_DONE ? accepted : null;
 }
 
-export function writeAppendUnits(request: AppendUnitsRequest): Uint8Array {
-  const { topic, segment, ends, batch } = request;
-  const writer = new BodyWriter(batch.bytes.length + topic.length + 4 * ends.length + 20);
+export function writeAppendUnits(
+  { topic, segment, batches, ends }: AppendParts & { ends: readonly number[] },
+): Uint8Array {
+  const bytes = bytesOf(batches);
+  const writer = new BodyWriter(bytes + topic.length + 4 * ends.length + 20);
   writer.string(topic).u32(segment).u32(ends.length);
   for (const end of ends) writer.u32(end);
-  return writer.bytes(batch.bytes).view;
+  return writeBatches(writer, batches, bytes);
 }
 
 /** The batch is a view of `body`. */

@@ -11,13 +11,6 @@
 import { type RecordBatch, RecordReader } from "../../storage/mod.ts";
 import { NotLeaderError, SegmentClosedError } from "../errors.ts";
 import type { SegmentInfo } from "../metadata/mod.ts";
-import {
-  METHOD,
-  readAppendReply,
-  readAppendUnitsReply,
-  writeAppend,
-  writeAppendUnits,
-} from "../messages.ts";
 import type { Accepted } from "../segments/mod.ts";
 import type { Routes } from "./routes.ts";
 
@@ -79,19 +72,9 @@ async function appendTo(
 ): Promise<CommittedRun | null> {
   const { topic, segment: { number: segment, leader, baseOffset }, batch, ends, timeoutMs } =
     request;
-  const { nodeId, peers } = routes;
-  let accepted: Accepted | null;
-  if (leader === nodeId) {
-    accepted = await appendHere(routes, { topic, segment, batch, ends });
-  } else if (ends === null) {
-    const body = writeAppend({ topic, segment, batch });
-    const entries = readAppendReply(await peers.call(leader, METHOD.append, body, { timeoutMs }));
-    accepted = entries === null ? null : { entries, firstOffset: 0 };
-  } else {
-    const body = writeAppendUnits({ topic, segment, batch, ends });
-    const answer = await peers.call(leader, METHOD.appendUnits, body, { timeoutMs });
-    accepted = readAppendUnitsReply(answer);
-  }
+  const accepted = leader === routes.nodeId
+    ? await appendHere(routes, { topic, segment, batch, ends })
+    : await routes.forwarding.append({ topic, segment, leader, batch, ends, timeoutMs });
   if (accepted === null) return null;
   return { entries: accepted.entries, firstOffset: baseOffset + accepted.firstOffset };
 }

@@ -7,6 +7,7 @@
 
 export * from "./append_router.ts";
 export * from "./fetch_router.ts";
+export * from "./forwarding.ts";
 export * from "./placement.ts";
 export * from "./routes.ts";
 export * from "./take_router.ts";

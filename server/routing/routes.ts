@@ -18,6 +18,7 @@ import {
   RpcCode,
 } from "../network/mod.ts";
 import type { Segments } from "../segments/mod.ts";
+import { Forwarding } from "./forwarding.ts";
 import { ReadBuffers } from "./read_buffers.ts";
 import { TopicTails } from "./topic_tails.ts";
 import { SharedFetches } from "./waiting_fetch.ts";
@@ -46,6 +47,7 @@ export class Routes {
   /** Who waits for topics to grow. */
   readonly tails: TopicTails;
   readonly fetches: SharedFetches;
+  readonly forwarding: Forwarding;
   readonly buffers: ReadBuffers = new ReadBuffers();
   readonly #metadata: Metadata;
   readonly #clock: Clock;
@@ -58,6 +60,7 @@ export class Routes {
     this.#clock = parts.clock;
     this.tails = new TopicTails(this, parts.clock);
     this.fetches = new SharedFetches(this);
+    this.forwarding = new Forwarding(parts.peers, parts.clock);
   }
 
   nowMs(): number {
