@@ -6,6 +6,8 @@
  */
 
 const TWO_32 = 2 ** 32;
+/** Of one UTF-16 unit in UTF-8. */
+const UTF8_BYTES_MAX = 3;
 
 /** Puts a non-negative safe integer in 8 bytes. */
 export function putU64(view: DataView, at: number, value: number): void {
@@ -23,6 +25,7 @@ export class ByteWriter {
   #bytes: Uint8Array;
   #view: DataView;
   #length = 0;
+  readonly #encoder = new TextEncoder();
 
   constructor(capacityBytes = 256) {
     this.#bytes = new Uint8Array(capacityBytes);
@@ -55,10 +58,26 @@ export class ByteWriter {
     this.#bytes.set(bytes, at);
   }
   text(text: string): void {
-    const bytes = new TextEncoder().encode(text);
-    this.u32(bytes.length);
-    this.raw(bytes);
+    const at = this.#take(4 + text.length * UTF8_BYTES_MAX);
+    if (this.#putAscii(text, at + 4)) {
+      this.#view.setUint32(at, text.length, true);
+      this.#length = at + 4 + text.length;
+      return;
+    }
+    const { written } = this.#encoder.encodeInto(text, this.#bytes.subarray(at + 4));
+    this.#view.setUint32(at, written, true);
+    this.#length = at + 4 + written;
   }
+  /** A checkpoint has the names of all logs: nearly all are short and plain, and an encoder is slow to ask. */
+  #putAscii(text: string, at: number): boolean {
+    for (let index = 0; index < text.length; index++) {
+      const code = text.charCodeAt(index);
+      if (code >= 128) return false;
+      this.#bytes[at + index] = code;
+    }
+    return true;
+  }
+
   clear(): void {
     this.#length = 0;
   }
@@ -90,6 +109,7 @@ export class ByteReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   #at = 0;
+  #decoder: TextDecoder | null = null;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -116,7 +136,8 @@ export class ByteReader {
     return this.#bytes.subarray(at, at + length);
   }
   text(): string {
-    return new TextDecoder().decode(this.raw(this.u32()));
+    this.#decoder ??= new TextDecoder();
+    return this.#decoder.decode(this.raw(this.u32()));
   }
 
   #take(count: number): number {

@@ -26,6 +26,8 @@ export class Cycle {
   /** Logs that are to come home in this cycle, and whether all are. */
   readonly homing = new Set<LogState>();
   mustHomeAll = false;
+  /** It carries nothing: it only brings more home of what the cycle before it left. */
+  isHoming = false;
   /** Everything written so far is to be synced, whatever the logs' modes. */
   mustSync = false;
   pendingBytes = 0;
@@ -144,8 +146,7 @@ export class Cycle {
     this.#positions.length = this.#logs.length = 0;
     this.#watchers = [];
     this.homing.clear();
-    this.mustHomeAll = false;
-    this.mustSync = false;
+    this.mustHomeAll = this.isHoming = this.mustSync = false;
     this.pendingBytes = 0;
     this.isAnySynced = this.isDurable = this.isOver = false;
     this.#answered = 0;

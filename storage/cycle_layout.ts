@@ -38,6 +38,8 @@ export class CycleLayout {
   data: JournalData[] = [];
   away: AwayFrame[] = [];
   journalMoved = false;
+  /** All were to come home and not all have: another cycle is to follow. */
+  moreToHome = false;
   readonly #source: ExtentSource;
   readonly #files: DataFiles;
   readonly #writer: FrameWriter;
@@ -78,8 +80,14 @@ export class CycleLayout {
         this.data.push(data);
       }
     }
-    const others = cycle.mustHomeAll ? awayLogs : cycle.homing;
-    if (others.size > 0) await this.#bringHome(cycle, others);
+    this.moreToHome = cycle.mustHomeAll && this.data.length > 0;
+    // Those that somebody waits for come first, whatever they have.
+    if (cycle.homing.size > 0) {
+      await this.#bringHome(cycle, { logs: cycle.homing, bytesMax: Infinity });
+    }
+    if (cycle.mustHomeAll) {
+      await this.#bringHome(cycle, { logs: awayLogs, bytesMax: this.#limits.homingBytesMax });
+    }
     await this.layOutJournal(cycle.records);
   }
 
@@ -122,17 +130,29 @@ export class CycleLayout {
     return isUntouched ? cycle.records.slice(0, this.#givenRecords) : null;
   }
 
-  /** Logs that have nothing new. */
-  async #bringHome(cycle: Cycle, logs: ReadonlySet<LogState>): Promise<void> {
-    const dirty = new Set(cycle.dirty);
+  /** Logs that have nothing new. Of all logs as many as one cycle may bring: memory is bounded by that. */
+  async #bringHome(
+    cycle: Cycle,
+    { logs, bytesMax }: { logs: ReadonlySet<LogState>; bytesMax: number },
+  ): Promise<void> {
+    if (logs.size === 0) return;
+    const done = new Set(cycle.dirty);
+    for (const { log } of this.home) done.add(log);
+    let bytes = 0;
     for (const log of [...logs]) {
-      const isDone = log.away.length === 0 || log.isClosed || dirty.has(log);
-      if (!isDone) await this.#maybeHome(cycle, log, []);
+      const isDone = log.away.length === 0 || log.isClosed || done.has(log);
+      if (isDone) continue;
+      if (bytes >= bytesMax) {
+        this.moreToHome = true;
+        return;
+      }
+      // One that finds no room counts for nothing: a cycle that brought none is the last.
+      if (await this.#maybeHome(cycle, log, [])) bytes += log.awayBytes;
     }
   }
 
   #goesHome(cycle: Cycle, log: LogState, pieces: readonly Piece[]): boolean {
-    if (cycle.mustHomeAll || cycle.homing.has(log)) return true;
+    if (cycle.homing.has(log)) return true;
     let bytes = log.awayBytes;
     for (const piece of pieces) bytes += piece.bodyBytes;
     return bytes >= this.#limits.homeBytesMin;

@@ -290,7 +290,12 @@ export class GroupCommit {
     // Appends that are made in the same turn share the first cycle.
     await undefined;
     try {
-      while (this.#filling.hasWork && this.failure === null) await this.#runCycle();
+      while (this.#filling.hasWork && this.failure === null) {
+        await this.#runCycle(this.#takeFilling());
+        while (this.#layout.moreToHome && this.failure === null) {
+          await this.#runCycle(this.#newHomingCycle());
+        }
+      }
     } catch (error) {
       this.fail(error);
     }
@@ -299,9 +304,28 @@ export class GroupCommit {
     this.#wake(this.#idleWaiters);
   }
 
-  async #runCycle(): Promise<void> {
-    const cycle = this.#inFlight = this.#filling;
-    this.#filling = this.#spares.pop() ?? new Cycle(this.#pool, this.#limits);
+  #takeFilling(): Cycle {
+    const cycle = this.#filling;
+    this.#filling = this.#newCycle();
+    return cycle;
+  }
+
+  #newCycle(): Cycle {
+    return this.#spares.pop() ?? new Cycle(this.#pool, this.#limits);
+  }
+
+  /**
+   * ⛔ Nothing is appended between cycles that bring all logs home, and only the last of them syncs: frames at
+   * home that are synced must not stand behind others that are not. What they bring is durable in the journal.
+   */
+  #newHomingCycle(): Cycle {
+    const cycle = this.#newCycle();
+    cycle.mustHomeAll = cycle.isHoming = true;
+    return cycle;
+  }
+
+  async #runCycle(cycle: Cycle): Promise<void> {
+    this.#inFlight = cycle;
     cycle.takeOff();
     try {
       this.#hasWritten = false;
@@ -366,6 +390,7 @@ export class GroupCommit {
   }
 
   async #commit(cycle: Cycle): Promise<void> {
+    if (cycle.isHoming) cycle.mustSync = !this.#layout.moreToHome;
     const { writes, touched } = this.#layout.list;
     for (const file of touched) file.isDirty = true;
     if (this.#layout.journalMoved) {
@@ -391,6 +416,7 @@ export class GroupCommit {
   /** With any log that must be durable, so must be the journal that says where it stands. */
   #filesToSync(cycle: Cycle): DataFile[] {
     if (cycle.mustSync) return [...this.#files.all()].filter((file) => file.isDirty);
+    if (cycle.isHoming) return [];
     const files = new Set<DataFile>();
     let isAnyEach = false;
     for (const { log } of this.#layout.home) {
@@ -412,7 +438,7 @@ export class GroupCommit {
     this.frameBytes += list.lengthBytes;
     let isAnySynced = cycle.mustSync;
     for (const { log } of home) {
-      const isSynced = cycle.mustSync || log.durability === "each";
+      const isSynced = cycle.mustSync || (!cycle.isHoming && log.durability === "each");
       isAnySynced ||= isSynced;
       log.goesHome = log.away.length === 0;
       log.comeHome(isSynced);
@@ -462,6 +488,9 @@ export class GroupCommit {
 
   async #handleFailure(cycle: Cycle, error: unknown): Promise<void> {
     if (!isNoSpace(error)) return this.fail(error);
+    this.#layout.moreToHome = false;
+    // What came home before in cycles without a sync is synced before anything stands behind it.
+    if (cycle.isHoming) this.#filling.mustSync = true;
     const { away } = this.#layout;
     const given = this.#layout.undo(cycle, { hasWritten: this.#hasWritten });
     this.letGo(away);

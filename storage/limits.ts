@@ -25,6 +25,8 @@ export interface StorageLimits {
   homeBytesMin: number;
   /** What the journal holds for all logs together before it is brought home. */
   awayBytesMax: number;
+  /** And what of it comes home in one cycle. */
+  homingBytesMax: number;
   /** The largest batch that `append` takes, packed. */
   batchBytesMax: number;
   /** `backlogged` is set while more than this waits for a commit. */
@@ -66,6 +68,7 @@ export const DEFAULT_LIMITS: StorageLimits = {
   frameBytesTarget: 256 * KIB,
   homeBytesMin: 512 * KIB,
   awayBytesMax: 48 * MIB,
+  homingBytesMax: 16 * MIB,
   batchBytesMax: 256 * MIB,
   pendingBytesMax: 64 * MIB,
   takeOffBytes: 1 * MIB,
@@ -91,6 +94,7 @@ export const TINY_LIMITS: StorageLimits = {
   frameBytesTarget: 1 * KIB,
   homeBytesMin: 2 * KIB,
   awayBytesMax: 12 * KIB,
+  homingBytesMax: 3 * KIB,
   batchBytesMax: 96 * KIB,
   pendingBytesMax: 16 * KIB,
   takeOffBytes: 2 * KIB,

@@ -63,7 +63,8 @@ export class RunKeeper {
   afterCycle(cycle: Cycle): Promise<void> | undefined {
     if (cycle.releases.length > 0) this.giveBack(cycle);
     this.#maybeGrowAhead();
-    const { limits, checkpointer } = this.#options;
+    const { limits, checkpointer, layout } = this.#options;
+    if (layout.moreToHome) return undefined;
     const { frameBytes, journalBytes, awayBytes } = this.commit;
     const every = Math.max(limits.checkpointEveryBytes, checkpointer.lengthBytes * 16);
     const isDue = frameBytes - this.#frameBytes > every || awayBytes > limits.awayBytesMax ||
