@@ -1,11 +1,12 @@
 /**
- * Reads through what nobody reads: every sealed segment that this node holds, slowly, again and again, so that
- * rot is found while other replicas can still mend it. (Reading checks the checksum of every frame.)
+ * Reads through what nobody reads: every sealed segment that this node holds, and its own logs (Raft's, fences),
+ * slowly, again and again, so that rot is found while other replicas can still mend it. (Reading checks the
+ * checksum of every frame.)
  *
  * @module
  */
 
-import { CorruptionError, type LogStore } from "../../storage/mod.ts";
+import { CorruptionError, type Log, type LogStore } from "../../storage/mod.ts";
 import { type Clock, type Logger, type Random, sleep } from "../../world/mod.ts";
 import { parseSegmentLogName, type SegmentTarget } from "../segments/mod.ts";
 
@@ -41,6 +42,8 @@ export interface ScrubProgress {
   segments_left: number;
   /** Segments in which rot was found since the start. */
   rotten: number;
+  /** The node's own logs in which rot was found since the start: it may not start again with this disk. */
+  rotten_own: number;
 }
 
 /** One per node. */
@@ -53,6 +56,7 @@ export class Scrub {
     bytes: 0,
     segments_left: 0,
     rotten: 0,
+    rotten_own: 0,
   };
 
   constructor(parts: ScrubParts) {
@@ -86,8 +90,10 @@ export class Scrub {
 
   async #pass(): Promise<void> {
     const { random, store } = this.#parts;
-    const names = store.list().map(({ name }) => name)
-      .filter((name) => parseSegmentLogName(name) !== null);
+    const all = store.list().map(({ name }) => name);
+    const isSegment = (name: string) => parseSegmentLogName(name) !== null;
+    for (const name of all.filter((name) => !isSegment(name))) await this.#readOwn(name);
+    const names = all.filter(isSegment);
     // From another one each time: else, on a node that is restarted often, the last ones are never reached.
     const first = names.length > 0 ? random.nextU32() % names.length : 0;
     this.#progress.segments_left = names.length;
@@ -103,26 +109,46 @@ export class Scrub {
     const target = parseSegmentLogName(name)!;
     const log = store.get(name);
     if (!log || !isSealed(target) || log.damage.length > 0) return;
+    const rot = await this.#readThrough(log);
+    this.#progress.segments++;
+    if (rot === null) return;
+    this.#progress.rotten++;
+    logger.log("warn", "a corrupt frame was found in a segment that nobody read", {
+      ...target,
+      reason: rot.message,
+    });
+    onRot();
+    await this.#pay(READ_BYTES);
+  }
+
+  /** What it holds is in memory as well, and so the node goes on; but a start reads it from the disk. */
+  async #readOwn(name: string): Promise<void> {
+    const { logger, store } = this.#parts;
+    const log = store.get(name);
+    const rot = log ? await this.#readThrough(log) : null;
+    if (rot === null) return;
+    this.#progress.rotten_own++;
+    logger.log("error", "a corrupt frame was found in this node's own log: replace its disk", {
+      log: name,
+      reason: rot.message,
+    });
+  }
+
+  /** The rot that was found. A log that is trimmed, deleted or copied anew meanwhile is left alone. */
+  async #readThrough(log: Log): Promise<CorruptionError | null> {
+    const end = log.endPosition;
     try {
-      for (let position = log.startPosition; position < log.endPosition;) {
+      for (let position = log.startPosition; position < end;) {
         const run = await log.read(position, { maxBytes: READ_BYTES });
         if (run.count === 0) break;
         position += run.count;
         await this.#pay(run.bytes.length);
       }
-      this.#progress.segments++;
     } catch (error) {
       if (this.#stop.signal.aborted) throw error;
-      // Trimmed, deleted or copied anew meanwhile: none of our business.
-      if (!(error instanceof CorruptionError)) return;
-      this.#progress.rotten++;
-      logger.log("warn", "a corrupt frame was found in a segment that nobody read", {
-        ...target,
-        reason: error.message,
-      });
-      onRot();
-      await this.#pay(READ_BYTES);
+      if (error instanceof CorruptionError) return error;
     }
+    return null;
   }
 
   /** Waits as long as so many bytes may take. */

@@ -29,7 +29,7 @@ async function setUp() {
     isSealed: ({ segment }) => !open.has(segment),
     onRot: () => rots++,
   });
-  return { clock, store, scrub, open, rots: () => rots };
+  return { clock, drive, store, scrub, open, rots: () => rots };
 }
 
 const HOUR_MS = 3600 * 1000;
@@ -58,4 +58,41 @@ Deno.test("Scrub reads every sealed segment, once a day, no faster than it may",
   scrub.stop();
   await clock.runFor(48 * HOUR_MS);
   assert.equal(scrub.progress.passes, 2);
+});
+
+/** Flips a bit in every place of the drive's files where these bytes stand; how many there were. */
+function flip(drive: SimDrive, text: string): number {
+  let flipped = 0;
+  for (const name of drive.names()) {
+    const content = new TextDecoder("latin1").decode(drive.copyFile(name));
+    for (let at = content.indexOf(text); at >= 0; at = content.indexOf(text, at + 1)) {
+      drive.flipBit(name, at, 4);
+      flipped++;
+    }
+  }
+  return flipped;
+}
+
+Deno.test("Scrub finds rot in segments, and in the node's own logs, and tells the two apart", async () => {
+  const { clock, drive, store, scrub, rots } = await setUp();
+  const logs = [
+    { log: store.get("segment/t/2")!, text: "in a segment" },
+    { log: store.create("raft/log"), text: "in its own" },
+  ];
+  for (const { log, text } of logs) {
+    await clock.settle(log.append(batchOf(new TextEncoder().encode(text))));
+    for (let i = 0; i < RECORDS; i++) await clock.settle(log.append(batchOf(new Uint8Array(200))));
+  }
+  for (const { text } of logs) assert.ok(flip(drive, text) > 0, text);
+  scrub.start();
+  await clock.runFor(HOUR_MS);
+  const { passes, segments, rotten, rotten_own } = scrub.progress;
+  assert.deepEqual({ passes, segments, rotten, rotten_own }, {
+    passes: 1,
+    segments: SEGMENTS,
+    rotten: 1,
+    rotten_own: 1,
+  });
+  assert.equal(rots(), 1);
+  scrub.stop();
 });

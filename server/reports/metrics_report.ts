@@ -17,7 +17,7 @@
  * | `appends` | entries, bytes, batches since the start, commit latency percentiles (segments/append_meter.ts) |
  * | `replication_lag` | {node: records that it lacks of a segment led here, the most of any} |
  * | `repair` | running, copied, dropped, failed; what the Raft leader does for all |
- * | `scrub` | passes, segments, bytes, segments_left, rotten: the search for rot (repair/scrub.ts) |
+ * | `scrub` | passes, segments, bytes, segments_left, rotten, rotten_own: the search for rot (repair/scrub.ts) |
  * | `storage` | counters of the store (storage/types.ts, `StoreStats`) |
  *
  * @module
