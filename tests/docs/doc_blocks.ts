@@ -5,7 +5,7 @@
  * | ----------- | ------------ |
  * | `sh` | runs, after the ones above, in the same shell; every command must succeed |
  * | `sh not-run: REASON` | does not run |
- * | `sh run-by: PATH` | does not run here: the file runs the words from `task` on |
+ * | `sh run-by: PATH` | does not run here: the file runs what stands behind `deno` |
  * | `sh terminal: TEXT` | runs in another terminal, which must show TEXT |
  * | `sh ctrl-c` | as `sh`, after Ctrl-C in all other terminals |
  * | `sh prompt` | its first line runs; the others are what is typed behind `walrus> `, and the answers |

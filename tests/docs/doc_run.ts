@@ -12,7 +12,7 @@ import type { DocBlock } from "./doc_blocks.ts";
 import { NOTES, scriptOf } from "./doc_script.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const RUN_TIMEOUT_MS = 120_000;
+const RUN_TIMEOUT_MS = 300_000;
 const PROBE_TIMEOUT_MS = 10_000;
 const OUTPUT_CHARACTERS_MAX = 6_000;
 /** Everything in it is gone when `unshare` is. */

@@ -62,8 +62,8 @@ Deno.test("Documents name only files that run what they are said to run", async 
       if (kind !== "run-by") continue;
       const runner = await Deno.readTextFile(`${ROOT}${detail}`);
       for (const command of text.trim().split("\n")) {
-        const task = /\btask [a-z:]+/.exec(command)?.[0];
-        assert.ok(task !== undefined && runner.includes(task), `${path}:${line}: ${command}`);
+        const words = /\bdeno(?:@\S+)? (.+)$/.exec(command)?.[1];
+        assert.ok(runner.includes(`"\${DENO[@]}" ${words}\n`), `${path}:${line}: ${command}`);
       }
     }
   }
