@@ -11,11 +11,11 @@ SealedSegments == {s \in Segments : s < OpenAt(Now)}
 \* What the writer of s wrote at a position that is committed. (A lone replica that resumes may write a
 \* position anew that wasn't durable: there its own log tells.)
 StreamedAt(s, p) ==
-  IF R(s) = 1 THEN log[Leader(s)][s][p]
+  IF R = 1 THEN log[Leader(s)][s][p]
   ELSE (CHOOSE sent \in streamed[s] : sent[1] = p)[2]
 CommittedLog(s) == [p \in 1..committed[s] |-> StreamedAt(s, p)]
 
-TypeOK ==
+DomainConsistency ==
   /\ Len(meta) \in 1..(2 * MaxSegments)
   /\ known \in [Nodes -> 1..Now]
   /\ \A n \in Nodes : \A s \in Segments :
@@ -30,6 +30,8 @@ TypeOK ==
        /\ writer[n].seg \in 0..MaxSegments
        /\ writer[n].phase \in {"idle", "open", "closed", "counted"}
        /\ writer[n] # Idle => up[n] /\ Leader(writer[n].seg) = n
+       /\ recovery[n].phase \in {"none", "asking", "copying", "proposed"}
+       /\ (recovery[n].seg # 0) <=> (recovery[n].phase # "none")
        /\ recovery[n].seg # 0 => up[n]
   /\ \A s \in Segments : committed[s] \in 0..(MaxEntries + MaxTakes)
   /\ \A s \in Segments : Exists(s) => Leader(s) \in Replicas(s)
@@ -49,23 +51,43 @@ NoAckedEntryLost ==
   \A s \in SealedSegments : Seal(s).mayHaveLost \/
     \A <<t, p, entry>> \in acked : t = s => EntryCount(First(CommittedLog(s), p)) <= Seal(s).count
 
+\* In every step: whoever took a count acknowledges nothing more; and what is acknowledged elsewhere,
+\* late, is in the count that was sealed.
+NothingAckedAfterItsCount ==
+  [][\A <<s, p, entry>> \in acked' \ acked :
+       /\ \A n \in Nodes : ~(writer[n].seg = s /\ writer[n].phase = "counted")
+       /\ s \in SealedSegments => Seal(s).mayHaveLost \/
+            EntryCount(First(CommittedLog(s)', p)) <= Seal(s).count]_vars
+
 \* Not lost by the disks: W of them had it, each disk that was wiped took one copy at most.
 AckedIsOnAMajority ==
   AckBeforeSync \/
   \A <<s, p, entry>> \in acked :
-    Cardinality({n \in Replicas(s) : durable[n][s] >= p /\ log[n][s][p] = entry}) >= W(s) - wipes
+    Cardinality({n \in Replicas(s) : durable[n][s] >= p /\ log[n][s][p] = entry}) >= W - wipes
 
 \* What is sealed is as safe: on so many disks that no failure which appends survive takes it away.
 SealedIsOnEnoughDisks ==
   AckBeforeSync \/
   \A s \in SealedSegments : Seal(s).mayHaveLost \/
-    Cardinality({n \in Replicas(s) : durable[n][s] >= Seal(s).length}) >= AnswersNeeded(s) - wipes
+    Cardinality({n \in Replicas(s) : durable[n][s] >= Seal(s).length}) >= AnswersNeeded - wipes
 
-\* Not at two places, and not reordered: appends took their numbers in the order they were accepted,
+\* Not reordered: what was acknowledged stands in the order in which it was accepted.
+NoAckedEntryReordered ==
+  \A <<s, p, entry>> \in acked, <<t, q, later>> \in acked :
+    entry < later => s < t \/ (s = t /\ p < q)
+
+\* Not at two places.
+NoEntryAtTwoPlaces ==
+  /\ \A <<s, p, entry>> \in acked, <<t, q, other>> \in acked : entry = other => s = t /\ p = q
+  /\ \A n \in Nodes : \A s, t \in Segments :
+       \A i \in 1..Len(log[n][s]), j \in 1..Len(log[n][t]) :
+         IsEntry(log[n][s][i]) /\ log[n][s][i] = log[n][t][j] => s = t /\ i = j
+
+\* Written in sequence: appends took their numbers in the order they were accepted,
 \* and so they stand in every replica and from segment to segment.
 EntriesAscend(records) ==
   LET e == EntriesOf(records) IN \A i, j \in 1..Len(e) : i < j => e[i] < e[j]
-SequentialWrites ==
+SequentialWriteOrder ==
   \A s \in Segments : streamed[s] # {} =>
     /\ \A n \in Nodes : EntriesAscend(log[n][s])
     /\ \A t \in 1..(s - 1) : \A n \in Nodes :
