@@ -94,19 +94,18 @@ Min(numbers) == CHOOSE x \in numbers : \A y \in numbers : y >= x
 
 -----------------------------------------------------------------------------
 (* Metadata. A segment is opened by the command before it: "open" for the  *)
-(* first, "seal" of segment s for segment s + 1. k is always the number of *)
-(* commands that somebody knows.                                           *)
+(* first (its seg is 0), "seal" of segment s for segment s + 1. k is       *)
+(* always the number of commands that somebody knows.                      *)
 
-OpenAt(k) == 1 + Cardinality({i \in 1..k : meta[i].op = "seal"})
+OpenAt(k) == IF meta[k].op = "begin" THEN meta[k].seg ELSE meta[k].seg + 1
 IsSealedAt(s, k) == s < OpenAt(k)
 \* BeginSeal can only be followed by the seal, so it is the last command while it is in force.
 IsSealingAt(s, k) == s = OpenAt(k) /\ meta[k].op = "begin"
 
 Now == Len(meta)
 Exists(s) == s <= OpenAt(Now)
-Opening(s) == meta[CHOOSE i \in 1..Now :
-                     IF s = 1 THEN meta[i].op = "open"
-                     ELSE meta[i].op = "seal" /\ meta[i].seg = s - 1]
+Opening(s) == IF s = 1 THEN meta[1]
+              ELSE meta[CHOOSE i \in 1..Now : meta[i].op = "seal" /\ meta[i].seg = s - 1]
 Seal(s) == Opening(s + 1)  \* of a sealed segment
 
 Replicas(s) == Opening(s).replicas

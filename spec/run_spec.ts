@@ -6,7 +6,8 @@
  * other: a proof that can't fail proves nothing.
  *
  * Needs Java (11 or newer) and the jar of the TLA+ tools, which is not part of this repository:
- * `TLA2TOOLS_JAR=/path/to/tla2tools.jar deno task spec [--large] [NAME…]`. Where one of them is missing it says so in
+ * `TLA2TOOLS_JAR=/path/to/tla2tools.jar deno task spec [--large] [--workers=N] [NAME…]`. Where one of them is missing it
+ * says so in
  * one line and exits with 0. `models/large/` is run only with `--large` or by name.
  *
  * @module
@@ -17,10 +18,14 @@ const FOLDERS = ["models", "models/broken", "models/large"] as const;
 const LARGE = "models/large";
 const MODULE = "WalrusProperties.tla";
 const HEAP_MEGABYTES = 3000;
+/** TLC's threads, where `--workers=` doesn't say. With one, counterexamples are the shortest ones. */
+const WORKERS = 1;
 
 /** One configuration and what its head says. */
 interface Model {
   name: string;
+  /** What its head says of it. */
+  about: string;
   /** Relative to this folder. */
   path: string;
   /** The property that must be violated; `null`: none may be. */
@@ -50,16 +55,24 @@ async function main(args: string[]): Promise<number> {
   }
   const names = args.filter((arg) => !arg.startsWith("--"));
   const models = chosenModels({ names, isLarge: args.includes("--large") });
-  print(`| model | expected | result | states | distinct | depth | time |`);
+  const workers = Number(/^--workers=(\d+)$/m.exec(args.join("\n"))?.[1] ?? WORKERS);
+  const startMs = performance.now();
+  print(`${workers} worker${workers === 1 ? "" : "s"}; load ${loadText()}\n`);
+  print(`| model | what happens in it | TLC says | distinct states | states | depth | time |`);
   print(`| --- | --- | --- | --: | --: | --: | --: |`);
   let failures = 0;
   for (const model of models) {
-    const outcome = await check(model, jar!);
+    const outcome = await check(model, { jar: jar!, workers });
     const isGood = outcome.error === null && outcome.violated === model.violation;
     if (!isGood) failures++;
     print(row(model, outcome, isGood));
   }
-  print(`\n${models.length - failures} of ${models.length} as expected`);
+  const minutes = ((performance.now() - startMs) / 60_000).toFixed(0);
+  print(
+    `\n${
+      models.length - failures
+    } of ${models.length} as expected, in ${minutes} min; load ${loadText()}`,
+  );
   return failures === 0 && models.length > 0 ? 0 : 1;
 }
 
@@ -88,21 +101,25 @@ function chosenModels(choice: { names: string[]; isLarge: boolean }): Model[] {
     for (const file of files) {
       const name = file.replace(/\.cfg$/, "");
       if (choice.names.length > 0 && !choice.names.includes(name)) continue;
-      models.push({ name, path: `${folder}/${file}`, violation: expectedOf(`${folder}/${file}`) });
+      models.push({ name, ...headOf(`${folder}/${file}`) });
     }
   }
   return models;
 }
 
-/** The `Expect:` line of a configuration. */
-function expectedOf(path: string): string | null {
+/** The head of a configuration: comments that say what it is about, and then what to expect. */
+function headOf(path: string): Omit<Model, "name"> {
   const text = Deno.readTextFileSync(new URL(path, import.meta.url));
-  const match = /^\\\* Expect: (?:pass|violation of (\w+))$/m.exec(text);
+  const match = /^((?:\\\* .*\n)*?)\\\* Expect: (?:pass|violation of (\w+))$/m.exec(text);
   if (!match) throw new Error(`${path} does not say what to expect: add a line "\\* Expect: …"`);
-  return match[1] ?? null;
+  const about = match[1]!.replaceAll("\\* ", "").trim().replaceAll("\n", " ");
+  return { path, about, violation: match[2] ?? null };
 }
 
-async function check(model: Model, jar: string): Promise<Outcome> {
+async function check(
+  model: Model,
+  given: { jar: string; workers: number },
+): Promise<Outcome> {
   const scratch = await Deno.makeTempDir({ prefix: "walrus-spec-" });
   const startMs = performance.now();
   try {
@@ -112,9 +129,9 @@ async function check(model: Model, jar: string): Promise<Outcome> {
         `-Xmx${HEAP_MEGABYTES}m`,
         `-Djava.io.tmpdir=${scratch}`,
         "-cp",
-        jar,
+        given.jar,
         "tlc2.TLC",
-        ...["-workers", "1", "-noGenerateSpecTE", "-metadir", scratch],
+        ...["-workers", `${given.workers}`, "-noGenerateSpecTE", "-metadir", scratch],
         ...["-config", model.path, MODULE],
       ],
       cwd: new URL(".", import.meta.url),
@@ -148,12 +165,20 @@ function understand(said: string): Omit<Outcome, "durationS"> {
 }
 
 function row(model: Model, outcome: Outcome, isGood: boolean): string {
-  const expected = model.violation === null ? "pass" : `violates ${model.violation}`;
   const found = outcome.error ??
-    (outcome.violated === null ? "pass" : `violates ${outcome.violated}`);
-  const result = isGood ? "as expected" : `**${found}**`;
-  return `| ${model.name} | ${expected} | ${result} | ${outcome.generated} | ${outcome.distinct} | ` +
-    `${outcome.depth} | ${outcome.durationS.toFixed(0)} s |`;
+    (outcome.violated === null ? "no error" : `violates \`${outcome.violated}\``);
+  const result = isGood ? found : `**not as expected: ${found}**`;
+  return `| \`${model.name}\` | ${model.about} | ${result} | ${grouped(outcome.distinct)} | ` +
+    `${grouped(outcome.generated)} | ${outcome.depth} | ${outcome.durationS.toFixed(0)} s |`;
+}
+
+/** 1234567 as 1,234,567. */
+function grouped(digits: string): string {
+  return digits.replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+function loadText(): string {
+  return Deno.loadavg().map((load) => load.toFixed(1)).join(" ");
 }
 
 function print(line: string): void {
