@@ -6,9 +6,9 @@
  * other: a proof that can't fail proves nothing.
  *
  * Needs Java (11 or newer) and the jar of the TLA+ tools, which is not part of this repository:
- * `TLA2TOOLS_JAR=/path/to/tla2tools.jar deno task spec [--large] [--workers=N] [NAME…]`. Where one of them is missing it
- * says so in
- * one line and exits with 0. `models/large/` is run only with `--large` or by name.
+ * `TLA2TOOLS_JAR=/path/to/tla2tools.jar deno task spec [--large] [--workers=N] [--minutes=N] [NAME…]`.
+ * Where one of them is missing it says so in one line and exits with 0. `models/large/` is run only with
+ * `--large` or by name; `--minutes` stops a model that takes longer, and says how far it came.
  *
  * @module
  */
@@ -55,14 +55,15 @@ async function main(args: string[]): Promise<number> {
   }
   const names = args.filter((arg) => !arg.startsWith("--"));
   const models = chosenModels({ names, isLarge: args.includes("--large") });
-  const workers = Number(/^--workers=(\d+)$/m.exec(args.join("\n"))?.[1] ?? WORKERS);
+  const workers = optionOf(args, "workers") ?? WORKERS;
+  const minutesMax = optionOf(args, "minutes") ?? Infinity;
   const startMs = performance.now();
   print(`${workers} worker${workers === 1 ? "" : "s"}; load ${loadText()}\n`);
   print(`| model | what happens in it | TLC says | distinct states | states | depth | time |`);
   print(`| --- | --- | --- | --: | --: | --: | --: |`);
   let failures = 0;
   for (const model of models) {
-    const outcome = await check(model, { jar: jar!, workers });
+    const outcome = await check(model, { jar: jar!, workers, minutesMax });
     const isGood = outcome.error === null && outcome.violated === model.violation;
     if (!isGood) failures++;
     print(row(model, outcome, isGood));
@@ -74,6 +75,12 @@ async function main(args: string[]): Promise<number> {
     } of ${models.length} as expected, in ${minutes} min; load ${loadText()}`,
   );
   return failures === 0 && models.length > 0 ? 0 : 1;
+}
+
+/** The number of an option `--name=number`. */
+function optionOf(args: string[], name: string): number | null {
+  const given = args.find((arg) => arg.startsWith(`--${name}=`));
+  return given === undefined ? null : Number(given.slice(name.length + 3));
 }
 
 async function whatIsMissing(jar: string | undefined): Promise<string | null> {
@@ -118,12 +125,12 @@ function headOf(path: string): Omit<Model, "name"> {
 
 async function check(
   model: Model,
-  given: { jar: string; workers: number },
+  given: { jar: string; workers: number; minutesMax: number },
 ): Promise<Outcome> {
   const scratch = await Deno.makeTempDir({ prefix: "walrus-spec-" });
   const startMs = performance.now();
   try {
-    const { stdout } = await new Deno.Command("java", {
+    const tlc = new Deno.Command("java", {
       args: [
         "-XX:+UseParallelGC",
         `-Xmx${HEAP_MEGABYTES}m`,
@@ -131,12 +138,19 @@ async function check(
         "-cp",
         given.jar,
         "tlc2.TLC",
-        ...["-workers", `${given.workers}`, "-noGenerateSpecTE", "-metadir", scratch],
+        ...["-workers", `${given.workers}`, "-lncheck", "final", "-noGenerateSpecTE"],
+        ...["-metadir", scratch],
         ...["-config", model.path, MODULE],
       ],
       cwd: new URL(".", import.meta.url),
+      stdout: "piped",
       stderr: "null",
-    }).output();
+    }).spawn();
+    const limit = Number.isFinite(given.minutesMax)
+      ? setTimeout(() => tlc.kill(), given.minutesMax * 60_000)
+      : undefined;
+    const { stdout } = await tlc.output();
+    clearTimeout(limit);
     const said = new TextDecoder().decode(stdout);
     return { ...understand(said), durationS: (performance.now() - startMs) / 1000 };
   } finally {
@@ -149,18 +163,19 @@ function understand(said: string): Omit<Outcome, "durationS"> {
   const violation =
     /^Error: (?:Invariant|Action property|Temporal property) (\w+) (?:is|was) violated/m.exec(said);
   const isComplete = said.includes("Model checking completed. No error has been found.");
-  const counts = [...said.matchAll(/^(\d+) states generated, (\d+) distinct states found/gm)].at(
+  const counts = [...said.matchAll(/([\d,]+) states generated.*?, ([\d,]+) distinct states/g)].at(
     -1,
   );
   const otherError = violation === null && !isComplete
-    ? /^Error: (.*)$/m.exec(said)?.[1] ?? (said.trim().split("\n").at(-1) || "no output")
+    ? /^Error: (.*)$/m.exec(said)?.[1] ?? "stopped before its end, no error until then"
     : null;
   return {
     violated: violation?.[1] ?? null,
     error: otherError,
     generated: counts?.[1] ?? "?",
     distinct: counts?.[2] ?? "?",
-    depth: /depth of the complete state graph search is (\d+)/.exec(said)?.[1] ?? "?",
+    depth: /depth of the complete state graph search is (\d+)/.exec(said)?.[1] ??
+      [...said.matchAll(/^Progress\((\d+)\)/gm)].at(-1)?.[1] ?? "?",
   };
 }
 
@@ -174,7 +189,7 @@ function row(model: Model, outcome: Outcome, isGood: boolean): string {
 
 /** 1234567 as 1,234,567. */
 function grouped(digits: string): string {
-  return digits.replace(/\B(?=(\d{3})+$)/g, ",");
+  return digits.replaceAll(",", "").replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 function loadText(): string {

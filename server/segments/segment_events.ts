@@ -74,7 +74,7 @@ export type EventOfSegment =
     isCertain: boolean;
     cursor: number | null;
   }
-  /** `IsDecided`: the answers that a recovery goes on with. */
+  /** `Decide`: the answers that a recovery goes on with. */
   | { kind: "decide"; answers: HeardAnswer[]; length: number; mayHaveLost: boolean }
   /** `ProposeSeal`: a recovery is about to propose its seal. */
   | { kind: "proposeSeal"; count: number; length: number; cursor: number; mayHaveLost: boolean }

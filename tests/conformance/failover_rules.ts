@@ -1,5 +1,5 @@
 /**
- * Failover: `StartRecovery`, `Fence`, `AnswerFence`, `IsDecided`, `ProposeSeal`.
+ * Failover: `StartRecovery`, `Fence`, `AnswerFence`, `Decide`, `ProposeSeal`.
  *
  * @module
  */
@@ -84,12 +84,12 @@ function lastMove(segment: SegmentModel, length: number): number | null {
   return null;
 }
 
-/** `IsDecided`: with answers that were given, and enough of them. The longest counts. */
+/** `Decide`: with answers that were given, and enough of them. The longest counts. */
 export function decide(model: Model, event: EventOf<"decide">): void {
-  const { node, segment } = mustKnow(model, event, "IsDecided");
+  const { node, segment } = mustKnow(model, event, "Decide");
   need(
     segment.isEndingAt(node.known),
-    "IsDecided",
+    "Decide",
     "the node does not know that it is being sealed",
   );
   const { answers, length, mayHaveLost } = event;

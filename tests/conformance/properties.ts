@@ -18,7 +18,7 @@ export function checkSeal(model: Model, segment: SegmentModel): void {
   const { name, topic } = segment;
   hold(
     seal.length <= segment.records.length,
-    "SequentialWrites",
+    "SequentialWriteOrder",
     () =>
       `${name} is sealed at ${seal.length} records, ${segment.records.length} were ever appended`,
   );
