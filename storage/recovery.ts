@@ -167,7 +167,10 @@ class Recovery {
     const replay = new CatalogReplay(this.#image);
     const catalog = replay.get(CATALOG_LOG_ID) ?? newLogImage(CATALOG_LOG_ID, "catalog", null);
     const scan = this.#scanOf(catalog);
-    const finding = await scan.run((body, run) => applyRecords(replay, body, run));
+    const finding = await scan.run((body, run) => {
+      // Behind a hole nothing is to be understood: it is refused below, with its place.
+      if (catalog.damage.length === 0) applyRecords(replay, body, run);
+    });
     this.#noteScanned(scan);
     const [damage] = catalog.damage;
     if (damage !== undefined) {
@@ -266,7 +269,7 @@ class Recovery {
         log.isUncertain = true;
         const rest = data.slice(index);
         const isRot = rest.some(({ homeSynced }) => homeSynced > end);
-        if (isRot) noteLostHome(log, record);
+        if (isRot) this.#noteLostHome(log, record);
         if (isRot) joined.length = 0;
         else break;
       }
@@ -275,6 +278,12 @@ class Recovery {
     }
     if (joined.length > 0) this.away.set(log.id, joined);
     else this.away.delete(log.id);
+  }
+
+  /** A tail that was taken for torn is rotten after all. */
+  #noteLostHome(log: LogImage, record: DataRecord): void {
+    noteLostHome(log, record);
+    this.#report.torn = this.#report.torn.filter((torn) => torn.log !== log.name);
   }
 
   /** DESIGN.md §6, "Certain". It stays so: what may be missing does not come back with a restart. */

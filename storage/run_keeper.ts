@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Disk, Logger, Random } from "../world/mod.ts";
+import { DIRECT_BLOCK_BYTES, type Disk, type Logger, type Random } from "../world/mod.ts";
 import type { Checkpointer } from "./checkpointer.ts";
 import type { Cycle } from "./cycle.ts";
 import { type CycleLayout, dataOfAway, isNoSpace } from "./cycle_layout.ts";
@@ -212,7 +212,7 @@ export class RunKeeper {
   }
 
   async #startJournal(): Promise<void> {
-    const { limits, files, run, journal } = this.#options;
+    const { disk, limits, files, run, journal } = this.#options;
     const length = alignExtent(Math.max(limits.journalExtentBytesMin, 2 * LINK_BYTES));
     let range = files.take(length);
     if (range === null) {
@@ -232,6 +232,18 @@ export class RunKeeper {
     });
     if (isFresh) extent.zeroedBytes = 0;
     journal.startRun(extent);
+    // Where older bytes stand and nothing is written before the next crash, recovery would see a torn journal
+    // and trust no log any more. Synced before any checkpoint names the extent.
+    const buffer = disk.newBuffer(DIRECT_BLOCK_BYTES);
+    const { file: { disk: file }, start } = range;
+    const zeroes = {
+      file: file!,
+      fileOffset: start,
+      buffer,
+      bufferOffset: 0,
+      length: buffer.length,
+    };
+    await disk.commit([zeroes], [file!]);
   }
 
   /** What is away was in the old run's journal: it goes into the new one's before that counts. */

@@ -61,6 +61,8 @@ export class StoreSimulation {
   #isMade = false;
   /** The last end was a kill: what was written is in the page cache, and durable once a store was opened. */
   #wasKilled = false;
+  /** Nothing was on its way to the disk when the last life ended. */
+  #wasQuiet = false;
 
   constructor(seed: string | number, options: SimulationOptions = {}) {
     this.random = new SeededRandom(seed);
@@ -84,6 +86,10 @@ export class StoreSimulation {
 
   async #live(): Promise<void> {
     await this.#start();
+    if (this.#wasQuiet) {
+      const { torn } = this.#store.recovery;
+      assert(torn.every(({ log }) => log !== "catalog"), "a journal that nobody wrote to is whole");
+    }
     await this.#checkAll();
     const operations = this.random.below(OPERATIONS_PER_LIFE);
     for (let index = 0; index < operations && this.#store.failure === null; index++) {
@@ -93,6 +99,7 @@ export class StoreSimulation {
     }
     const { failure } = this.#store;
     this.drive.clearFaults();
+    this.#wasQuiet = failure === null && this.drive.isSynced;
     if (failure !== null) return this.#endFailed();
     const end = this.random.below(10);
     if (end < 2) {
@@ -122,6 +129,7 @@ export class StoreSimulation {
     };
     while (this.random.below(5) === 0) {
       planFaults();
+      this.#wasQuiet = false;
       this.#open().catch(() => {});
       await this.#steps(this.random.below(40));
       this.drive.clearFaults();
@@ -141,6 +149,7 @@ export class StoreSimulation {
         const isPlanned = withFailingDisk && error instanceof DiskError && error.code === "Io";
         if (!isPlanned) throw error;
         this.#note("the opening failed");
+        this.#wasQuiet = false;
         this.drive.clearFaults();
         if (this.random.below(3) > 0) this.drive.kill();
         else this.#crash();

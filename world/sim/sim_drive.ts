@@ -141,7 +141,7 @@ export class SimDrive {
 
   /** Whether a power loss now would lose nothing. */
   get isSynced(): boolean {
-    return this.#pendingNames.length === 0 &&
+    return this.#pendingNames.length === 0 && this.#inFlight.size === 0 &&
       [...this.#names.values()].every((inode) => inode.isSynced);
   }
 
