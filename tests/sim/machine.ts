@@ -6,7 +6,7 @@
 
 import { type Node, type NodeConfig, startNode } from "../../server/mod.ts";
 import { SegmentTrace, type TraceEvent } from "../../server/segments/segment_trace.ts";
-import { StoreFailedError } from "../../storage/mod.ts";
+import { DiskFullError, StoreFailedError } from "../../storage/mod.ts";
 import { type Address, DiskError } from "../../world/mod.ts";
 import {
   type SeededRandom,
@@ -222,8 +222,10 @@ export class Machine {
     this.#end("ended");
     this.drive.kill();
     const isStoreFailed = error instanceof StoreFailedError && this.isDiskFaulty;
+    // The store opens on a full disk; what a node writes at its start needs room all the same.
+    const isFull = error instanceof DiskFullError;
     const isDiskError = error instanceof DiskError;
-    if (isStoreFailed || isDiskError && (this.isDiskFaulty || error.code === "NoSpace")) {
+    if (isStoreFailed || isFull || isDiskError && (this.isDiskFaulty || error.code === "NoSpace")) {
       // Started again and again, as a service manager would.
       this.#in.clock.after(RESTART_MS, () => this.start());
       return;
