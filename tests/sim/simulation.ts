@@ -50,6 +50,8 @@ export interface SimOptions {
   story?: StoryName | null;
   /** Gets a line for every event. */
   onLine?: (line: string) => void;
+  /** Gets what the nodes do in the specification's words. */
+  onSpecEvent?: (event: TraceEvent) => void;
 }
 
 /** What a simulation came to. */
@@ -127,7 +129,10 @@ class Simulation {
       shape,
       transcript,
       onFailure: (message: string) => this.fail(message),
-      onSpecEvent: (event: TraceEvent) => this.#onSpecEvent(event),
+      onSpecEvent: (event: TraceEvent) => {
+        this.#onSpecEvent(event);
+        options.onSpecEvent?.(event);
+      },
       onBytes: (machine: Machine, remote: string, bytes: Uint8Array) =>
         this.#onBytes(machine, remote, bytes),
     };

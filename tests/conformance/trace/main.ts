@@ -1,0 +1,121 @@
+/**
+ * `deno task spec:trace`: one run of the code, checked by TLC against `spec/Walrus.tla`.
+ *
+ * `--seed N` simulates the cluster of that seed (`--story S`), translates its first `--steps` steps, writes the
+ * module that allows nothing but them, and has TLC follow it. `--swap` puts one commit before the acknowledgements
+ * that it needs: TLC must refuse that. `--out FOLDER` keeps the module. Without Java and `TLA2TOOLS_JAR` it says
+ * so in one line, and only writes.
+ *
+ * @module
+ */
+
+// deno-lint-ignore-file no-console
+import { parseArgs } from "node:util";
+import type { TraceEvent } from "../../../server/segments/segment_trace.ts";
+import { STORIES, type StoryName } from "../../sim/shape.ts";
+import { simulate } from "../../sim/simulation.ts";
+import { parseTrace } from "../merge.ts";
+import type { SpecStep, SpecTrace } from "./spec_step.ts";
+import { configurationOf, FOLLOWED, moduleOf, TRACE_MODULE } from "./trace_module.ts";
+import { translate } from "./translator.ts";
+
+const HEAP_MEGABYTES = 1500;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "1" },
+    story: { type: "string" },
+    /** JSON lines in an order that the checker accepted, instead of a simulation. */
+    events: { type: "string" },
+    topic: { type: "string", default: "t" },
+    steps: { type: "string", default: "400" },
+    swap: { type: "boolean", default: false },
+    out: { type: "string" },
+  },
+});
+
+Deno.exit(await main());
+
+async function main(): Promise<number> {
+  const events = values.events
+    ? parseTrace(await Deno.readTextFile(values.events))
+    : await eventsOfSeed();
+  const options = { topic: values.topic, stepsMax: Number(values.steps) };
+  const trace = translate(events, options);
+  if (values.swap) trace.steps = swapped(trace.steps);
+  describe(trace);
+  const folder = values.out ?? await Deno.makeTempDir({ prefix: "walrus-spec-" });
+  try {
+    await write(folder, trace);
+    return await check(folder, trace);
+  } finally {
+    if (values.out === undefined) await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function eventsOfSeed(): Promise<TraceEvent[]> {
+  if (values.story !== undefined && !(values.story in STORIES)) {
+    throw new Error(`No story ${values.story}; there are ${Object.keys(STORIES).join(", ")}.`);
+  }
+  const events: TraceEvent[] = [];
+  const { problems } = await simulate({
+    seed: Number(values.seed),
+    story: (values.story ?? null) as StoryName | null,
+    onSpecEvent: (event) => events.push(structuredClone(event)),
+  });
+  if (problems.length > 0) throw new Error(`the seed fails: ${problems[0]}`);
+  return events;
+}
+
+/** The first commit, before the first acknowledgement. */
+function swapped(steps: readonly SpecStep[]): SpecStep[] {
+  const sync = steps.findIndex(({ action }) => action === "Sync");
+  const commit = steps.findIndex(({ action }) => action === "Commit");
+  return steps.toSpliced(commit, 1).toSpliced(sync, 0, steps[commit]!);
+}
+
+function describe({ steps, segments, nodes, end }: SpecTrace): void {
+  const counts = new Map<string, number>();
+  for (const { action } of steps) counts.set(action, (counts.get(action) ?? 0) + 1);
+  console.log(`${steps.length} steps, ${segments - 1} segments, nodes ${nodes}`);
+  console.log([...counts].map(([action, count]) => `${action} ${count}`).join(", "));
+  if (end) console.log(`it ends there: ${end}`);
+}
+
+async function write(folder: string, trace: SpecTrace): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+  for (const name of ["Walrus.tla", "WalrusProperties.tla"]) {
+    const url = new URL(`../../../spec/${name}`, import.meta.url);
+    await Deno.writeTextFile(`${folder}/${name}`, await Deno.readTextFile(url));
+  }
+  await Deno.writeTextFile(`${folder}/${TRACE_MODULE}.tla`, moduleOf(trace));
+  await Deno.writeTextFile(`${folder}/${TRACE_MODULE}.cfg`, configurationOf(trace));
+}
+
+/** TLC must find that the trace can be followed to its end; with `--swap`, that it can't. */
+async function check(folder: string, { steps }: SpecTrace): Promise<number> {
+  const jar = Deno.env.get("TLA2TOOLS_JAR");
+  if (!jar) {
+    console.log("spec:trace: TLC skipped, TLA2TOOLS_JAR does not name the jar of the TLA+ tools");
+    return 0;
+  }
+  const args = ["-XX:+UseParallelGC", `-Xmx${HEAP_MEGABYTES}m`, "-cp", jar, "tlc2.TLC"];
+  args.push("-workers", "1", "-noGenerateSpecTE", "-metadir", `${folder}/states`);
+  args.push("-config", `${TRACE_MODULE}.cfg`, `${TRACE_MODULE}.tla`);
+  const command = new Deno.Command("java", { args, cwd: folder, stderr: "null" });
+  const said = new TextDecoder().decode((await command.output()).stdout);
+  await Deno.remove(`${folder}/states`, { recursive: true }).catch(() => {});
+  const violated = /^Error: (?:Invariant|Action property) (\w+) is violated/m.exec(said)?.[1];
+  if (violated === FOLLOWED) {
+    console.log(`TLC follows it to its end, and every safety property holds in each step`);
+    return values.swap ? 1 : 0;
+  }
+  const depth = /depth of the complete state graph search is (\d+)/.exec(said)?.[1];
+  if (violated === undefined && depth !== undefined) {
+    const step = steps[Number(depth) - 1]!;
+    console.log(`TLC refuses step ${depth}: ${JSON.stringify(step)}`);
+    return values.swap ? 0 : 1;
+  }
+  console.log(violated ? `TLC: ${violated} is violated` : said.slice(-4000));
+  return 1;
+}
