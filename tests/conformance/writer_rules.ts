@@ -180,8 +180,14 @@ export function isCarriedOver(
 
 /** `TakeCount`; again where the proposal got lost, with the same count. */
 export function takeCount(model: Model, event: EventOf<"takeCount">): void {
-  const segment = mustWrite(model, event, "TakeCount");
   const { count, length, cursor } = event;
+  const { run } = model.node(event.node);
+  // What was proposed once may arrive again, whatever has become of the writer.
+  const isAgain = model.segment(event)?.proposals.some((sent) =>
+    sent.run === run && sent.count === count && sent.length === length && sent.cursor === cursor
+  );
+  if (isAgain) return;
+  const segment = mustWrite(model, event, "TakeCount");
   need(segment.writer!.phase !== "open", "TakeCount", "it is open for appends");
   need(length === segment.committed, "TakeCount", `${segment.committed} records are committed`);
   need(
@@ -195,6 +201,5 @@ export function takeCount(model: Model, event: EventOf<"takeCount">): void {
     () => `the cursor is at ${segment.cursorAfter(length)}`,
   );
   segment.writer!.phase = "counted";
-  const { run } = model.node(event.node);
   segment.proposals.push({ run, count, length, cursor, mayHaveLost: false });
 }
