@@ -6,8 +6,7 @@
  */
 
 import { TextLineStream } from "./text_lines.ts";
-import type { StoryName } from "./shape.ts";
-import type { SimResult } from "./simulation.ts";
+import type { SimResult, WorldName } from "./simulation.ts";
 
 /** What a process may hold: a simulation that runs away ends there, not with the machine. */
 export const V8_FLAGS = "--v8-flags=--max-old-space-size=3000";
@@ -22,13 +21,13 @@ export interface SeedRange {
   from: number;
   /** Included. */
   to: number;
-  story: StoryName | null;
+  story: WorldName | null;
 }
 
 /** A seed that failed. */
 export interface SeedFailure {
   seed: number;
-  story: StoryName | null;
+  story: WorldName | null;
   problems: readonly string[];
 }
 
@@ -51,7 +50,7 @@ export interface FleetOptions {
 }
 
 /** The command that shows a failure again. */
-export function replayCommand(failure: { seed: number | string; story: StoryName | null }): string {
+export function replayCommand(failure: { seed: number | string; story: WorldName | null }): string {
   const story = failure.story === null ? "" : ` --story ${failure.story}`;
   return `deno task sim --seed ${failure.seed}${story} --trace`;
 }

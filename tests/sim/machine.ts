@@ -38,6 +38,8 @@ export interface Surroundings {
   readonly onSpecEvent: (event: TraceEvent) => void;
   /** Shown all bytes that a node writes to the network; gives those that leave. */
   readonly onBytes: (machine: Machine, remote: string, bytes: Uint8Array) => Uint8Array;
+  /** A node is about to hand something to its disk; the machine may be off when it returns. */
+  readonly onDisk: (machine: Machine, call: string) => void;
 }
 
 /** `off`: no process. `refused`: the node would not start, and won't ever with this disk. */
@@ -100,7 +102,7 @@ export class Machine {
       clock: this.#clock,
       random: random.fork(`node ${this.nodeId} start ${start}`),
       network: new ProcessNetwork(network.host(this.host), gate, tap),
-      disk: new ProcessDisk(this.drive.mount(), gate),
+      disk: new ProcessDisk(this.drive.mount(), gate, (call) => this.#in.onDisk(this, call)),
       logger: new TranscriptLogger(transcript, this.host, (level, message, fields) => {
         if (level === "error") this.#onError(message, fields);
       }),
@@ -223,9 +225,9 @@ export class Machine {
     this.drive.kill();
     const isStoreFailed = error instanceof StoreFailedError && this.isDiskFaulty;
     // The store opens on a full disk; what a node writes at its start needs room all the same.
-    const isFull = error instanceof DiskFullError;
-    const isDiskError = error instanceof DiskError;
-    if (isStoreFailed || isFull || isDiskError && (this.isDiskFaulty || error.code === "NoSpace")) {
+    const isFull = error instanceof DiskFullError ||
+      error instanceof DiskError && error.code === "NoSpace";
+    if (isStoreFailed || isFull || error instanceof DiskError && this.isDiskFaulty) {
       // Started again and again, as a service manager would.
       this.#in.clock.after(RESTART_MS, () => this.start());
       return;

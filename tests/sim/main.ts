@@ -10,8 +10,9 @@ import { parseArgs } from "node:util";
 import { CANARIES } from "./canaries.ts";
 import { findCanary } from "./canary_run.ts";
 import { addTotals, replayCommand, runFleet, type SeedFailure } from "./fleet.ts";
-import { STORIES, type StoryName } from "./shape.ts";
-import { simulate } from "./simulation.ts";
+import { isScenario, SCENARIOS } from "./crash_steps.ts";
+import { STORIES } from "./shape.ts";
+import { simulate, type WorldName } from "./simulation.ts";
 
 const PROBLEMS_SHOWN_MAX = 12;
 
@@ -24,7 +25,7 @@ const { values } = parseArgs({
     lines: { type: "string", default: "40" },
     /** Runs each seed twice and compares. */
     twice: { type: "boolean", default: false },
-    /** A world of shape.ts, instead of the one that each seed draws. */
+    /** A world of shape.ts, instead of the one that each seed draws, or a run of crash_steps.ts. */
     story: { type: "string" },
     /** Ends at the first seed that fails. */
     "until-failure": { type: "boolean", default: false },
@@ -38,11 +39,12 @@ const { values } = parseArgs({
 });
 
 if (values.canary !== undefined) Deno.exit(await runCanaries(values.canary));
-if (values.story !== undefined && !(values.story in STORIES)) {
-  console.error(`No story ${values.story}; there are ${Object.keys(STORIES).join(", ")}.`);
+if (values.story !== undefined && !(values.story in STORIES || isScenario(values.story))) {
+  const names = [...Object.keys(STORIES), ...Object.keys(SCENARIOS)];
+  console.error(`No story ${values.story}; there are ${names.join(", ")}.`);
   Deno.exit(2);
 }
-const story = (values.story ?? null) as StoryName | null;
+const story = (values.story ?? null) as WorldName | null;
 const [from, to] = values.seed !== undefined
   ? [Number(values.seed), Number(values.seed)]
   : values.seeds.split("..").map(Number) as [number, number];

@@ -176,16 +176,18 @@ export class ProcessNetwork implements Network {
   }
 }
 
-/** A disk behind a gate. */
+/** A disk behind a gate; `onChange` is told of what changes it, before it does. */
 export class ProcessDisk implements Disk {
   readonly backend = "simulated";
   readonly reason: string;
   readonly #base: Disk;
   readonly #gate: Gate;
+  readonly #onChange: (call: string) => void;
 
-  constructor(base: Disk, gate: Gate) {
+  constructor(base: Disk, gate: Gate, onChange: (call: string) => void) {
     this.#base = base;
     this.#gate = gate;
+    this.#onChange = onChange;
     this.reason = base.reason;
   }
 
@@ -199,15 +201,18 @@ export class ProcessDisk implements Disk {
     return this.#gate.answer(this.#base.open(name, options));
   }
   allocate(file: DiskFile, sizeBytes: number): Promise<void> {
+    this.#onChange("allocate");
     return this.#gate.answer(this.#base.allocate(file, sizeBytes));
   }
   closeFile(file: DiskFile): Promise<void> {
     return this.#gate.answer(this.#base.closeFile(file));
   }
   remove(name: string): Promise<void> {
+    this.#onChange("remove");
     return this.#gate.answer(this.#base.remove(name));
   }
   commit(writes: readonly DiskWrite[], syncs: readonly DiskFile[]): Promise<void> {
+    this.#onChange("commit");
     return this.#gate.answer(this.#base.commit(writes, syncs));
   }
   read(reads: readonly DiskRead[]): Promise<void> {
@@ -217,6 +222,7 @@ export class ProcessDisk implements Disk {
     return this.#gate.answer(this.#base.readSmall(name));
   }
   writeSmall(name: string, bytes: Uint8Array): Promise<void> {
+    this.#onChange("writeSmall");
     return this.#gate.answer(this.#base.writeSmall(name, bytes));
   }
   close(): Promise<void> {

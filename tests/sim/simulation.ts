@@ -23,6 +23,7 @@ import {
 } from "./replicas_checker.ts";
 import { framesIn, joinFrames } from "./rpc_tap.ts";
 import { drawShape, type Shape, type StoryName } from "./shape.ts";
+import { isScenario, type ScenarioName, shapeOf, StepCrasher } from "./crash_steps.ts";
 import { Transcript } from "./transcript.ts";
 import { Workload } from "./workload.ts";
 
@@ -43,11 +44,14 @@ const PROBLEMS_SHOWN_MAX = 8;
 /** Events of one simulation: some 50 times what the longest takes. One that runs away ends in words. */
 const STEPS_MAX = 5_000_000;
 
+/** A world of its own: one kind of trouble, or a run that is crashed at the step that the seed names. */
+export type WorldName = StoryName | ScenarioName;
+
 /** What to simulate. */
 export interface SimOptions {
   seed: number | string;
   /** The world that it plays in, where that is not left to the seed. */
-  story?: StoryName | null;
+  story?: WorldName | null;
   /** Gets a line for every event. */
   onLine?: (line: string) => void;
   /** Gets what the nodes do in the specification's words. */
@@ -70,6 +74,8 @@ export interface SimResult {
   /** Segments whose seal says that acknowledged entries may be missing. */
   alarms: number;
   faults: Record<string, number>;
+  /** Of a run that is crashed at every step: how many there were. */
+  steps: number;
   /** The last lines of the transcript. */
   lines: readonly string[];
 }
@@ -105,6 +111,7 @@ class Simulation {
   readonly #workload: Workload;
   readonly #operator: Operator;
   readonly #nemesis: Nemesis;
+  readonly #steps: StepCrasher | null;
   readonly #metadata: MetadataChecker;
   readonly #problems: string[] = [];
   readonly #conformance = new ConformanceChecker();
@@ -112,8 +119,12 @@ class Simulation {
 
   constructor(options: SimOptions) {
     this.#seed = options.seed;
-    const random = this.#random = new SeededRandom(`walrus ${options.seed}`);
-    const shape = this.#shape = drawShape(random.fork("shape"), { story: options.story ?? null });
+    const story = options.story ?? null;
+    const scenario = story !== null && isScenario(story) ? story : null;
+    const random = this.#random = new SeededRandom(`walrus ${scenario ?? options.seed}`);
+    const shape = this.#shape = scenario !== null
+      ? shapeOf(scenario)
+      : drawShape(random.fork("shape"), { story: story as StoryName | null });
     const clock = this.#clock;
     this.#transcript = new Transcript(() => clock.nowMs(), options.onLine);
     const transcript = this.#transcript;
@@ -135,6 +146,7 @@ class Simulation {
       },
       onBytes: (machine: Machine, remote: string, bytes: Uint8Array) =>
         this.#onBytes(machine, remote, bytes),
+      onDisk: (machine: Machine, call: string) => this.#steps?.onStep(machine, call),
     };
     for (let id = 1; id <= shape.nodes; id++) {
       const join = id === 1 ? null : { host: "n1", port: RAFT_PORT };
@@ -168,6 +180,12 @@ class Simulation {
       machines,
       isWhole: () => findPartialReplica(machines) === null,
     });
+    this.#steps = scenario && new StepCrasher(scenario, {
+      clock,
+      transcript,
+      machines,
+      seed: Number(options.seed),
+    });
     transcript.add("shape", JSON.stringify(shape));
   }
 
@@ -199,6 +217,7 @@ class Simulation {
       sealed: this.#metadata.sealed,
       alarms: this.#metadata.alarms,
       faults: Object.fromEntries(this.#nemesis.counts),
+      steps: this.#steps?.steps ?? 0,
       lines: this.#transcript.lines,
     };
   }
@@ -209,7 +228,7 @@ class Simulation {
     this.#workload.start();
     await this.#settle(
       "the fault phase",
-      this.#nemesis.run(),
+      this.#steps?.run() ?? this.#nemesis.run(),
       2 * this.#shape.faultPhaseMs + 10_000,
     );
     this.#nemesis.end();
@@ -350,6 +369,7 @@ class Simulation {
     const to = this.#machines.find(({ host }) => remote.startsWith(`${host}:`));
     const frames = to ? framesIn(bytes) : null;
     if (!to || frames === null) return bytes;
+    this.#steps?.onStep(machine, frames.map(({ method }) => method ?? "answer").join(" "));
     const passing = frames.filter(({ method }) =>
       method === null || this.#nemesis.onMessage(method, machine, to)
     );
