@@ -200,7 +200,8 @@ export class OpenSegment {
       return; // abandoned: a recovery seals it
     }
     await this.cursor.settled();
-    while (!this.#isTaken()) {
+    // A recovery that fenced this very node takes the count, though its seal isn't known here yet.
+    while (!this.#isTaken() && !this.writer.isAbandoned) {
       try {
         await this.#proposeSeal();
       } catch (error) {

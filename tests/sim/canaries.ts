@@ -228,4 +228,38 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     story: null,
     seedsMax: 20,
   },
+  lossNotTold: {
+    rule: "where too few replicas are certain, the possible loss is told: never silent",
+    edits: [{
+      file: RECOVERY,
+      from: "return { longest, mayHaveLost: certain < needed };",
+      to: "return { longest, mayHaveLost: needed < 0 };",
+    }],
+    story: "beyond",
+    seedsMax: 20,
+  },
+  wipedDiskLetIn: {
+    rule: "a node id that comes back with another incarnation is refused",
+    edits: [{
+      file: "server/metadata/state.ts",
+      from: "    if (known && known.incarnation !== node.incarnation) {",
+      to: "    if (known && node.incarnation === node.host) {",
+    }, {
+      file: "server/membership/join.ts",
+      from: "  if (known && known.incarnation !== node.incarnation) {",
+      to: "  if (known && node.incarnation === clusterId) {",
+    }],
+    story: "replacements",
+    seedsMax: 20,
+  },
+  corruptionIsCut: {
+    rule: "an invalid frame with valid ones behind it is corruption: never cut",
+    edits: [{
+      file: "storage/tail_scan.ts",
+      from: "if (behind !== null && behind.syncedPosition > this.#at.position) {",
+      to: "if (behind !== null && behind.syncedPosition < 0) {",
+    }],
+    story: "rot",
+    seedsMax: 40,
+  },
 };

@@ -49,6 +49,7 @@ const CALM: Shape = {
   raftSnapshotEntries: 200,
   storage: { ...TINY_LIMITS, batchBytesMax: 1024 * 1024, recoveryProbeBytes: 4096 },
   topics: ["t"],
+  settings: [],
   producers: 2,
   consumers: 1,
   depthMax: 2,
@@ -61,6 +62,8 @@ const CALM: Shape = {
   restartMsMax: DOWN_MS,
   faultPhaseMs: 6000,
   faultEveryMs: 1000,
+  mustNotFail: false,
+  isBeyondPromise: false,
 };
 
 const SCENARIO_LIST = {

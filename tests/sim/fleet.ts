@@ -52,7 +52,7 @@ export interface FleetOptions {
 /** The command that shows a failure again. */
 export function replayCommand(failure: { seed: number | string; story: WorldName | null }): string {
   const story = failure.story === null ? "" : ` --story ${failure.story}`;
-  return `deno task sim --seed ${failure.seed}${story} --trace`;
+  return `deno task sim --seed=${failure.seed}${story} --trace`;
 }
 
 /** Adds a result's numbers to the sums. */
@@ -112,7 +112,7 @@ async function runBatch(
   onResult: (result: SimResult) => void,
 ): Promise<{ next: number; failure: string | null }> {
   const args = ["run", "-A", V8_FLAGS, "tests/sim/main.ts", "--json"];
-  args.push("--seeds", `${batch.from}..${batch.to}`);
+  args.push(`--seeds=${batch.from}..${batch.to}`);
   if (batch.story !== null) args.push("--story", batch.story);
   if (options.twice) args.push("--twice");
   const process = new Deno.Command(Deno.execPath(), {

@@ -11,7 +11,7 @@ import type { Operator } from "./operator.ts";
 import { Rot } from "./rot.ts";
 import type { MethodName } from "./rpc_tap.ts";
 import { type Ambush, Schemes } from "./schemes.ts";
-import type { FaultName, Shape } from "./shape.ts";
+import { type FaultName, isSynced, leastReplicas, type Shape } from "./shape.ts";
 import type { Transcript } from "./transcript.ts";
 
 /** What the faults are done to. */
@@ -54,6 +54,7 @@ export class Nemesis {
   readonly #deaf = new Set<string>();
   #isRunning = false;
   #isSettled = false;
+  #isRestartingAll = false;
   /** In modes other than `each`, a power loss that isn't repaired yet. */
   #hasLost = false;
 
@@ -120,9 +121,9 @@ export class Nemesis {
     return this.#isSettled;
   }
 
-  /** A machine whose disk may hold anything. */
-  get rotten(): Machine | null {
-    return this.#rot.victim;
+  /** Some disk has rotted. */
+  get hasRotted(): boolean {
+    return this.#rot.hasStruck;
   }
 
   /** A node is about to send a message to another one: whether it arrives. */
@@ -221,6 +222,9 @@ export class Nemesis {
         this.#note(fault, one.host);
         one.stop();
         return this.#startLater(one, random.between(3000, 8000));
+      case "rollingRestart":
+        this.#note(fault);
+        return void this.#restartAll();
       case "jumpWall":
         this.#note(fault);
         return clock.jumpWall(random.between(-1e7, 1e7));
@@ -265,8 +269,8 @@ export class Nemesis {
   #crash(machine: Machine, mode?: "lost"): void {
     if (machine.state === "off" || machine.state === "refused") return;
     const { shape, isWhole } = this.#parts;
-    if (shape.durability !== "each") {
-      if (shape.replicationFactor < 2 || (this.#hasLost && !isWhole())) return this.#kill(machine);
+    if (!isSynced(shape) && !shape.isBeyondPromise) {
+      if (leastReplicas(shape) < 2 || (this.#hasLost && !isWhole())) return this.#kill(machine);
       this.#hasLost = true;
     }
     this.#note("crash", machine.host);
@@ -279,6 +283,22 @@ export class Nemesis {
     delayMs = this.#random.between(0, this.#parts.shape.restartMsMax),
   ): void {
     this.#parts.clock.after(delayMs, () => machine.start());
+  }
+
+  /** Every node in turn is stopped in good order and started again, as for an upgrade. */
+  async #restartAll(): Promise<void> {
+    const { clock, machines } = this.#parts;
+    if (this.#isRestartingAll) return;
+    this.#isRestartingAll = true;
+    for (const machine of machines) {
+      if (!this.#isRunning) break;
+      machine.stop();
+      while (machine.state === "stopping") await sleep(clock, LOOK_MS);
+      machine.start();
+      while (this.#isRunning && machine.state !== "up") await sleep(clock, LOOK_MS);
+      await sleep(clock, this.#random.between(0, 500));
+    }
+    this.#isRestartingAll = false;
   }
 
   #pause(machine: Machine): void {
@@ -311,7 +331,7 @@ export class Nemesis {
   /** Whether a disk may be lost for good: everything, metadata too, is on three nodes, and no other disk lacks anything. */
   #canSpare(machine: Machine): boolean {
     const { machines, operator, isWhole, shape } = this.#parts;
-    if (operator.isBusy || machine.state !== "up" || shape.durability !== "each" || !isWhole()) {
+    if (operator.isBusy || machine.state !== "up" || !isSynced(shape) || !isWhole()) {
       return false;
     }
     if (!this.#rot.mayStrike(machine)) return false;
@@ -367,7 +387,7 @@ export class Nemesis {
   /** One failure of the disk; the node is started again later, as an operator would. */
   #failDisk(machine: Machine, op: "sync" | "write"): void {
     if (machine.state !== "up" || this.#parts.machines.some((other) => other.isDiskFaulty)) return;
-    if (this.#parts.shape.durability !== "each") return;
+    if (!isSynced(this.#parts.shape)) return;
     this.#note(`fail ${op}`, machine.host);
     machine.isDiskFaulty = true;
     machine.drive.fail({ op, code: "Io", after: this.#random.below(20) });

@@ -7,6 +7,7 @@
 import { openSegmentOf, type SegmentInfo, type TopicInfo } from "../../server/metadata/mod.ts";
 import { segmentLogName } from "../../server/segments/segment_name.ts";
 import { type Log, RecordReader } from "../../storage/mod.ts";
+import { Losses, type SealSeen } from "./losses.ts";
 import type { Machine } from "./machine.ts";
 
 const READ_BYTES = 1024 * 1024;
@@ -24,10 +25,19 @@ export class MetadataChecker {
   readonly #writers = new Map<string, string>();
   readonly #cursors = new Map<string, number>();
   readonly #onFailure: (message: string) => void;
+  readonly #nowMs: () => number;
+  /** By topic, in the order in which they were seen. */
+  readonly #seen = new Map<string, SealSeen[]>();
   #alarms = 0;
 
-  constructor(onFailure: (message: string) => void) {
+  constructor(nowMs: () => number, onFailure: (message: string) => void) {
+    this.#nowMs = nowMs;
     this.#onFailure = onFailure;
+  }
+
+  /** What of a topic may be missing, as its seals say. */
+  lossesOf(topic: string): Losses {
+    return new Losses(this.#seen.get(topic) ?? []);
   }
 
   /** Segments that were sealed as ones that may have lost acknowledged entries. */
@@ -77,6 +87,10 @@ export class MetadataChecker {
 
   #checkNewSeal(topic: TopicInfo, segment: SegmentInfo): void {
     if (segment.mayHaveLost) this.#alarms++;
+    const { number, mayHaveLost } = segment;
+    const seen = this.#seen.get(topic.name) ?? [];
+    seen.push({ number, mayHaveLost, atMs: this.#nowMs() });
+    this.#seen.set(topic.name, seen);
     if (segment.number !== openSegmentOf(topic).number - 1) return;
     for (const { name, offset } of topic.cursors) {
       const key = `${topic.name} ${segment.number} ${name}`;

@@ -17,6 +17,7 @@ export class Rot {
   readonly #random: SeededRandom;
   #victim: Machine | null = null;
   #drive: SimDrive | null = null;
+  #hasStruck = false;
 
   constructor(random: SeededRandom) {
     this.#random = random;
@@ -25,6 +26,11 @@ export class Rot {
   /** The machine whose disk rots; `null` where none does, or it has another disk by now. */
   get victim(): Machine | null {
     return this.#victim !== null && this.#victim.drive === this.#drive ? this.#victim : null;
+  }
+
+  /** Some disk has rotted in this simulation. */
+  get hasStruck(): boolean {
+    return this.#hasStruck;
   }
 
   /** Whether this machine's disk may rot (some more). */
@@ -92,6 +98,7 @@ export class Rot {
 
   #note(machine: Machine): void {
     machine.isRotten = true;
+    this.#hasStruck = true;
     this.#victim = machine;
     this.#drive = machine.drive;
   }

@@ -32,6 +32,7 @@ export type FaultName =
   | "forget"
   | "replaceNode"
   | "loseDisk"
+  | "rollingRestart"
   | "blackout"
   | "doubt"
   | "flipBit"
@@ -63,6 +64,7 @@ const USUAL_FAULTS: Readonly<Partial<Record<FaultName, number>>> = {
   replaceNode: 1,
   loseDisk: 1,
   blackout: 1,
+  rollingRestart: 1,
 };
 
 /** Worlds in which one kind of trouble comes again and again: rules that are rarely needed are needed there. */
@@ -117,6 +119,48 @@ export const STORIES = {
     thinkMsMax: 10,
     faults: { forget: 6, killOne: 1, ambush: 1 },
     faultEveryMs: 800,
+  },
+  /** Segments of a few entries, while everything happens. */
+  storms: {
+    maxSegmentEntries: 3,
+    producers: 4,
+    thinkMsMax: 5,
+    monitorCheckMs: 300,
+    faultEveryMs: 400,
+  },
+  /** Topics that differ in how many nodes hold them, and in when these have synced. */
+  mixes: {
+    nodes: 4,
+    lateNodes: 0,
+    durability: "each",
+    topics: ["t", "u", "v"],
+    settings: ["rf=3 fsync=each", "rf=2 fsync=none", "rf=3 fsync=20ms"],
+    faultEveryMs: 500,
+  },
+  /** Upgrades: one node after the other is stopped and started. Clients see connections that end, and no error. */
+  upgrades: {
+    lateNodes: 0,
+    replicationFactor: 3,
+    durability: "each",
+    diskLatencyMs: { min: 0.05, max: 0.4 },
+    latencyMs: { min: 0.05, max: 0.6 },
+    producers: 2,
+    consumers: 1,
+    depthMax: 2,
+    thinkMsMax: 60,
+    faults: { rollingRestart: 1 },
+    faultEveryMs: 2000,
+    mustNotFail: true,
+  },
+  /** More than is promised: acknowledged entries may be lost, and each loss is told. */
+  beyond: {
+    lateNodes: 0,
+    replicationFactor: 3,
+    durability: "none",
+    isBeyondPromise: true,
+    faults: { blackout: 3, crashAll: 2, crashOne: 3, killSome: 1, forget: 1, ambush: 1 },
+    faultEveryMs: 700,
+    restartMsMax: 300,
   },
   /** Nodes that are replaced all the time, and disks that are lost. */
   replacements: {
@@ -183,6 +227,8 @@ export interface Shape {
   raftSnapshotEntries: number;
   storage: Partial<StorageLimits>;
   topics: string[];
+  /** Of the topics, in their order: what `REGISTER` is given besides the name. */
+  settings: string[];
   producers: number;
   consumers: number;
   /** Requests of one client on their way. */
@@ -201,6 +247,25 @@ export interface Shape {
   faultPhaseMs: number;
   /** Mean time between two faults, milliseconds. */
   faultEveryMs: number;
+  /** No client may be told of an error, other than that a node starts or stops. */
+  mustNotFail: boolean;
+  /** Acknowledged entries may be lost where a seal says so. */
+  isBeyondPromise: boolean;
+}
+
+/** Whether everything that is acknowledged is on disks. */
+export function isSynced(shape: Shape): boolean {
+  return shape.durability === "each" &&
+    shape.settings.every((text) => !/fsync=(?!each)/.test(text));
+}
+
+/** On how few nodes a topic may be. */
+export function leastReplicas(shape: Shape): number {
+  const factors = shape.topics.map((_, index) => {
+    const own = /rf=(\d+)/.exec(shape.settings[index] ?? "");
+    return own ? Number(own[1]) : shape.replicationFactor;
+  });
+  return Math.min(...factors);
 }
 
 /** Draws a simulation's parameters, within a story where one is given. */
@@ -212,7 +277,7 @@ export function drawShape(
   const slow = random.chance(0.25);
   const lateNodes = random.chance(0.2) ? 1 + random.below(nodes - 1) : 0;
   const durability = random.pick<Durability>(["each", "each", "each", "each", "none", { ms: 20 }]);
-  const names = Object.keys(STORIES) as StoryName[];
+  const names = (Object.keys(STORIES) as StoryName[]).filter((name) => name !== "beyond");
   const isStory = random.chance(0.4);
   const drawn = random.pick(names);
   const story = options.story ?? (isStory ? drawn : null);
@@ -229,6 +294,7 @@ export function drawShape(
     // Larger probes than the tiny ones: else a recovery takes seconds of simulated time.
     storage: { ...TINY_LIMITS, batchBytesMax: 1024 * 1024, recoveryProbeBytes: 4096 },
     topics: random.chance(0.3) ? ["t", "u"] : ["t"],
+    settings: [],
     producers: 1 + random.below(4),
     consumers: random.below(4),
     depthMax: 1 + random.below(6),
@@ -244,6 +310,8 @@ export function drawShape(
     restartMsMax: random.pick([100, 3000, 3000]),
     faultPhaseMs: 4_000 + random.below(7_000),
     faultEveryMs: random.pick([150, 500, 1500]),
+    mustNotFail: false,
+    isBeyondPromise: false,
     ...(story && copyOf(STORIES[story])),
   };
 }

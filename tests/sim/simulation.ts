@@ -8,10 +8,11 @@
 import { sleep } from "../../world/mod.ts";
 import { SeededRandom, SimClock, SimNetwork, SimStalledError } from "../../world/sim/mod.ts";
 import { checkCursor } from "../checkers/cursor.ts";
-import { checkTopic } from "../cluster/checkers.ts";
+import { checkTopic, type Problem } from "../cluster/checkers.ts";
 import type { TraceEvent } from "../../server/segments/segment_trace.ts";
 import { ConformanceChecker } from "../conformance/checker.ts";
 import { SimClient } from "./client.ts";
+import { NO_LOSSES } from "./losses.ts";
 import { Machine, RAFT_PORT } from "./machine.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Operator } from "./operator.ts";
@@ -73,6 +74,8 @@ export interface SimResult {
   sealed: number;
   /** Segments whose seal says that acknowledged entries may be missing. */
   alarms: number;
+  /** Acknowledged entries that are gone, as such a seal says: only where more is done than is promised to bear. */
+  lost: number;
   faults: Record<string, number>;
   /** Of a run that is crashed at every step: how many there were. */
   steps: number;
@@ -116,6 +119,7 @@ class Simulation {
   readonly #problems: string[] = [];
   readonly #conformance = new ConformanceChecker();
   #recoveryMs = 0;
+  #lost = 0;
 
   constructor(options: SimOptions) {
     this.#seed = options.seed;
@@ -161,8 +165,9 @@ class Simulation {
       shape,
       transcript,
       hosts,
+      onError: (message) => shape.mustNotFail && this.fail(message),
     });
-    this.#metadata = new MetadataChecker((message) => this.fail(message));
+    this.#metadata = new MetadataChecker(() => clock.nowMs(), (message) => this.fail(message));
     this.#operator = new Operator({
       clock,
       network,
@@ -216,6 +221,7 @@ class Simulation {
       taken: takes.filter((take) => take.outcome === "ok").length,
       sealed: this.#metadata.sealed,
       alarms: this.#metadata.alarms,
+      lost: this.#lost,
       faults: Object.fromEntries(this.#nemesis.counts),
       steps: this.#steps?.steps ?? 0,
       lines: this.#transcript.lines,
@@ -259,8 +265,9 @@ class Simulation {
     await this.#until("the cluster forms", () => first.every(knowsAll), FORM_MS_MAX);
     const register = async () => {
       const client = await this.#connect("registrar", this.#machines[0]!);
-      for (const topic of this.#shape.topics) {
-        const answer = await client.ask((out) => out.addTopicRequest("REGISTER", topic));
+      for (const [index, topic] of this.#shape.topics.entries()) {
+        const request = `REGISTER ${topic} ${this.#shape.settings[index] ?? ""}`.trim();
+        const answer = await client.ask((out) => out.addTextFrame(request));
         this.#transcript.add("registrar", `REGISTER ${topic} → ${answer}`);
       }
       client.close();
@@ -342,12 +349,19 @@ class Simulation {
     for (const topic of this.#shape.topics) {
       const { entries, problems } = await readTopic(this.#machines, topic);
       const attempts = history.ofTopic(topic);
+      const byValue = new Map(attempts.map((attempt) => [attempt.value, attempt]));
+      const losses = this.#shape.isBeyondPromise ? this.#metadata.lossesOf(topic) : NO_LOSSES;
+      const isTold = ({ kind, value }: Problem) =>
+        kind === "lost" && losses.explain(byValue.get(value)!);
+      const wrong = checkTopic(attempts, entries);
+      this.#lost += wrong.filter(isTold).length;
+      // Behind a loss others take the offsets.
+      const ofCursor = losses.hasAny
+        ? []
+        : checkCursor(takes.filter((take) => take.topic === topic), entries, { isDrained: true });
       const found = [
         ...problems,
-        ...checkTopic(attempts, entries).map(({ kind, value, message }) =>
-          `${kind}: ${value} ${message}`
-        ),
-        ...checkCursor(takes.filter((take) => take.topic === topic), entries, { isDrained: true })
+        ...[...wrong.filter((problem) => !isTold(problem)), ...ofCursor]
           .map(({ kind, value, message }) => `${kind}: ${value} ${message}`),
       ];
       for (const problem of found.slice(0, PROBLEMS_SHOWN_MAX)) this.fail(`${topic}: ${problem}`);
@@ -360,7 +374,8 @@ class Simulation {
 
   /** ⛔ Holds every step to spec/Walrus.tla. Behind a refusal the state is not to be relied on. */
   #onSpecEvent(event: TraceEvent): void {
-    if (this.#problems.length > 0) return;
+    // The specification's disks don't rot.
+    if (this.#problems.length > 0 || this.#nemesis.hasRotted) return;
     const refusal = this.#conformance.accept(event);
     if (refusal) this.fail(this.#conformance.describe(event, refusal));
   }

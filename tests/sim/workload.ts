@@ -26,6 +26,8 @@ export interface WorkloadParts {
   shape: Shape;
   transcript: Transcript;
   hosts: readonly string[];
+  /** Told of answers that say that a node could not do it, other than that it starts or stops. */
+  onError: (message: string) => void;
 }
 
 /** All clients of one simulation. */
@@ -95,6 +97,7 @@ export class Workload {
       answer = "(closed)";
     }
     transcript.add(request.reader, `GET ${request.topic} → ${answer.slice(0, 80)}`);
+    this.#checkError(`GET ${request.topic}`, answer);
     if (answer.startsWith("OK ")) {
       take.outcome = "ok";
       take.value = answer.slice(3);
@@ -102,6 +105,11 @@ export class Workload {
     else if (isCertainlyNotDone(answer)) take.outcome = "failed";
     if (take.outcome !== "unknown") take.endMs = clock.nowMs();
     return take;
+  }
+
+  #checkError(request: string, answer: string): void {
+    if (!answer.startsWith("ERR") || /this node is (starting|stopping)/.test(answer)) return;
+    this.#parts.onError(`${request.slice(0, 40)} → ${answer}`);
   }
 
   async #settle(attempt: Attempt, answering: Promise<string>): Promise<Outcome> {
@@ -112,6 +120,7 @@ export class Workload {
       answer = "(closed)";
     }
     this.#parts.transcript.add(attempt.writer, `PUT ${attempt.value.slice(0, 24)} → ${answer}`);
+    this.#checkError(`PUT ${attempt.value}`, answer);
     const outcome = answer === "OK" ? "ok" : isCertainlyNotDone(answer) ? "failed" : "unknown";
     this.history.settle(attempt, outcome);
     return outcome;
