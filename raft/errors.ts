@@ -65,3 +65,8 @@ export class RaftLogCorruptError extends Error {
 export class MalformedError extends Error {
   override readonly name = "MalformedError";
 }
+
+/** @internal */
+export function busy(why: string): BusyError {
+  return new BusyError(`Raft takes no more now: ${why}. Try again later.`);
+}

@@ -8,6 +8,10 @@ import { assert } from "../world/mod.ts";
 
 /** Longest command of the state machine. */
 export const MAX_COMMAND_BYTES = 1024 * 1024;
+/** Proposals that wait for an answer on one node. */
+export const MAX_WAITING_PROPOSALS = 100_000;
+/** Readers that wait on one node. */
+export const MAX_WAITING_READS = 100_000;
 /** Longest message that is accepted from the network. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 /** Largest snapshot of the state machine: metadata is small, and this is held in memory. */

@@ -5,18 +5,23 @@
  * @module
  */
 
-import { assert, type Timer } from "../world/mod.ts";
+import { assert } from "../world/mod.ts";
 import { bootstrapState, EMPTY_STATE, RaftCore } from "./core.ts";
 import { DurableRaftLog } from "./durable_log.ts";
 import {
-  BusyError,
+  busy,
   CommandTooLargeError,
   MalformedError,
   NotRaftLeaderError,
   OutcomeUnknownError,
   RaftStoppedError,
 } from "./errors.ts";
-import { MAX_COMMAND_BYTES, MAX_SNAPSHOT_BYTES } from "./limits.ts";
+import {
+  MAX_COMMAND_BYTES,
+  MAX_SNAPSHOT_BYTES,
+  MAX_WAITING_PROPOSALS,
+  MAX_WAITING_READS,
+} from "./limits.ts";
 import { type Configuration, isMember, isNodeId, type MembershipChange } from "./membership.ts";
 import { MembershipCalls } from "./membership_calls.ts";
 import { decodeMessage, encodeMessage } from "./message_codec.ts";
@@ -28,29 +33,24 @@ import {
   type RaftOptions,
   type WaitOptions,
 } from "./node_options.ts";
-import { QuorumContact } from "./quorum_contact.ts";
+import { isSoleLeader, QuorumContact } from "./quorum_contact.ts";
 import { ReadQueue } from "./read_queue.ts";
 import { SnapshotPolicy } from "./snapshot_policy.ts";
-import { coreStatus, introspectCore, type RaftStatus } from "./status.ts";
-import { type Applied, AppliedWaiters, ConditionWaiters, ProposalWaiters } from "./waiting.ts";
-
-/** Proposals that wait for an answer on one node. */
-const MAX_WAITING_PROPOSALS = 100_000;
-/** Readers that wait on one node. */
-const MAX_WAITING_READS = 100_000;
-interface QueuedProposal {
-  readonly command: Uint8Array;
-  readonly deadlineMs: number;
-  resolve(applied: Applied): void;
-  reject(error: Error): void;
-}
+import { coreStatus, introspectCore, type RaftStatus, statusKey } from "./status.ts";
+import { Ticker } from "./ticker.ts";
+import {
+  type Applied,
+  AppliedWaiters,
+  ConditionWaiters,
+  ProposalWaiters,
+  type QueuedProposal,
+} from "./waiting.ts";
 
 /** One member of a Raft group. Made by {@link RaftNode.open}. */
 export class RaftNode {
   readonly #options: RaftOptions;
   readonly #core: RaftCore;
   readonly #durable: DurableRaftLog;
-  readonly #tickMs: number;
   readonly #contact = new QuorumContact();
   readonly #proposals = new ProposalWaiters();
   readonly #conditions = new ConditionWaiters();
@@ -59,7 +59,7 @@ export class RaftNode {
   readonly #snapshots: SnapshotPolicy;
   readonly #membership: MembershipCalls;
   #queue: QueuedProposal[] = [];
-  #timer: Timer | null = null;
+  readonly #ticker: Ticker;
   #drainScheduled = false;
   #stopped = false;
   #failure: Error | null = null;
@@ -72,7 +72,11 @@ export class RaftNode {
     this.#options = options;
     this.#core = core;
     this.#durable = durable;
-    this.#tickMs = options.tickMs ?? DEFAULT_TICK_MS;
+    this.#ticker = new Ticker({
+      clock: options.clock,
+      tickMs: options.tickMs ?? DEFAULT_TICK_MS,
+      onTick: () => this.#onTick(),
+    });
     this.#reads = new ReadQueue(options.random);
     this.#snapshots = new SnapshotPolicy({
       entries: options.snapshotEntries ?? DEFAULT_SNAPSHOT_ENTRIES,
@@ -229,10 +233,10 @@ export class RaftNode {
   #waitApplied(index: number, deadlineMs: number): Promise<void> {
     if (this.#stopped) return Promise.reject(this.#stoppedError());
     if (this.#core.state.log.applied >= index) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#applied.add({ index, deadlineMs, resolve, reject });
-      this.#armTick();
-    });
+    this.#ticker.arm();
+    return new Promise((resolve, reject) =>
+      this.#applied.add({ index, deadlineMs, resolve, reject })
+    );
   }
 
   /**
@@ -295,7 +299,7 @@ export class RaftNode {
 
   #shutDown(reason: Error): void {
     this.#stopped = true;
-    this.#timer?.cancel();
+    this.#ticker.stop();
     const unknown = new OutcomeUnknownError(
       `${reason.message} The command may or may not be committed.`,
     );
@@ -320,9 +324,9 @@ export class RaftNode {
     return this.#options.clock.nowMs() + options.timeoutMs;
   }
 
-  #onTick = (): void => {
-    this.#timer = null;
-    if (this.#stopped) return;
+  /** False: nothing that comes by itself is waited for. */
+  #onTick(): boolean {
+    if (this.#stopped) return false;
     const nowMs = this.#options.clock.nowMs();
     this.#guard(() => {
       this.#core.tick();
@@ -332,28 +336,19 @@ export class RaftNode {
     this.#applied.expire(nowMs);
     this.#conditions.expire(nowMs);
     this.#drain();
-    // Ticks that were missed while the process stood still are not made up for: what the leader sent
-    // meanwhile may be waiting in the sockets.
-    if (!this.#isAtRest()) this.#armTick();
-  };
-
-  #armTick(): void {
-    if (this.#timer !== null || this.#stopped) return;
-    this.#timer = this.#options.clock.after(this.#tickMs, this.#onTick);
+    return !this.#isAtRest();
   }
 
   /** Alone, with nothing under way: there is nobody to hear, nothing to expire. Whatever comes ticks again. */
   #isAtRest(): boolean {
-    const { role, state } = this.#core;
-    const { voters, votersOutgoing, learners } = state.config;
-    return role === "leader" && voters.length === 1 && votersOutgoing.length === 0 &&
-      learners.length === 0 && this.#lastWrite === null && this.#queue.length === 0 &&
+    return isSoleLeader(this.#core) && this.#core.state.config.learners.length === 0 &&
+      this.#lastWrite === null && this.#queue.length === 0 &&
       this.#proposals.size + this.#reads.size + this.#applied.size + this.#conditions.size === 0;
   }
 
   /** Everything that comes in one turn of the event loop shares a `Ready`. */
   #schedule(): void {
-    this.#armTick();
+    this.#ticker.arm();
     if (this.#drainScheduled || this.#stopped) return;
     this.#drainScheduled = true;
     this.#options.clock.soon(() => {
@@ -468,14 +463,8 @@ export class RaftNode {
     const data = this.#options.stateMachine.snapshot();
     if (data.length > MAX_SNAPSHOT_BYTES) {
       // Stopping would stop all nodes of the group at the same entry: rather a log that grows.
-      this.#options.logger.log(
-        "error",
-        "raft: the snapshot is too large, the log can't be compacted",
-        {
-          snapshotBytes: data.length,
-          snapshotBytesMax: MAX_SNAPSHOT_BYTES,
-        },
-      );
+      const sizes = { snapshotBytes: data.length, snapshotBytesMax: MAX_SNAPSHOT_BYTES };
+      this.#options.logger.log("error", "raft: too large a snapshot to compact the log", sizes);
       return;
     }
     this.#core.compact(this.#core.state.log.applied, data);
@@ -502,15 +491,9 @@ export class RaftNode {
   #maybeReport(): void {
     const { onStatus } = this.#options;
     if (onStatus === undefined) return;
-    const { state } = this.#core;
-    const key = `${state.role} ${state.term} ${state.leader} ${state.configs.index} ` +
-      `${state.log.committed} ${state.log.applied} ${this.#failure !== null}`;
+    const key = statusKey(this.#core, this.#failure);
     if (key === this.#lastStatusKey) return;
     this.#lastStatusKey = key;
     onStatus(this.status);
   }
-}
-
-function busy(why: string): BusyError {
-  return new BusyError(`Raft takes no more now: ${why}. Try again later.`);
 }

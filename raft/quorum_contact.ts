@@ -48,9 +48,13 @@ export class QuorumContact {
   }
 
   ageMs(core: RaftCore, nowMs: number): number {
-    const { config } = core.state;
-    const isSole = core.role === "leader" && config.votersOutgoing.length === 0 &&
-      config.voters.length === 1 && config.voters[0] === core.state.id;
-    return isSole ? 0 : nowMs - this.#contactMs;
+    return isSoleLeader(core) ? 0 : nowMs - this.#contactMs;
   }
+}
+
+/** Whether it leads, and is its own majority. */
+export function isSoleLeader(core: RaftCore): boolean {
+  const { config, id } = core.state;
+  return core.role === "leader" && config.votersOutgoing.length === 0 &&
+    config.voters.length === 1 && config.voters[0] === id;
 }

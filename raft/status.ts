@@ -136,3 +136,10 @@ export function introspectCore(core: RaftCore): Record<string, unknown> {
     snapshotBytes: state.snapshot?.data.length ?? 0,
   };
 }
+
+/** Another one where anything has changed that owners of a node are told of. */
+export function statusKey(core: RaftCore, failure: Error | null): string {
+  const { role, state } = core;
+  return `${role} ${state.term} ${state.leader} ${state.configs.index} ` +
+    `${state.log.committed} ${state.log.applied} ${failure !== null}`;
+}

@@ -21,6 +21,14 @@ export interface Applied {
   readonly result: unknown;
 }
 
+/** A proposal that was not given to the core yet. */
+export interface QueuedProposal {
+  readonly command: Uint8Array;
+  readonly deadlineMs: number;
+  resolve(applied: Applied): void;
+  reject(error: Error): void;
+}
+
 /** Proposers, by the index at which their command was appended. */
 export class ProposalWaiters {
   #byIndex = new Map<number, Waiter<Applied> & { readonly term: number }>();

@@ -4,7 +4,7 @@
  * | method | request | reply |
  * | ------ | ------- | ----- |
  * | 1 raft, one-way | a Raft message (raft/) | |
- * | 2 join | node (metadata/command.ts) | cluster UUID string, list of nodes |
+ * | 2 join | node (metadata/command_codec.ts) | cluster UUID string, list of nodes |
  * | 3 propose | a metadata command | kind (1): 0 not leader; 1 applied: index (8), ok (1), reason string |
  * | 4 append, in order | topic string, segment (4), packed entries | status (1), accepted (4) |
  * | 5 take | topic string, segment (4), count (4) | status (1), exhausted (1), count (4), packed entries |

@@ -6,14 +6,7 @@
 
 import { RaftNode } from "../raft/mod.ts";
 import { type LogStore, openLogStore } from "../storage/mod.ts";
-import {
-  type Address,
-  type Clock,
-  formatAddress,
-  type Logger,
-  type Timer,
-  type World,
-} from "../world/mod.ts";
+import { type Address, formatAddress, type Logger, type World } from "../world/mod.ts";
 import { ClientListener } from "./clients/mod.ts";
 import { type ClientService, UnavailableService } from "./controller.ts";
 import { checkConfig, DRAIN_TIMEOUT_MS, HANDOVER_TIMEOUT_MS, type NodeConfig } from "./config.ts";
@@ -41,6 +34,7 @@ import { durabilityText } from "./reports/mod.ts";
 import { handleRpc } from "./rpc_handlers.ts";
 import { parseSegmentLogName, restoreEvent, type SegmentEvents } from "./segments/mod.ts";
 import { Services } from "./services.ts";
+import { withLimit } from "./time_limit.ts";
 
 /** How long a start waits for the cluster to know this node, before it serves clients anyway, milliseconds. */
 const ANNOUNCE_TIMEOUT_MS = 10_000;
@@ -481,17 +475,4 @@ class RunningNode implements Node {
 function peersOf(nodes: readonly NodeInfo[], selfId: number): Identity["peers"] {
   return nodes.filter((node) => node.id !== selfId)
     .map((node) => ({ id: node.id, host: node.raftHost, port: node.raftPort }));
-}
-
-/** Whether `work` was done within the limit. Its failure is thrown, unless it is late. */
-async function withLimit(clock: Clock, limitMs: number, work: Promise<unknown>): Promise<boolean> {
-  let timer: Timer | undefined;
-  const limit = new Promise<false>((resolve) => {
-    timer = clock.after(limitMs, () => resolve(false));
-  });
-  try {
-    return await Promise.race([work.then(() => true), limit]);
-  } finally {
-    timer?.cancel();
-  }
 }

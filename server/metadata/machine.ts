@@ -5,7 +5,8 @@
  */
 
 import type { StateMachine } from "../../raft/mod.ts";
-import { type Command, decodeCommand } from "./command.ts";
+import type { Command } from "./command.ts";
+import { decodeCommand } from "./command_codec.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Change, MetadataState, type Outcome } from "./state.ts";
 

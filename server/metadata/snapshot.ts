@@ -6,7 +6,7 @@
  * | 1 | format (command.ts): the one in which the cluster writes |
  * | 4, … | since format 2: count of deleted topics, then each: name, number of the next first segment (4) |
  * | 4, … | since format 2: count of the runs that segments speak of, then those, strings |
- * | 4, … | count of nodes, then each node (command.ts) |
+ * | 4, … | count of nodes, then each node (command_codec.ts) |
  * | 4, … | ids of the nodes that are being drained |
  * | 4, … | count of incarnations of removed nodes, then those |
  * | 4, … | count of topics, then each: name, replication factor (4), durability (5), cursors; since format 2: number of its very first segment (4), retention (24), number (4) and base offset (8) of the first one that is there; count of segments (4), and for each of those: leader (4), leader's run (string), replica ids, state (1): 0 open, 1 sealing, 2 sealed, sealed count (8), sealed length (8), payload bytes (8), may have lost (1), since format 2: when it was sealed (8) |
@@ -18,8 +18,8 @@
  */
 
 import { BodyReader, BodyWriter, MalformedError } from "../network/codec.ts";
+import { KEEP_ALL, TRIM_FORMAT } from "./command.ts";
 import {
-  KEEP_ALL,
   readCursors,
   readDurability,
   readFormat,
@@ -27,13 +27,12 @@ import {
   readList,
   readNode,
   readRetention,
-  TRIM_FORMAT,
   writeCursors,
   writeDurability,
   writeIds,
   writeNode,
   writeRetention,
-} from "./command.ts";
+} from "./command_codec.ts";
 import { MetadataState, type SegmentInfo, type TopicInfo } from "./state.ts";
 
 const STATE_OPEN = 0;

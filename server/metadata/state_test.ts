@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Command, decodeCommand, encodeCommand, KEEP_ALL } from "./command.ts";
+import { type Command, KEEP_ALL } from "./command.ts";
+import { decodeCommand, encodeCommand } from "./command_codec.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Change, MetadataState, openSegmentOf, segmentAt } from "./state.ts";
 

@@ -4,7 +4,7 @@
  * | bytes | field |
  * | ----- | ----- |
  * | 1 | kind: 1 = cursors |
- * | … | kind 1: the topic's whole cursor table (metadata/command.ts, `writeCursors`) |
+ * | … | kind 1: the topic's whole cursor table (metadata/command_codec.ts, `writeCursors`) |
  *
  * The whole table stands in each record, so that the last one alone tells where every cursor is.
  *

@@ -246,7 +246,7 @@ async function measureLoad(running: RunningCluster): Promise<Report> {
  */
 async function measureDegraded(running: RunningCluster): Promise<Report> {
   await load(running, { seconds: WARM_UP_SECONDS, topicPrefix: "warm" });
-  const rounds: { all: number; one_dead: number; ratio: number; machine_load: number }[] = [];
+  const rounds: { all: Report; one_dead: Report; ratio: number; machine_load: number }[] = [];
   for (let round = 0; round < DEGRADED_ROUNDS; round++) {
     const plan = { seconds: DEGRADED_SECONDS, warmUpSeconds: 1 };
     const all = await load(running, { ...plan, topicPrefix: `all-${round}` });
@@ -256,9 +256,8 @@ async function measureDegraded(running: RunningCluster): Promise<Report> {
     const one = await load(running, { ...plan, topicPrefix: `one-${round}` });
     await running.restart();
     await pause(CATCH_UP_MS);
-    const rates = { all: Number(all["per_second"]), one_dead: Number(one["per_second"]) };
-    const ratio = Math.round(rates.one_dead / rates.all * 100) / 100;
-    rounds.push({ ...rates, ratio, machine_load: Deno.loadavg()[0]! });
+    const ratio = Math.round(Number(one["per_second"]) / Number(all["per_second"]) * 100) / 100;
+    rounds.push({ all, one_dead: one, ratio, machine_load: Deno.loadavg()[0]! });
   }
   return { rounds, ratio_percent: summary(rounds.map(({ ratio }) => 100 * ratio)) };
 }
