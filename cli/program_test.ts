@@ -201,3 +201,20 @@ Deno.test("walrus cli names the topic that was probably meant", async () => {
   match(error, /^walrus: unknown topic servr-logs.*Did you mean server-logs\?\n$/);
   doesNotMatch((await cli("get", "something-else")).error, /Did you mean/);
 });
+
+Deno.test("walrus cli shows the cluster as tables and lines, and says whether all is well", async () => {
+  await using standIn = await startStandIn();
+  const cli = (...args: string[]) => run("cli", "--addr", standIn.address, ...args);
+  await cli("register", "t");
+  match((await cli("nodes")).out, /^node  role .*\n1     leader  yes .*\n$/);
+  match((await cli("topics")).out, /^topic  segments .*\nt  .*node 1 .*\n$/);
+  const watched = await cli("watch", "--count", "2");
+  match(watched.out, /^(.* 1 of 1 nodes live, metadata leader 1, 1 topic, 1 segment, .*\n){2}$/);
+  const look = JSON.parse((await cli("watch", "-n", "1", "--json")).out);
+  deepStrictEqual([look.nodes.length, look.topics[0].topic, look.metrics[1].id], [1, "t", 1]);
+  deepStrictEqual(await cli("check"), {
+    code: 0,
+    out: "OK   1 nodes, 1 topics, 1 segments: all live, all with their replicas\n",
+    error: "",
+  });
+});

@@ -101,6 +101,14 @@ Deno.test("walrus cli on a terminal completes, answers, explains and remembers",
     await first.shows("and more");
     await first.type("\x03"); // Ctrl-C ends the tail, not the prompt
     await first.shows("walrus> ");
+    await first.type("watch\r");
+    await first.shows("1 of 1 nodes live");
+    await first.type("\x03");
+    await first.shows("walrus> ");
+    await first.type("remove-node ");
+    await first.type("\t");
+    await first.shows("1 ");
+    await first.type("\x15");
     await first.type("help tail\r");
     await first.shows("tail logs --from beginning");
     await first.shows("walrus> ");
@@ -109,7 +117,7 @@ Deno.test("walrus cli on a terminal completes, answers, explains and remembers",
 
     const second = new Terminal(standIn.address, { XDG_STATE_HOME: home });
     await second.shows("walrus> ");
-    await second.type("\x1b[A\x1b[A\x1b[A"); // three lines before: the mistyped one
+    await second.type("\x1b[A\x1b[A\x1b[A\x1b[A"); // four lines before: the mistyped one
     await second.shows("sttae x");
     await second.type("\x15quit\r");
     strictEqual(await second.exitCode(), 0);

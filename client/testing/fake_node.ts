@@ -5,7 +5,14 @@
  * @module
  */
 
-import type { Address, Connection, Listener, Network } from "../../world/network.ts";
+import {
+  type Address,
+  type Connection,
+  formatAddress,
+  type Listener,
+  type Network,
+} from "../../world/network.ts";
+import type { NodeList, TopicList } from "../answers.ts";
 import { FrameReader, parseRequest, Request, ResponseWriter, unpackEntries } from "../wire.ts";
 import { FrameWriter } from "../frame_writer.ts";
 
@@ -25,6 +32,16 @@ export type FakeBehaviour =
 
 /** What an entry counts against the limit of a fetch, whatever it has. */
 const FAKE_ENTRY_BYTES = 8;
+
+/** What it says of every topic. */
+const FAKE_TOPIC: Omit<TopicList["topics"][number], "topic"> = {
+  segments: 1,
+  leader_node: 1,
+  sealed_entries: 0,
+  sealed_bytes: 0,
+  replication_factor: 1,
+  fsync: null,
+};
 
 interface FakeTopic {
   messages: Uint8Array[];
@@ -68,6 +85,13 @@ export class FakeNode {
   stop(): void {
     this.#listener.close();
     this.dropConnections();
+  }
+
+  get #asNode(): NodeList["nodes"][number] {
+    const address = formatAddress(this.address);
+    const counts = { leads: this.topics.size, holds: this.topics.size, draining: false };
+    const who = { id: 1, incarnation: "fake", role: "leader", live: true } as const;
+    return { ...who, raft_addr: address, client_addr: address, ...counts };
   }
 
   async #accept(): Promise<void> {
@@ -135,10 +159,10 @@ export class FakeNode {
       return writer.ok();
     }
     if (request.kind === "TOPICS") {
-      const topics = [...this.topics.keys()].map((topic) => ({ topic }));
+      const topics = [...this.topics.keys()].map((topic) => ({ ...FAKE_TOPIC, topic }));
       return writer.json(JSON.stringify({ topics }));
     }
-    if (request.kind === "NODES") return writer.json(`{"nodes":[{"id":1,"live":true}]}`);
+    if (request.kind === "NODES") return writer.json(JSON.stringify({ nodes: [this.#asNode] }));
     if (request.kind === "REMOVE-NODE") return writer.ok();
     const topic = this.topics.get(name);
     if (topic === undefined) return writer.error(`unknown topic ${name}: register it first`);
