@@ -275,7 +275,8 @@ function resultOf(
 ): BenchResult {
   const { messages, seconds, histogram, metrics } = measured;
   const percentile = (percent: number) =>
-    histogram.getValueAtPercentile(percent) / MICROSECONDS_PER_MS;
+    // The histogram rounds a percentile up, and the largest value not.
+    Math.min(histogram.getValueAtPercentile(percent), histogram.maxValue) / MICROSECONDS_PER_MS;
   const rate = messages / seconds;
   return {
     kind: plan.kind,
