@@ -206,8 +206,8 @@ Deno.test("walrus cli shows the cluster as tables and lines, and says whether al
   await using standIn = await startStandIn();
   const cli = (...args: string[]) => run("cli", "--addr", standIn.address, ...args);
   await cli("register", "t");
-  match((await cli("nodes")).out, /^node  role .*\n1     leader  yes .*\n$/);
-  match((await cli("topics")).out, /^topic  segments .*\nt  .*node 1 .*\n$/);
+  match((await cli("nodes")).out, /^node +role .*\n1 +leader +yes .*\n$/);
+  match((await cli("topics")).out, /^topic +segments .*\nt +.*node 1 .*\n$/);
   const watched = await cli("watch", "--count", "2");
   match(watched.out, /^(.* 1 of 1 nodes live, metadata leader 1, 1 topic, 1 segment, .*\n){2}$/);
   const look = JSON.parse((await cli("watch", "-n", "1", "--json")).out);
