@@ -103,7 +103,9 @@ class RunningNode implements Node {
   #stopping: Promise<void> | null = null;
   /** Set when the cluster does not want this node any more. */
   #expelled: ExpelledError | null = null;
+  /** Ends the wait of a start. */
   #onExpelled: (() => void) | null = null;
+  #isServing = false;
 
   // Made by `start`, in this order, and taken down in the other.
   #store: LogStore | null = null;
@@ -170,7 +172,7 @@ class RunningNode implements Node {
     await this.#waitUntilAnnounced();
     if (this.#expelled) throw this.#expelled;
     this.#clientService = this.#services.controller;
-    this.#onExpelled = () => this.stop();
+    this.#isServing = true;
   }
 
   stop(): Promise<void> {
@@ -380,9 +382,21 @@ class RunningNode implements Node {
       others: this.#identity.peers.map(({ id }) => id),
       hasHeardMajority: (this.#raft?.status.quorumContactMs() ?? Infinity) < Infinity,
     });
-    if (why === null) return;
-    this.#expelled = new ExpelledError(why);
-    this.#onExpelled?.();
+    if (why !== null) this.#expel(why);
+  }
+
+  /** Metadata says so. Who serves leaves in order; who has just started again should not have been. */
+  #removed(): void {
+    if (!this.#isServing) return this.#expel(removedText(this.nodeId));
+    this.#logger.log("warn", removedText(this.nodeId));
+    this.stop();
+  }
+
+  /** There is no place for this data directory any more: a start fails, a node that serves stops. */
+  #expel(why: string): void {
+    this.#expelled ??= new ExpelledError(why);
+    if (this.#isServing) this.stop();
+    else this.#onExpelled?.();
   }
 
   #raftChanged(): void {
@@ -401,8 +415,7 @@ class RunningNode implements Node {
   #nodesChanged(change: Change | null): void {
     const { nodes, removed } = this.#machine.state;
     if (removed.has(this.#identity.incarnation)) {
-      this.#logger.log("warn", removedText(this.nodeId));
-      this.stop();
+      this.#removed();
       return;
     }
     // Nodes that are not known yet, while metadata catches up, stay in the book; removed ones don't.
