@@ -18,6 +18,12 @@ class Part {
   /** Gives the body's memory back. */
   release: (() => void) | undefined;
 
+  dropBody(): void {
+    this.release?.();
+    this.body = null;
+    this.release = undefined;
+  }
+
   get lengthBytes(): number {
     return this.writer.lengthBytes + (this.body?.length ?? 0);
   }
@@ -48,7 +54,7 @@ export class AnswerQueue {
   /** Sent, and to be used again. An idle connection has none. */
   #spare: Part | null = null;
   #sending: Promise<void> | null = null;
-  #sendingBytes = 0;
+  #sent: Part | null = null;
   /** Grows with every completed write. */
   writes = 0;
 
@@ -83,7 +89,7 @@ export class AnswerQueue {
 
   /** Bytes of answers that have not left. */
   get bufferedBytes(): number {
-    let bytes = this.#sendingBytes;
+    let bytes = this.#sent?.lengthBytes ?? 0;
     for (const part of this.#parts) bytes += part.lengthBytes;
     return bytes;
   }
@@ -117,20 +123,24 @@ export class AnswerQueue {
     try {
       while (this.#hasKnown()) {
         const part = this.#parts.shift()!;
-        this.#sendingBytes = part.lengthBytes;
+        this.#sent = part;
         await this.#connection.write(part.writer.bytes);
         if (part.body !== null) await this.#connection.write(part.body);
         this.writes++;
         part.writer.clear();
-        part.release?.();
-        part.body = null;
-        part.release = undefined;
+        part.dropBody();
         this.#spare = part;
+        this.#sent = null;
       }
     } finally {
-      this.#sendingBytes = 0;
       this.#sending = null;
     }
+  }
+
+  /** The connection is closed: nothing more is sent. */
+  discard(): void {
+    for (const part of this.#parts) part.dropBody();
+    this.#sent?.dropBody();
   }
 
   #hasKnown(): boolean {
@@ -142,9 +152,9 @@ function writeEntries(
   { writer, part }: { writer: ResponseWriter; part: Part },
   { firstOffset, count, bytes, release }: FetchedEntries,
 ): void {
-  if (count === 0) return writer.empty();
-  if (bytes.length < OWN_WRITE_BYTES) {
-    writer.okEntries(firstOffset, count, bytes);
+  if (count === 0 || bytes.length < OWN_WRITE_BYTES) {
+    if (count === 0) writer.empty();
+    else writer.okEntries(firstOffset, count, bytes);
     return release?.();
   }
   part.release = release;

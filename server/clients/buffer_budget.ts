@@ -1,6 +1,6 @@
 /**
- * What the read buffers of all connections together may keep for the next long frame. Idle connections are to
- * be cheap, however busy they once were.
+ * What all connections of a node together may hold: read buffers that are kept for the next long frame, since idle
+ * connections are to be cheap, however busy they once were; and large answers, which a client may never read.
  *
  * @module
  */
@@ -8,7 +8,13 @@
 /** Longest buffer that one connection keeps. */
 const RETAINED_BYTES_MAX = 512 * 1024;
 
-/** One per listener. */
+/** What the sessions of one listener share. */
+export interface SessionBudgets {
+  reads: BufferBudget;
+  answers: BufferBudget;
+}
+
+/** Bytes that are taken and given back. */
 export class BufferBudget {
   #leftBytes: number;
 

@@ -6,7 +6,7 @@
 
 import type { Clock, Connection, Listener, Logger, Timer } from "../../world/mod.ts";
 import type { ClientService } from "../controller.ts";
-import { BufferBudget } from "./buffer_budget.ts";
+import { BufferBudget, type SessionBudgets } from "./buffer_budget.ts";
 import { ClientSession } from "./client_session.ts";
 
 /** Connections at the same time; one more is told so and closed. */
@@ -15,6 +15,8 @@ export const CLIENT_CONNECTIONS_MAX = 20_000;
 export const CLIENT_BUFFER_BYTES_MAX = 512 * 1024 * 1024;
 /** Of these, what read buffers keep while they are empty. */
 export const RETAINED_BUFFER_BYTES_MAX = 64 * 1024 * 1024;
+/** Large answers that wait to be taken by their clients; with more, answers are cut to small ones. */
+export const LARGE_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 /** A client that owes the rest of a frame, or to read its answers, for two sweeps is closed, milliseconds. */
 export const SWEEP_MS = 30_000;
 /** How often buffers are added up, milliseconds. */
@@ -36,7 +38,10 @@ export class ClientListener {
     logger: Logger;
     maxFrameBytes: number;
   };
-  readonly #budget = new BufferBudget(RETAINED_BUFFER_BYTES_MAX);
+  readonly #budgets: SessionBudgets = {
+    reads: new BufferBudget(RETAINED_BUFFER_BYTES_MAX),
+    answers: new BufferBudget(LARGE_ANSWER_BYTES_MAX),
+  };
   readonly #sessions: Map<ClientSession, ServedSession> = new Map();
   #timers: Timer[] = [];
   #shedding: Timer | null = null;
@@ -98,7 +103,7 @@ export class ClientListener {
     const { service, maxFrameBytes } = this.#parts;
     const session = new ClientSession(connection, service, {
       maxFrameBytes,
-      budget: this.#budget,
+      budgets: this.#budgets,
     });
     if (this.#sessions.size >= CLIENT_CONNECTIONS_MAX) {
       return session.end(`this node serves ${CLIENT_CONNECTIONS_MAX} connections already`);

@@ -23,13 +23,21 @@ import { RecordReader } from "../../storage/mod.ts";
 import { type Connection, unreachable } from "../../world/mod.ts";
 import type { ClientService, LaterFetch } from "../controller.ts";
 import { wireMessage } from "../errors.ts";
+import { READ_BYTES_MAX } from "../config.ts";
 import type { FetchSpec } from "../routing/mod.ts";
+import type { Entries } from "../segments/mod.ts";
 import { AnswerQueue } from "./answer_queue.ts";
 import { AppendRun } from "./append_run.ts";
-import { type BufferBudget, RetainedBuffer } from "./buffer_budget.ts";
+import { type BufferBudget, RetainedBuffer, type SessionBudgets } from "./buffer_budget.ts";
 
 /** Answers are sent once there are so many bytes of them, even when the run goes on. */
-const ANSWER_BYTES_MAX = 256 * 1024;
+const ANSWER_BYTES_MAX = 64 * 1024;
+/** What the answer to a fetch is cut to while large answers that nobody reads fill their budget. */
+const SMALL_FETCH_BYTES = 32 * 1024;
+/** What the answers to one take of many `GET`s may need. */
+const TAKE_BYTES = READ_BYTES_MAX + ANSWER_BYTES_MAX;
+/** So many `GET`s at once need no budget. */
+const SMALL_TAKE_ENTRIES = 16;
 /** Waiting `FETCH`es of one connection; with so many of them, what is behind waits too. */
 const WAITING_FETCHES_MAX = 64;
 
@@ -40,6 +48,7 @@ export class ClientSession {
   readonly #service: () => ClientService;
   readonly #reader: FrameReader;
   readonly #retained: RetainedBuffer;
+  readonly #answerBudget: BufferBudget;
   readonly #maxFrameBytes: number;
   readonly #request = new Request();
   readonly #topics = new TopicInterner();
@@ -56,13 +65,14 @@ export class ClientSession {
   constructor(
     connection: Connection,
     service: () => ClientService,
-    options: { maxFrameBytes: number; budget: BufferBudget },
+    options: { maxFrameBytes: number; budgets: SessionBudgets },
   ) {
     this.#connection = connection;
     this.#answers = new AnswerQueue(connection);
     this.#service = service;
-    const { maxFrameBytes, budget } = options;
-    const retained = this.#retained = new RetainedBuffer(budget);
+    const { maxFrameBytes, budgets } = options;
+    this.#answerBudget = budgets.answers;
+    const retained = this.#retained = new RetainedBuffer(budgets.reads);
     const mayRetain = (bytes: number) => retained.mayRetain(bytes);
     this.#reader = new FrameReader({ maxFrameBytes, mayRetain });
     this.#maxFrameBytes = maxFrameBytes;
@@ -100,8 +110,9 @@ export class ClientSession {
       // The connection broke: whatever was answered before has left, nobody waits for the rest.
     } finally {
       this.#stopWaiting();
-      this.#retained.release();
       this.#connection.close();
+      this.#retained.release();
+      this.#answers.discard();
     }
   }
 
@@ -228,12 +239,31 @@ export class ClientSession {
   /** Answers at once where there is something, or nothing is to be waited for. */
   async #fetch(topic: string): Promise<void> {
     const { offset, count, maxBytes, waitMs } = this.#request;
-    const spec = { offset, count, maxBytes };
-    const entries = await this.#service().fetch(topic, spec);
+    const budget = this.#answerBudget;
+    const isGranted = maxBytes > SMALL_FETCH_BYTES && budget.take(maxBytes);
+    const giveBack = () => isGranted && budget.give(maxBytes);
+    const spec = {
+      offset,
+      count,
+      maxBytes: isGranted ? maxBytes : Math.min(maxBytes, SMALL_FETCH_BYTES),
+    };
+    let entries: Entries;
+    try {
+      entries = await this.#service().fetch(topic, spec);
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+    const release = () => {
+      entries.release?.();
+      giveBack();
+    };
     if (entries.count === 0 && waitMs > 0 && !this.#isFinishing) {
+      release();
       return this.#fetchLater(topic, spec, waitMs);
     }
-    this.#answers.entries({ firstOffset: offset, ...entries });
+    const { bytes, count: found } = entries;
+    this.#answers.entries({ firstOffset: offset, count: found, bytes, release });
   }
 
   #fetchLater(topic: string, spec: FetchSpec, waitMs: number): void {
@@ -290,20 +320,36 @@ export class ClientSession {
   }
 
   async #answerGets(topic: string, count: number): Promise<void> {
-    for (let left = count; left > 0;) {
-      try {
-        const taken = await this.#service().take(topic, left);
-        const { writer } = this.#answers;
-        const entries = new RecordReader(taken.bytes);
-        while (entries.next()) writer.okPayload(entries.bytes, entries.start, entries.end);
-        left -= taken.count;
-        if (taken.isExhausted) {
-          for (; left > 0; left--) writer.empty();
-        }
-      } catch (error) {
-        for (; left > 0; left--) this.#answers.writer.error(wireMessage(error));
+    const budget = this.#answerBudget;
+    const isGranted = count > SMALL_TAKE_ENTRIES && budget.take(TAKE_BYTES);
+    const mostAtOnce = isGranted ? count : SMALL_TAKE_ENTRIES;
+    try {
+      for (let left = count; left > 0;) {
+        left -= await this.#answerTake(topic, { count: Math.min(left, mostAtOnce), left });
+        await this.#roomForAnswers();
       }
-      await this.#roomForAnswers();
+      if (isGranted) await this.#answers.send();
+    } finally {
+      if (isGranted) budget.give(TAKE_BYTES);
     }
+  }
+
+  /** Answers at most `count` of the `left` last `GET`s, and returns how many. Where there is no more, all. */
+  async #answerTake(
+    topic: string,
+    { count, left }: { count: number; left: number },
+  ): Promise<number> {
+    try {
+      const taken = await this.#service().take(topic, count);
+      const { writer } = this.#answers;
+      const entries = new RecordReader(taken.bytes);
+      while (entries.next()) writer.okPayload(entries.bytes, entries.start, entries.end);
+      if (!taken.isExhausted) return taken.count;
+      for (let empty = left - taken.count; empty > 0; empty--) writer.empty();
+    } catch (error) {
+      const { writer } = this.#answers;
+      for (let failed = left; failed > 0; failed--) writer.error(wireMessage(error));
+    }
+    return left;
   }
 }

@@ -19,6 +19,9 @@ class FakeConnection implements Connection {
   #wake: (() => void) | null = null;
   #isClosed = false;
   #isAtEnd = false;
+  /** Its client reads nothing: writes don't end. */
+  isDeaf = false;
+  #wakeWriter: (() => void) | null = null;
   readonly #reader = new FrameReader();
   readonly answers: string[] = [];
   writes = 0;
@@ -58,18 +61,22 @@ class FakeConnection implements Connection {
     return count;
   }
 
-  write(bytes: Uint8Array): Promise<void> {
+  async write(bytes: Uint8Array): Promise<void> {
+    while (this.isDeaf) {
+      if (this.#isClosed) throw new Error("closed");
+      await new Promise<void>((resolve) => this.#wakeWriter = resolve);
+    }
     this.writes++;
     this.#reader.push(bytes);
     while (this.#reader.next() === "frame") {
       this.answers.push(text(this.#reader.bytes.subarray(this.#reader.start, this.#reader.end)));
     }
-    return Promise.resolve();
   }
 
   close(): void {
     this.#isClosed = true;
     this.#wake?.();
+    this.#wakeWriter?.();
   }
 }
 
@@ -169,11 +176,15 @@ class FakeService implements ClientService {
   }
 }
 
-async function serve(act: (connection: FakeConnection) => void, service = new FakeService()) {
+async function serve(
+  act: (connection: FakeConnection) => void,
+  service = new FakeService(),
+  answers = new BufferBudget(10 * 1024 * 1024),
+) {
   const connection = new FakeConnection();
   const session = new ClientSession(connection, () => service, {
     maxFrameBytes: 1000,
-    budget: new BufferBudget(0),
+    budgets: { reads: new BufferBudget(0), answers },
   });
   const ended = session.run();
   act(connection);
@@ -384,4 +395,51 @@ Deno.test("ClientSession reads no more while many fetches of a connection wait",
   await settle();
   assert.ok(service.calls.includes("append b 1"));
   assert.equal(connection.answers.length, 65);
+});
+
+Deno.test("ClientSession holds no large answer of a client that does not read while others fill the budget", async () => {
+  const service = new FakeService();
+  service.topics_.set("a", Array.from({ length: 200 }, () => "x".repeat(1000)));
+  const fetchSizes: number[] = [];
+  const fetch = service.fetch.bind(service);
+  service.fetch = (topic, spec) => {
+    fetchSizes.push(spec.maxBytes);
+    return fetch(topic, spec);
+  };
+  const answers = new BufferBudget(1024 * 1024);
+  const deaf = await serve(
+    (connection) => {
+      connection.isDeaf = true;
+      connection.requests("FETCH a 0 count=100");
+    },
+    service,
+    answers,
+  );
+  const other = await serve(
+    (connection) => connection.requests("FETCH a 0 count=100"),
+    service,
+    answers,
+  );
+  assert.deepEqual(fetchSizes, [1024 * 1024, 32 * 1024]);
+  assert.equal(other.connection.answers.length, 1);
+  deaf.connection.close();
+  await deaf.ended;
+  await serve((connection) => connection.requests("FETCH a 0 count=100"), service, answers);
+  assert.deepEqual(fetchSizes.slice(2), [1024 * 1024]);
+});
+
+Deno.test("ClientSession takes few messages at once for many GETs while the budget is filled", async () => {
+  const service = new FakeService();
+  service.topics_.set("a", Array.from({ length: 50 }, (_, i) => `${i}`));
+  const gets = Array.from({ length: 60 }, () => "GET a");
+  const { connection } = await serve(
+    (connection) => connection.requests(...gets),
+    service,
+    new BufferBudget(0),
+  );
+  assert.deepEqual(service.calls, ["take a 16", "take a 16", "take a 16", "take a 12"]);
+  assert.deepEqual(connection.answers, [
+    ...Array.from({ length: 50 }, (_, i) => `OK ${i}`),
+    ...Array.from({ length: 10 }, () => "EMPTY"),
+  ]);
 });
