@@ -16,7 +16,7 @@ export const CLIENT_BUFFER_BYTES_MAX = 512 * 1024 * 1024;
 /** Of these, what read buffers keep while they are empty. */
 export const RETAINED_BUFFER_BYTES_MAX = 64 * 1024 * 1024;
 /** Large answers that wait to be taken by their clients; with more, answers are cut to small ones. */
-export const LARGE_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+export const LARGE_ANSWER_BYTES_MAX = 32 * 1024 * 1024;
 /** A client that owes the rest of a frame, or to read its answers, for two sweeps is closed, milliseconds. */
 export const SWEEP_MS = 30_000;
 /** How often buffers are added up, milliseconds. */

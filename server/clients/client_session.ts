@@ -31,9 +31,9 @@ import { AppendRun } from "./append_run.ts";
 import { type BufferBudget, RetainedBuffer, type SessionBudgets } from "./buffer_budget.ts";
 
 /** Answers are sent once there are so many bytes of them, even when the run goes on. */
-const ANSWER_BYTES_MAX = 64 * 1024;
+const ANSWER_BYTES_MAX = 32 * 1024;
 /** What the answer to a fetch is cut to while large answers that nobody reads fill their budget. */
-const SMALL_FETCH_BYTES = 32 * 1024;
+const SMALL_FETCH_BYTES = 16 * 1024;
 /** What the answers to one take of many `GET`s may need. */
 const TAKE_BYTES = READ_BYTES_MAX + ANSWER_BYTES_MAX;
 /** So many `GET`s at once need no budget. */

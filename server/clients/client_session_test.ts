@@ -420,7 +420,7 @@ Deno.test("ClientSession holds no large answer of a client that does not read wh
     service,
     answers,
   );
-  assert.deepEqual(fetchSizes, [1024 * 1024, 32 * 1024]);
+  assert.deepEqual(fetchSizes, [1024 * 1024, 16 * 1024]);
   assert.equal(other.connection.answers.length, 1);
   deaf.connection.close();
   await deaf.ended;

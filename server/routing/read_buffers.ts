@@ -8,7 +8,9 @@
 const BUFFER_BYTES = 1024 * 1024 + 384 * 1024;
 /** Reads that ask for more than so much bring their own. */
 const READ_BYTES_MAX = 1024 * 1024;
-/** Reads that ask for less than so much are not worth a large buffer. */
+/** What is read is copied to where it is sent from if it is no longer than so: the memory is free again at once. */
+const COPIED_BYTES_MAX = 32 * 1024;
+/** Else reads of less than so much are not worth a large buffer for as long as they wait to be sent. */
 const READ_BYTES_MIN = 128 * 1024;
 /** Kept while nobody reads. */
 const IDLE_BUFFERS_MAX = 16;
@@ -19,7 +21,8 @@ export class ReadBuffers {
 
   /** Memory for a read of so many bytes, or nothing where it should get its own. */
   take(maxBytes: number): Uint8Array | undefined {
-    if (maxBytes < READ_BYTES_MIN || maxBytes > READ_BYTES_MAX) return undefined;
+    const isInBetween = maxBytes > COPIED_BYTES_MAX && maxBytes < READ_BYTES_MIN;
+    if (isInBetween || maxBytes > READ_BYTES_MAX) return undefined;
     return this.#idle.pop() ?? new Uint8Array(BUFFER_BYTES);
   }
 
