@@ -5,7 +5,8 @@
  * @module
  */
 
-import { assert, type Clock, type Disk, type Logger, type Timer } from "../world/mod.ts";
+import type { Clock, Disk, Logger, Timer } from "../world/mod.ts";
+import { Answers } from "./answers.ts";
 import { Cycle } from "./cycle.ts";
 import { type CycleLayout, isNoSpace } from "./cycle_layout.ts";
 import type { DataFile } from "./data_file.ts";
@@ -21,13 +22,6 @@ import type { ChunkPool } from "./staging.ts";
 
 /** Unsynced records of a log that make the next cycle sync. */
 const UNSYNCED_RECORDS_MAX = 2 ** 30;
-
-/** An immediate costs some 4 µs: a writer that is alone should not pay it for each append. */
-const FEW_WAITERS = 4;
-/** So many are answered, and append again, before the next cycle may take off without the others. */
-const ANSWERS_AT_ONCE = 256;
-/** As many promises deep may an append stand behind the one that it waited for. */
-const MICROTASK_TURNS = 8;
 
 /** What happens around a cycle. */
 export interface CycleHooks {
@@ -80,8 +74,7 @@ export class GroupCommit {
   #filling: Cycle;
   readonly #spares: Cycle[] = [];
   #inFlight: Cycle | null = null;
-  /** The answers of the cycle before, given while the next one is in flight. */
-  #answering: Promise<void> | null = null;
+  readonly #answers: Answers;
   #isRunning = false;
   #needsRestart = false;
   #syncTimer: Timer | null = null;
@@ -113,6 +106,14 @@ export class GroupCommit {
     this.#journal = options.journal;
     this.#hooks = options.hooks;
     this.#filling = new Cycle(options.pool, options.limits);
+    this.#answers = new Answers({
+      clock: options.clock,
+      limits: options.limits,
+      filling: () => this.#filling,
+      onOver: (cycle) => {
+        if (cycle !== this.#inFlight) this.#putAway(cycle);
+      },
+    });
     this.failed = new Promise((resolve) => this.#onFailed = resolve);
     this.#keepSettle = (resolve, reject) => {
       this.#settle.resolve = resolve;
@@ -163,7 +164,7 @@ export class GroupCommit {
 
   /** Everything accepted so far is synced when it resolves. */
   sync(): Promise<void> {
-    if (this.failure !== null) return Promise.reject(this.#refusal());
+    if (this.failure !== null) return Promise.reject(this.failure);
     this.#filling.mustSync = true;
     const done = this.#filling.done();
     this.kick();
@@ -172,7 +173,7 @@ export class GroupCommit {
 
   /** Resolves when everything of the log that was written so far is in its own extents. */
   home(log: LogState): Promise<void> {
-    if (this.failure !== null) return Promise.reject(this.#refusal());
+    if (this.failure !== null) return Promise.reject(this.failure);
     this.#filling.homing.add(log);
     return this.sync();
   }
@@ -239,6 +240,7 @@ export class GroupCommit {
       await new Promise<void>((resolve) => this.#cycleWaiters.push(resolve));
     }
   }
+
   stop(): void {
     this.#syncTimer?.cancel();
     this.#syncTimer = null;
@@ -336,51 +338,14 @@ export class GroupCommit {
     } catch (error) {
       await this.#handleFailure(cycle, error);
     }
-    // In order: those of the cycle before come first.
-    if (this.#answering !== null) await this.#answering;
-    if (!cycle.isOver) await this.#answer(cycle);
+    await this.#answers.give(cycle);
     if (this.failure === null) {
       const after = this.#hooks.afterCycle(cycle);
       if (after !== undefined) await after;
     }
     this.#inFlight = null;
-    if (this.#answering === null) this.#putAway(cycle);
+    if (cycle.isOver) this.#putAway(cycle);
     this.#wake(this.#cycleWaiters);
-  }
-
-  /**
-   * Answers those who waited, and lets them append again before the next cycle takes off. A few of them do
-   * so within the promises that are due now; of many, some hear of it by way of I/O. Where what is there
-   * keeps the disk busy for as long as it takes to gather more, the next cycle takes off before all are
-   * answered: the disk works on it while the others append to the one behind.
-   */
-  async #answer(cycle: Cycle): Promise<void> {
-    let isFull = this.#isFull();
-    while (!isFull && cycle.resolveSome(ANSWERS_AT_ONCE)) {
-      for (let turn = 0; turn < MICROTASK_TURNS; turn++) await undefined;
-      isFull = this.#isFull();
-    }
-    if (!cycle.isOver) {
-      this.#answering = this.#answerRest(cycle);
-    } else if (cycle.waiters > FEW_WAITERS && !isFull) {
-      await new Promise<void>((resolve) => this.#clock.soon(resolve));
-    }
-  }
-
-  #isFull(): boolean {
-    const { pendingBytes, isAnySynced } = this.#filling;
-    const { takeOffBytes, takeOffSyncedBytes } = this.#limits;
-    return pendingBytes >= (isAnySynced ? takeOffSyncedBytes : takeOffBytes);
-  }
-
-  async #answerRest(cycle: Cycle): Promise<void> {
-    // Other promises have their turn first: the next cycle takes off.
-    for (let turn = 0; turn < MICROTASK_TURNS; turn++) await undefined;
-    while (cycle.resolveSome(ANSWERS_AT_ONCE)) {
-      for (let turn = 0; turn < MICROTASK_TURNS; turn++) await undefined;
-    }
-    this.#answering = null;
-    if (this.#inFlight !== cycle) this.#putAway(cycle);
   }
 
   #putAway(cycle: Cycle): void {
@@ -505,7 +470,10 @@ export class GroupCommit {
         this.#filling.releases.push(...cycle.releases);
       });
     }
-    const full = diskFull(error);
+    const full = new DiskFullError(
+      "An append found no room on disk. What was acknowledged is safe; make room and try again.",
+      { cause: error },
+    );
     cycle.rejectAll(full);
     for (const log of [...cycle.dirty]) this.#rejectFilling(log, full);
   }
@@ -525,19 +493,7 @@ export class GroupCommit {
     copyPoint(log.end, log.written);
   }
 
-  #refusal(): Error {
-    assert(this.failure !== null, "a store refuses when it failed");
-    return this.failure;
-  }
-
   #wake(waiters: (() => void)[]): void {
     for (const wake of waiters.splice(0)) wake();
   }
-}
-
-function diskFull(cause: unknown): DiskFullError {
-  return new DiskFullError(
-    "An append found no room on disk. What was acknowledged is safe; make room and try again.",
-    { cause },
-  );
 }
