@@ -17,7 +17,7 @@ import { type PutFlags, type PutSource, sourceOf } from "./put_source.ts";
 import { tailCommand } from "./tail.ts";
 
 /** Messages that `get --all` asks for at once. */
-const GETS_IN_FLIGHT = 64;
+const GETS_IN_FLIGHT = 256;
 const RETRIES_MAX = 1000;
 
 interface GetFlags extends FormatFlags {
