@@ -53,7 +53,7 @@ export function durability(text: string): Durability {
 }
 
 /** Where a node with no flags but its id serves clients. */
-const ADDRESS_DEFAULT = "127.0.0.1:8080";
+export const ADDRESS_DEFAULT = "127.0.0.1:8080";
 
 /** `--addr`, of every command that talks to nodes. */
 export function addressOption(description: string): Option {

@@ -19,6 +19,7 @@ import {
   stderrSink,
 } from "../world/real/mod.ts";
 import { EXIT, FailureError } from "./exit.ts";
+import { ADDRESS_DEFAULT } from "./flag_values.ts";
 import { traceInto } from "./segment_trace_file.ts";
 import type { ServePlan } from "./serve_options.ts";
 import { VERSION } from "./version.ts";
@@ -96,7 +97,8 @@ async function runNode(
     raft: formatAddress(node.raftAddress),
   });
   if (isForTrying) {
-    const cli = `walrus cli --addr ${formatAddress(node.clientAddress)}`;
+    const address = formatAddress(node.clientAddress);
+    const cli = `walrus cli${address === ADDRESS_DEFAULT ? "" : ` --addr ${address}`}`;
     logger.log("info", `Try: ${cli} register logs; ${cli} put logs hello; ${cli} get logs`);
   }
   try {
