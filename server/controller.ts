@@ -139,25 +139,32 @@ export class Controller implements ClientService {
   }
 
   async deleteTopic(topic: string): Promise<void> {
-    const { metadata, routes } = this.#parts;
-    const known = await routes.mustFindTopic(topic).catch((error) => {
-      if (error instanceof UnknownTopicError) return null;
-      throw error;
-    });
-    if (known === null) return;
+    const { metadata } = this.#parts;
+    const known = await this.#topicAsOfNow(topic);
+    if (known === undefined) return;
     const command = { kind: "deleteTopic" as const, topic, bornSegment: known.bornSegment };
     await metadata.propose(command, { timeoutMs: REQUEST_TIMEOUT_MS });
   }
 
   async trim(topic: string, offset: number): Promise<void> {
-    const { metadata, routes } = this.#parts;
-    const known = await routes.mustFindTopic(topic);
+    const { metadata } = this.#parts;
+    const known = await this.#topicAsOfNow(topic);
+    if (known === undefined) throw new UnknownTopicError(topic);
     if (offset <= firstOffsetOf(known)) return;
     // The segment in which the offset lies stays, and so does the open one.
     const firstSegment = segmentAt(known, offset).number;
     if (firstSegment === known.segments[0]!.number) return;
     const command = { kind: "trimTopic" as const, topic, firstSegment };
     await metadata.propose(command, { timeoutMs: REQUEST_TIMEOUT_MS });
+  }
+
+  /** As of everything that is committed: an old view would have the wrong thing done, or nothing, and say OK. */
+  async #topicAsOfNow(topic: string): Promise<TopicInfo | undefined> {
+    const { metadata } = this.#parts;
+    await metadata.refresh({ timeoutMs: REQUEST_TIMEOUT_MS }).catch((error) => {
+      throw new UnavailableError(`the cluster could not be asked about ${topic}: ${error.message}`);
+    });
+    return metadata.state.topics.get(topic);
   }
 
   append(
