@@ -353,7 +353,12 @@ export class Services {
       try {
         await this.handlers.metadata.refresh({ timeoutMs: REFRESH_TIMEOUT_MS });
         const uncertain = this.#uncertainSegments();
-        await this.#fences.renew(uncertain, (target) => this.#isSealed(target));
+        // ⛔ Not what is only known to be sealed now: the next process may know less at first, and would follow the
+        // old writer again (spec/DECISIONS.md, 19).
+        await this.#fences.renew(
+          uncertain,
+          (target) => this.#parts.machine.isEndedForEver(target),
+        );
         if (uncertain.length > 0) {
           logger.log("warn", "this node may have forgotten what it acknowledged in open segments", {
             segments: uncertain.length,

@@ -8,7 +8,7 @@ import type { StateMachine } from "../../raft/mod.ts";
 import type { Command } from "./command.ts";
 import { decodeCommand } from "./command_codec.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
-import { type Change, MetadataState, type Outcome } from "./state.ts";
+import { type Change, MetadataState, openSegmentOf, type Outcome } from "./state.ts";
 
 /** Told after each applied command what it changed; `null` after a snapshot: everything may have. */
 export type ChangeListener = (change: Change | null) => void;
@@ -25,6 +25,8 @@ export class MetadataMachine implements StateMachine {
   #state = new MetadataState();
   #listeners: ChangeListener[] = [];
   readonly #watch: MachineWatch | undefined;
+  /** The number of each topic's open segment in the newest snapshot on disk. */
+  #snapshotOpen: Map<string, number> = new Map();
 
   constructor(watch?: MachineWatch) {
     this.#watch = watch;
@@ -33,6 +35,15 @@ export class MetadataMachine implements StateMachine {
   /** The state as of the last applied command. Only this machine changes it. */
   get state(): MetadataState {
     return this.#state;
+  }
+
+  /**
+   * Whether the segment is sealed, or gone, by the newest snapshot on this node's disk: so every later process
+   * of it knows that from its first moment on. (What was applied since may have to be learnt anew: how far Raft
+   * has committed is not written down for its own sake.)
+   */
+  isEndedForEver(target: { topic: string; segment: number }): boolean {
+    return target.segment < (this.#snapshotOpen.get(target.topic) ?? 0);
   }
 
   /** Listeners run within `apply`, in the order of their subscription: they must be quick. */
@@ -55,6 +66,11 @@ export class MetadataMachine implements StateMachine {
 
   restore(snapshot: Uint8Array, index: number): void {
     this.#state = decodeSnapshot(snapshot);
+    const { deleted, topics } = this.#state;
+    this.#snapshotOpen = new Map(deleted);
+    for (const topic of topics.values()) {
+      this.#snapshotOpen.set(topic.name, openSegmentOf(topic).number);
+    }
     this.#watch?.onRestored(index, this.#state);
     this.#tell(null);
   }

@@ -113,7 +113,8 @@ export class Fences {
 
   /**
    * Notes durably of which segments something may have been forgotten, besides those that are known, and
-   * begins a new log: what happened to the old one counts no more. Fences of sealed segments are let go.
+   * begins a new log: what happened to the old one counts no more. Fences of segments that are sealed are let
+   * go; ⛔ only where every later process of this node knows that from its first moment on.
    */
   async renew(
     uncertain: readonly SegmentTarget[],
