@@ -43,3 +43,8 @@ for (const [name, canary] of Object.entries(CANARIES)) {
     },
   });
 }
+
+Deno.test("Every canary stands in the list of rules that README.md gives", async () => {
+  const text = await Deno.readTextFile(new URL("README.md", import.meta.url));
+  for (const name of Object.keys(CANARIES)) assert.ok(text.includes(`\`${name}\``), name);
+});

@@ -8,7 +8,7 @@ import { simulate } from "./simulation.ts";
 /** Seeds of this run; more by hand: `deno task sim --seeds 1..100000 --workers 2`. */
 const SEEDS = 1000;
 /** Seeds of each story besides. */
-const STORY_SEEDS = 25;
+const STORY_SEEDS = 15;
 /** Processes: a machine that runs the tests has two cores at least. */
 const WORKERS = 2;
 /** Steps that a run which is crashed at each of them has at least: less would be another run. */
