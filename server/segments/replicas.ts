@@ -8,6 +8,7 @@
 import type { Crc32c, LogStore } from "../../storage/mod.ts";
 import type { Clock, Logger } from "../../world/mod.ts";
 import { sleep } from "../../world/mod.ts";
+import { REQUEST_TIMEOUT_MS } from "../config.ts";
 import { UnavailableError } from "../errors.ts";
 import {
   type Cursor,
@@ -29,6 +30,12 @@ const COMPLETE_RETRY_MS = 200;
 
 /** Logs that are deleted at the same time. */
 const DELETES_MAX = 256;
+
+/**
+ * How long a copy is kept that metadata does not count, milliseconds: until whoever had it made has compared it
+ * and has had it counted, or has given up. Else it would be counted and gone.
+ */
+const COPY_KEPT_MS = 3 * REQUEST_TIMEOUT_MS;
 
 /** What a replica answers to its writer: how far it is, or that it answers nothing any more. */
 export type ReplicateAnswer = ReplicaExtent | "silent";
@@ -74,6 +81,8 @@ export class Replicas {
   readonly #parts: ReplicasParts;
   /** Replicas of segments that are not sealed, and of sealed ones that are being cut or completed. */
   readonly #live: Map<string, Replica> = new Map();
+  /** Copies that a repair makes here and that metadata may not count yet, and until when they are kept for it. */
+  readonly #copies: Map<string, number> = new Map();
   /** ⛔ Nothing is accepted, and no answer is certain, before it is known what may have been forgotten. */
   #isReady = false;
   /** Sealed segments that were looked at, and who held them then. */
@@ -171,7 +180,13 @@ export class Replicas {
   ): Promise<void> {
     this.#mustNotBeGone(target);
     const replica = this.#replicaOf(target);
-    await replica.repair(() => this.#fetchUpTo(replica, options));
+    const name = segmentLogName(target.topic, target.segment);
+    this.#copies.set(name, Infinity);
+    try {
+      await replica.repair(() => this.#fetchUpTo(replica, options));
+    } finally {
+      this.#copies.set(name, this.#parts.clock.nowMs() + COPY_KEPT_MS);
+    }
   }
 
   /** A segment changed, or, with `null`, all may have: replicas of those that are sealed now are cut or completed. */
@@ -233,7 +248,10 @@ export class Replicas {
    * to date a moment ago: an old view may not know yet that this node was given a segment.
    */
   async collectGarbage(): Promise<void> {
-    const { store, metadata, nodeId, logger } = this.#parts;
+    const { clock, store, metadata, nodeId, logger } = this.#parts;
+    for (const [name, untilMs] of this.#copies) {
+      if (untilMs <= clock.nowMs()) this.#copies.delete(name);
+    }
     for (const { name } of store.list()) {
       const target = parseSegmentLogName(name);
       if (target === null) continue;
@@ -242,7 +260,7 @@ export class Replicas {
         await this.#delete(name);
         continue;
       }
-      if (this.#live.has(name)) continue;
+      if (this.#live.has(name) || this.#copies.has(name)) continue;
       const info = this.#infoOf(target);
       if (!info || info.count === null || info.replicas.includes(nodeId)) continue;
       await this.#delete(name);

@@ -211,6 +211,24 @@ Deno.test("Replicas.complete() copies for a recovery, but nothing beyond a seal 
   assert.equal((await holder.replicas.digest(target)).length, 2);
 });
 
+Deno.test("Replicas.collectGarbage() leaves a copy alone that a repair may be about to have counted", async () => {
+  const holder = await Holder.start();
+  const topic = () => holder.state.topics.get("t")!;
+  const name = segmentLogName("t", 1);
+  await holder.append(0, "a");
+  sealAt(holder.state, 1);
+  holder.state.apply({ kind: "dropReplica", ...target, node: 2 }, []);
+  holder.replicas.topicChanged(topic(), null);
+  await holder.replicas.collectGarbage();
+  assert.equal(holder.store.get(name), undefined, "others hold it");
+  await holder.replicas.complete(target, { from: 3, end: 1 });
+  // The segment changes once more, on other nodes.
+  holder.state.apply({ kind: "dropReplica", ...target, node: 1 }, []);
+  holder.replicas.topicChanged(topic(), null);
+  await holder.replicas.collectGarbage();
+  assert.equal(holder.store.get(name)?.endPosition, 1);
+});
+
 Deno.test("Replicas.fence() finds the cursors in the last control record", async () => {
   const holder = await Holder.start();
   const { encodeCursors } = await import("./control_record.ts");
