@@ -19,7 +19,7 @@ export class Cycle {
   readonly staging: Staging;
   /** Logs with bytes in this cycle, and beside it their pieces once the cycle has taken off. */
   readonly dirty: LogState[] = [];
-  readonly pieces: Piece[][] = [];
+  readonly pieces: (readonly Piece[])[] = [];
   readonly records: CatalogRecord[] = [];
   /** Given back once the records are synced. */
   readonly releases: ByteRange[] = [];

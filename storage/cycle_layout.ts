@@ -181,7 +181,7 @@ export class CycleLayout {
   }
 
   /** The log's pieces as they are, or behind what was away. */
-  #piecesFor(cycle: Cycle, log: LogState, pieces: readonly Piece[]): Piece[] {
+  #piecesFor(cycle: Cycle, log: LogState, pieces: readonly Piece[]): readonly Piece[] {
     const { staging } = cycle;
     if (log.away.length === 0) {
       const owner: PieceOwner = { pieces: [...pieces], lead: -1 };

@@ -101,8 +101,8 @@ export class AwayFrame implements BodyPart, RunOfRecords {
   }
 }
 
-/** What logs that are at home share. Nobody changes it. */
-export const NOTHING_AWAY: AwayFrame[] = [];
+/** What logs that are at home share. */
+export const NOTHING_AWAY: readonly AwayFrame[] = Object.freeze([]);
 
 /** Frames that are kept to be used again; more are left to the garbage collector. */
 const SPARE_FRAMES_MAX = 64 * 1024;

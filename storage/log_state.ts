@@ -15,8 +15,8 @@ import type { DamageImage, LogImage } from "./store_image.ts";
 import type { DamagedRange, Durability } from "./types.ts";
 import { dataFileName } from "./data_file.ts";
 
-/** What logs without damage share. Nobody changes it. */
-const NO_DAMAGE: DamageImage[] = [];
+/** What logs without damage share. */
+const NO_DAMAGE: readonly DamageImage[] = Object.freeze([]);
 
 /** Up to so many extents are kept in an array without room for more. */
 const FEW_EXTENTS = 8;
@@ -37,7 +37,7 @@ export class LogState {
   homed: LogPoint;
   homeSynced: number;
   /** Behind `homed`: durable in the journal, and here. */
-  away: AwayFrame[] = NOTHING_AWAY;
+  away: readonly AwayFrame[] = NOTHING_AWAY;
   awayBytes = 0;
   /** On disk anywhere, though perhaps not synced. */
   written: LogPoint;
@@ -45,9 +45,9 @@ export class LogState {
   /** Accepted. */
   end: LogPoint;
   extents: Extent[];
-  damage: DamageImage[];
+  damage: readonly DamageImage[];
   /** Of the cycle that is being filled. */
-  pieces: Piece[] = NO_PIECES;
+  pieces: readonly Piece[] = NO_PIECES;
   /** Of the last cycle that had something of it, all went to its own extents. */
   goesHome = false;
   isDirty = false;
@@ -163,8 +163,9 @@ export class LogState {
   goAway(frame: AwayFrame, isSynced: boolean): void {
     const { written } = this;
     this.goesHome = false;
-    if (this.away === NOTHING_AWAY) this.away = [];
-    this.away.push(frame);
+    // All lists but the shared one are this log's.
+    if (this.away === NOTHING_AWAY) this.away = [frame];
+    else (this.away as AwayFrame[]).push(frame);
     this.awayBytes += frame.end - frame.bodyStart;
     written.position += frame.count;
     written.offset += frame.entryCount;
@@ -194,7 +195,7 @@ export class LogState {
       isUncertain: this.isUncertain,
       start: { ...this.start },
       known: { ...this.homed },
-      damage: this.damage,
+      damage: [...this.damage],
       extents: this.extents.map((extent) => ({
         fileNumber: extent.file.number,
         start: extent.start,

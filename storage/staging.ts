@@ -114,7 +114,7 @@ export class Piece {
 /** Who has pieces in a cycle. */
 export interface PieceOwner {
   /** Pieces in the cycle that is being filled, in order; {@link NO_PIECES} while there are none. */
-  pieces: Piece[];
+  pieces: readonly Piece[];
   /**
    * Where in a block of its file its next frame will stand, if its pieces are to go there as they are; −1: they
    * are not. The buffer's blocks are the file's then, and the disk takes them without a copy.
@@ -122,8 +122,8 @@ export interface PieceOwner {
   readonly lead: number;
 }
 
-/** What owners without pieces share. Nobody changes it. */
-export const NO_PIECES: Piece[] = [];
+/** What owners without pieces share. */
+export const NO_PIECES: readonly Piece[] = Object.freeze([]);
 
 /** Pieces and lists that are kept for the next cycles; more are left to the garbage collector. */
 const SPARES_MAX = 16 * 1024;
@@ -216,11 +216,12 @@ export class Staging {
   }
 
   /** Takes back pieces that nobody needs any more. */
-  recycle(pieces: Piece[]): void {
+  recycle(pieces: readonly Piece[]): void {
     if (pieces === NO_PIECES || this.#spareLists.length >= SPARES_MAX) return;
-    for (const piece of pieces) this.#sparePieces.push(piece);
-    pieces.length = 0;
-    this.#spareLists.push(pieces);
+    const list = pieces as Piece[];
+    for (const piece of list) this.#sparePieces.push(piece);
+    list.length = 0;
+    this.#spareLists.push(list);
   }
 
   /** Gives the buffers back. */
@@ -268,11 +269,19 @@ export class Staging {
     if (!isSameOwner && chunk.used > 0 && lead < 0) chunk.used += TERMINATOR_BYTES;
     const piece = this.#sparePieces.pop() ?? new Piece(chunk);
     piece.reset(chunk, chunk.used);
-    if (owner.pieces === NO_PIECES) owner.pieces = this.#spareLists.pop() ?? [];
-    owner.pieces.push(piece);
+    // All lists but the shared one are this object's, until they are recycled.
+    const pieces = owner.pieces as Piece[];
+    if (pieces !== NO_PIECES) pieces.push(piece);
+    else owner.pieces = this.#listOf(piece);
     this.#open = piece;
     this.#openOwner = owner;
     return piece;
+  }
+
+  #listOf(piece: Piece): Piece[] {
+    const pieces = this.#spareLists.pop() ?? [];
+    pieces.push(piece);
+    return pieces;
   }
 
   #close(): void {
