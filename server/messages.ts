@@ -74,8 +74,10 @@ export const REFUSED_CODE = FIRST_OWN_CODE;
 /** Code of a request that failed at its target; the message says why. */
 export const FAILED_CODE = FIRST_OWN_CODE + 1;
 
-const STATUS_DONE = 0;
-const STATUS_NOT_LEADER = 1;
+/** Status: it was done. */
+export const STATUS_DONE = 0;
+/** Status: nothing was done, as the asked node is not the leader, or the segment is closed. */
+export const STATUS_NOT_LEADER = 1;
 
 /** Appends packed entries to the open segment that the asked node leads. */
 export interface AppendRequest {
@@ -87,25 +89,6 @@ export interface AppendRequest {
 /** As {@link AppendRequest}, where the batch may not be divided anywhere: see `SegmentWriter.append`. */
 export interface AppendUnitsRequest extends AppendRequest {
   ends: readonly number[];
-}
-
-/** Reads committed entries of the open segment that the asked node leads. */
-export interface ReadOpenRequest {
-  topic: string;
-  segment: number;
-  /** Of the first entry, counted from the topic's first. */
-  offset: number;
-  /** 0: only tell how far the topic is committed. */
-  count: number;
-  maxBytes: number;
-  /** How long to wait where nothing is committed at the offset yet, milliseconds. */
-  waitMs: number;
-}
-
-/** Entries of an open segment, none where nothing is committed at the offset yet. */
-export interface OpenEntries extends Entries {
-  /** One past the last committed entry of the topic. */
-  end: number;
 }
 
 /** Takes entries from the shared cursor on the leader of the open segment. */
@@ -232,37 +215,6 @@ export function readAppendUnitsReply(body: Uint8Array): Accepted | null {
   return { entries: reader.u32(), firstOffset: reader.u53() };
 }
 
-export function writeReadOpen(request: ReadOpenRequest): Uint8Array {
-  const writer = new BodyWriter();
-  writer.string(request.topic).u32(request.segment).u53(request.offset);
-  return writer.u32(request.count).u32(request.maxBytes).u32(request.waitMs).view;
-}
-
-export function readReadOpen(body: Uint8Array): ReadOpenRequest {
-  const reader = new BodyReader(body);
-  return {
-    topic: reader.string(),
-    segment: reader.u32(),
-    offset: reader.u53(),
-    count: reader.u32(),
-    maxBytes: reader.u32(),
-    waitMs: reader.u32(),
-  };
-}
-
-/** `null`: not the leader, or closed. */
-export function writeReadOpenReply(read: OpenEntries | null): Uint8Array {
-  const writer = new BodyWriter((read?.bytes.length ?? 0) + 24);
-  if (read === null) return writer.u8(STATUS_NOT_LEADER).view;
-  return writer.u8(STATUS_DONE).u53(read.end).u32(read.count).bytes(read.bytes).view;
-}
-
-export function readReadOpenReply(body: Uint8Array): OpenEntries | null {
-  const reader = new BodyReader(body);
-  if (reader.u8() !== STATUS_DONE) return null;
-  return { end: reader.u53(), ...readEntries(reader) };
-}
-
 export function writeTake(request: TakeRequest): Uint8Array {
   return new BodyWriter().string(request.topic).u32(request.segment).u32(request.count).view;
 }
@@ -313,7 +265,8 @@ export function readReadReply(body: Uint8Array): Entries {
   return readEntries(new BodyReader(body));
 }
 
-function readEntries(reader: BodyReader): Entries {
+/** A count and as many packed entries. */
+export function readEntries(reader: BodyReader): Entries {
   const count = reader.u32();
   const bytes = reader.bytes();
   const counts = countRecords(bytes);

@@ -19,7 +19,6 @@ import {
   readLeave,
   readNodeBody,
   readRead,
-  readReadOpen,
   readReplicate,
   readTake,
   readTargetBody,
@@ -30,10 +29,10 @@ import {
   writeFenceAnswer,
   writePlaced,
   writeProposeReply,
-  writeReadOpenReply,
   writeReadReply,
   writeTakeReply,
 } from "./messages.ts";
+import { readReadOpen, writeReadOpenReply } from "./read_open_messages.ts";
 import type { Metadata } from "./metadata/mod.ts";
 import { type Peers, RemoteError, RpcRefusal } from "./network/mod.ts";
 import {

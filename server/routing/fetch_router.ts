@@ -6,13 +6,13 @@
  */
 
 import { NotLeaderError, OffsetOutOfRangeError, SegmentClosedError } from "../errors.ts";
+import { METHOD } from "../messages.ts";
 import {
-  METHOD,
   type OpenEntries,
   type ReadOpenRequest,
   readReadOpenReply,
   writeReadOpen,
-} from "../messages.ts";
+} from "../read_open_messages.ts";
 import {
   firstOffsetOf,
   openSegmentOf,

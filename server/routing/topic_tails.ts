@@ -7,7 +7,8 @@
 
 import type { Clock, Timer } from "../../world/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "../config.ts";
-import { METHOD, readReadOpenReply, writeReadOpen } from "../messages.ts";
+import { METHOD } from "../messages.ts";
+import { readReadOpenReply, writeReadOpen } from "../read_open_messages.ts";
 import { openSegmentOf, type SegmentInfo } from "../metadata/mod.ts";
 import type { Routes } from "./routes.ts";
 
