@@ -126,7 +126,13 @@ export async function readReplica(
   }
   const { count, offset } = request;
   const maxBytes = Math.min(request.maxBytes, READ_BYTES_MAX);
-  return await readEntries(log, offset, { count, maxBytes, buffers });
+  const entries = await readEntries(log, offset, { count, maxBytes, buffers });
+  if (entries.count > 0) return entries;
+  // A majority of others may have committed what this node's disk has not written yet.
+  entries.release?.();
+  throw new UnavailableError(
+    `entry ${offset} of ${request.topic}/${request.segment} is on its way to this node's disk`,
+  );
 }
 
 /**

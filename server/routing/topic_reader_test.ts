@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { batchOf, type Log } from "../../storage/mod.ts";
+import { UnavailableError } from "../errors.ts";
+import type { Segments } from "../segments/mod.ts";
+import { readReplica } from "./topic_reader.ts";
+
+/** A replica that has accepted one entry; what of it can be read the test says. */
+function segmentsWith(written: () => boolean): Segments {
+  const entry = { ...batchOf(new Uint8Array(3)), firstPosition: 0, firstOffset: 0 };
+  const nothing = { ...entry, bytes: new Uint8Array(0), count: 0, entryCount: 0 };
+  const log = {
+    endOffset: 1,
+    endPosition: 1,
+    read: () => Promise.resolve(written() ? entry : nothing),
+  } as unknown as Log;
+  return { replica: () => log } as unknown as Segments;
+}
+
+Deno.test("readReplica() refuses what others have committed and this node has not written: another one is asked", async () => {
+  let isWritten = false;
+  const segments = segmentsWith(() => isWritten);
+  const request = { topic: "t", segment: 1, offset: 0, count: 1, maxBytes: 100 };
+  await assert.rejects(readReplica(segments, request), UnavailableError);
+  isWritten = true;
+  assert.equal((await readReplica(segments, request)).count, 1);
+});
