@@ -67,9 +67,13 @@ export class TopicReader implements EntrySource {
       count: segment.count === null ? count : segment.count - (offset - segment.baseOffset),
       maxBytes: READ_AHEAD_BYTES,
     };
-    const entries = await readSealed(this.#routes, segment, request);
+    const { buffers } = this.#routes;
+    const entries = await readSealed(this.#routes, segment, request, buffers);
     assert(entries.count > 0, "a read of committed entries brings at least one");
-    return { reader: new RecordReader(entries.bytes), nextOffset: offset, left: entries.count };
+    // What is kept for a while keeps no more memory than it needs.
+    const bytes = entries.release === undefined ? entries.bytes : entries.bytes.slice();
+    entries.release?.();
+    return { reader: new RecordReader(bytes), nextOffset: offset, left: entries.count };
   }
 }
 

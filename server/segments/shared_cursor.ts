@@ -33,6 +33,8 @@ interface Served {
   taken: Taken;
 }
 
+/** Of a copy whose length is not known before; it grows. */
+const COPY_BYTES_FIRST = 64 * 1024;
 const NOTHING: Taken = { bytes: new Uint8Array(0), count: 0, isExhausted: true };
 
 /** One per open segment that this node leads. */
@@ -178,7 +180,8 @@ export function entriesOf(
   run: Uint8Array,
   options: { skip: number; count: number; maxBytes: number },
 ): Entries {
-  const builder = new RecordBatchBuilder(Math.min(run.length, options.maxBytes) + 64);
+  const capacityBytes = Math.min(run.length, options.maxBytes, COPY_BYTES_FIRST);
+  const builder = new RecordBatchBuilder(capacityBytes + 64);
   const reader = new RecordReader(run);
   let skip = options.skip;
   while (builder.count < options.count && reader.next()) {
