@@ -30,6 +30,7 @@ export async function bundleProgram(
   if (!bundled.success) {
     throw new BuildError(`The program can't be bundled: ${firstLine(bundled.stderr)}`);
   }
+  await nameNoMachine(output);
   await mustBeWhole(output);
   return output;
 }
@@ -45,6 +46,13 @@ function entryText(build: BuildInfo, shimBeside: string | undefined): string {
   }
   lines.push(`Deno.exit(await runProgram(Deno.args, { build: ${JSON.stringify(build)} }));`);
   return lines.map((line) => `${line}\n`).join("");
+}
+
+/** The bundler writes where its packages lie into names and comments; the same source makes the same bundle. */
+async function nameNoMachine(path: string): Promise<void> {
+  const text = await Deno.readTextFile(path);
+  const cachePath = /(?:\.\.\/)+[^"\n]*?\/npm\/[^/"\n]+\//g;
+  await Deno.writeTextFile(path, text.replaceAll(cachePath, "npm/"));
 }
 
 /** What is loaded from another file would be missing where there is only this one. */
