@@ -88,6 +88,8 @@ export class SegmentModel {
   /** The largest length that each node ever acknowledged. */
   readonly acks: Map<number, number> = new Map();
   committed = 0;
+  /** Nodes whose disk has lost durable records of it. */
+  readonly lostOn: Set<number> = new Set();
   /** Writers that were ever made for it. */
   opened = 0;
   writer: { node: number; phase: "open" | "closed" | "counted"; readTo: number } | null = null;

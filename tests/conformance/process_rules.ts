@@ -59,14 +59,20 @@ interface Kept {
   node: NodeModel;
 }
 
-/** Of what was not durable any prefix survives; of what is, all. */
+/**
+ * Of what was not durable any prefix survives; of what is, all: unless the disk has rotted (a small `LoseDisk`),
+ * and the node says so, of that log or of all (`remember`).
+ */
 function mustKeep(
   { segment, replica, kept, node }: Kept & {
-    kept: Map<string, { length: number; entries: number }>;
+    kept: Map<string, { length: number; entries: number; isCertain: boolean }>;
   },
 ): void {
-  const { length, entries } = kept.get(segment.name) ?? { length: 0, entries: 0 };
+  const log = kept.get(segment.name);
+  const { length, entries } = log ?? { length: 0, entries: 0 };
   if (replica.isGoing && length === 0) return;
+  if (log?.isCertain === false && length <= replica.length) return;
+  if (log === undefined) return; // forgotten: `keep` asks for doubt
   // A tail that was on its way to be cut may be gone.
   const least = segment.isSealedAt(node.known)
     ? Math.min(replica.durable, segment.seal!.length)
@@ -85,12 +91,15 @@ function mustKeep(
 }
 
 function keep({ segment, replica, node }: Kept, left: { length: number; isWiped: boolean }): void {
+  if (left.length < replica.durable) segment.lostOn.add(node.id);
+  const had = replica.isGoing ? 0 : replica.durable;
   replica.length = left.length;
   replica.durable = Math.min(replica.durable, left.length);
   replica.ghost = 0;
   if (replica.length === 0) replica.isGoing = false;
   if (left.isWiped) replica.isFenced = replica.isUncertain = false;
-  const hasForgotten = left.length < (segment.acks.get(node.id) ?? 0) || left.isWiped;
+  const told = Math.max(segment.acks.get(node.id) ?? 0, had);
+  const hasForgotten = left.length < told || left.isWiped;
   if (hasForgotten && !segment.isSealed) replica.mustDoubt = true;
   if (segment.isAlone && segment.leader === node.id && !segment.isSealed) {
     segment.truncate(left.length);

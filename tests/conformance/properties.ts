@@ -29,7 +29,7 @@ export function checkSeal(model: Model, segment: SegmentModel): void {
   );
   hold(
     seal.mayHaveLost || !topic.isSynced ||
-      model.holding(segment, seal.length) >= segment.answersNeeded,
+      model.holding(segment, seal.length) >= segment.answersNeeded - segment.lostOn.size,
     "SealedIsOnEnoughDisks",
     () =>
       `${name} is sealed at ${seal.length}, which ${
@@ -58,7 +58,8 @@ export function checkCommit(model: Model, segment: SegmentModel): void {
     () => `${name} was sealed at ${seal!.length} records, and now ${committed} are acknowledged`,
   );
   hold(
-    !segment.topic.isSynced || model.holding(segment, committed) >= segment.majority,
+    !segment.topic.isSynced ||
+      model.holding(segment, committed) >= segment.majority - segment.lostOn.size,
     "AckedIsOnAMajority",
     () => `${committed} records of ${name} are held by ${model.holding(segment, committed)} nodes`,
   );
