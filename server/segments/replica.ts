@@ -164,7 +164,7 @@ export class Replica {
   async discard(): Promise<void> {
     this.#emit?.({ kind: "discard" });
     await this.#store.delete(segmentLogName(this.topic, this.segment));
-    this.#emit?.({ kind: "cut", length: 0 });
+    this.#emit?.({ kind: "deleted" });
     this.#log = undefined;
     this.#durable = 0;
     this.#opening = null;

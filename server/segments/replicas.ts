@@ -272,7 +272,7 @@ export class Replicas {
     const emit = emitterOf(this.#parts.events, parseSegmentLogName(name)!);
     emit?.({ kind: "delete" });
     await this.#parts.store.delete(name);
-    emit?.({ kind: "cut", length: 0 });
+    emit?.({ kind: "deleted" });
   }
 
   #infoOf(target: { topic: string; segment: number }): SegmentInfo | undefined {

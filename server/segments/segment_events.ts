@@ -85,7 +85,9 @@ export type EventOfSegment =
   /** A rotten replica of a sealed segment is about to be thrown away, to be copied anew. */
   | { kind: "discard" }
   /** A replica that metadata counts on this node no more is about to be deleted. */
-  | { kind: "delete" };
+  | { kind: "delete" }
+  /** What was discarded or deleted is gone; a new replica may have begun meanwhile. */
+  | { kind: "deleted" };
 
 /** Anything that a node tells. */
 export type SegmentEvent =

@@ -110,6 +110,8 @@ function step(model: Model, event: TraceEvent): void {
       return replica.cut(model, event);
     case "discard":
       return replica.discard(model, event);
+    case "deleted":
+      return replica.deleted(model, event);
     case "delete":
       return replica.remove(model, event);
     case "startRecovery":

@@ -53,6 +53,11 @@ function extend(
   event: { position: number; records: readonly number[] },
 ): void {
   const { position, records } = event;
+  // What is being deleted has no name any more: this is another log.
+  if (replica.isGoing && position === 0) {
+    replica.length = 0;
+    replica.isGoing = false;
+  }
   need(position === replica.length, "AppendsAtItsOwnEnd", `the log ends at ${replica.length}`);
   for (let i = 0; i < records.length; i++) {
     need(
@@ -132,16 +137,21 @@ export function takeBack(model: Model, event: EventOf<"takeBack">): void {
 /** `Learn`'s cut of the tail behind the seal; the state had it cut when the node learnt of the seal. */
 export function cut(model: Model, event: EventOf<"cut">): void {
   const { node, segment, replica } = placeOf(model, event, "CutSealed");
-  if (event.length > 0 || !replica.isGoing) {
-    need(segment.isSealedAt(node.known), "CutSealed", "the node does not know that it is sealed");
-    need(
-      event.length === segment.seal!.length,
-      "CutSealed",
-      `it is sealed at ${segment.seal!.length}`,
-    );
-  }
+  need(segment.isSealedAt(node.known), "CutSealed", "the node does not know that it is sealed");
+  need(
+    event.length === segment.seal!.length,
+    "CutSealed",
+    `it is sealed at ${segment.seal!.length}`,
+  );
   replica.length = Math.min(replica.length, event.length);
   replica.durable = Math.min(replica.durable, event.length);
+}
+
+/** The end of `discard` and `delete`, unless a new replica was begun before. */
+export function deleted(model: Model, event: EventOf<"deleted">): void {
+  const { replica } = placeOf(model, event, "Delete");
+  if (!replica.isGoing) return;
+  replica.length = replica.durable = 0;
   replica.isGoing = false;
 }
 

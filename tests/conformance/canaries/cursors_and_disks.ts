@@ -101,7 +101,7 @@ export const CURSORS_AND_DISKS: readonly BrokenOrder[] = [
     after: [
       ...learn(6, { kind: "dropReplica", topic: "t", segment: 1, node: 2 }),
       on(2, "delete"),
-      on(2, "cut", { length: 0 }),
+      on(2, "deleted"),
     ],
   },
 ];

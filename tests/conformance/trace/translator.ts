@@ -138,6 +138,7 @@ class Translator {
       }
       case "takeBack":
       case "discard":
+      case "deleted":
       case "delete":
         return this.#must(false, "the specification has no words for it");
     }
