@@ -83,6 +83,8 @@ export class Replicas {
   readonly #live: Map<string, Replica> = new Map();
   /** Copies that a repair makes here and that metadata may not count yet, and until when they are kept for it. */
   readonly #copies: Map<string, number> = new Map();
+  /** Logs that are being deleted. */
+  readonly #deletions: Map<string, Promise<void>> = new Map();
   /** ⛔ Nothing is accepted, and no answer is certain, before it is known what may have been forgotten. */
   #isReady = false;
   /** Sealed segments that were looked at, and who held them then. */
@@ -179,10 +181,11 @@ export class Replicas {
     options: { from: number; end: number },
   ): Promise<void> {
     this.#mustNotBeGone(target);
-    const replica = this.#replicaOf(target);
     const name = segmentLogName(target.topic, target.segment);
     this.#copies.set(name, Infinity);
     try {
+      await this.#deletions.get(name)?.catch(() => {}); // not into a log that goes
+      const replica = this.#replicaOf(target);
       await replica.repair(() => this.#fetchUpTo(replica, options));
     } finally {
       this.#copies.set(name, this.#parts.clock.nowMs() + COPY_KEPT_MS);
@@ -268,7 +271,13 @@ export class Replicas {
     }
   }
 
-  async #delete(name: string): Promise<void> {
+  #delete(name: string): Promise<void> {
+    const deletion = this.#deleteNow(name).finally(() => this.#deletions.delete(name));
+    this.#deletions.set(name, deletion);
+    return deletion;
+  }
+
+  async #deleteNow(name: string): Promise<void> {
     const emit = emitterOf(this.#parts.events, parseSegmentLogName(name)!);
     emit?.({ kind: "delete" });
     await this.#parts.store.delete(name);

@@ -424,10 +424,16 @@ export class Nemesis {
   }
 
   async #mendRotten(): Promise<void> {
-    const { clock } = this.#parts;
+    const { clock, operator } = this.#parts;
     while (this.#rot.victim !== null && this.#rot.victim.state !== "up") {
       this.#maybeReplaceRotten();
       await sleep(clock, LOOK_MS);
+    }
+    // Raft's leader has no way back for a member that has forgotten what it acknowledged: it is replaced.
+    const { victim } = this.#rot;
+    if (victim && this.hasRotted && await operator.isLeftBehind(victim)) {
+      this.#note("left behind", victim.host);
+      await operator.replace(victim);
     }
     this.#isSettled = true;
   }

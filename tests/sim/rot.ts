@@ -28,7 +28,7 @@ export class Rot {
     return this.#victim !== null && this.#victim.drive === this.#drive ? this.#victim : null;
   }
 
-  /** Some disk has rotted in this simulation. */
+  /** Some disk has lost more than a fence in this simulation. */
   get hasStruck(): boolean {
     return this.#hasStruck;
   }
@@ -93,12 +93,12 @@ export class Rot {
     const files = machine.drive.names().filter((name) => machine.drive.copyFile(name).length > 0);
     if (files.length === 0) return null;
     this.#note(machine);
+    this.#hasStruck = true;
     return this.#random.pick(files);
   }
 
   #note(machine: Machine): void {
     machine.isRotten = true;
-    this.#hasStruck = true;
     this.#victim = machine;
     this.#drive = machine.drive;
   }
