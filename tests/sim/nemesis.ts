@@ -433,6 +433,7 @@ export class Nemesis {
     const { victim } = this.#rot;
     if (victim && this.hasRotted && await operator.isLeftBehind(victim)) {
       this.#note("left behind", victim.host);
+      victim.kill(); // else it keeps what it leads
       await operator.replace(victim);
     }
     this.#isSettled = true;
