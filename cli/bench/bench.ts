@@ -8,7 +8,13 @@ import * as hdr from "hdr-histogram-js";
 import { type NodeMetrics, WalrusClient } from "../../client/mod.ts";
 import { type Address, type Clock, type Connection, type Network, sleep } from "../../world/mod.ts";
 import { FetchLoad } from "./fetch_load.ts";
-import { ConnectionLoad, type LoadKind, type LoadOptions, requestsOf } from "./load.ts";
+import {
+  ConnectionLoad,
+  type LatencySink,
+  type LoadKind,
+  type LoadOptions,
+  requestsOf,
+} from "./load.ts";
 import { OpenLoad } from "./open_load.ts";
 import { Pacer } from "./pacer.ts";
 
@@ -32,6 +38,8 @@ export interface BenchPlan {
   topicPrefix: string;
   /** Requests that are due each second, over all connections, whatever the answers do; `null`: a closed loop. */
   ratePerSecond: number | null;
+  /** Beside the load, one more connection for each topic reads what is appended, as it comes. */
+  withTails: boolean;
   /** Told of each second that went by. */
   onProgress?: (progress: BenchProgress) => void;
 }
@@ -60,6 +68,8 @@ export interface BenchResult {
   messages: number;
   messages_per_second: number;
   megabytes_per_second: number;
+  /** What the tails read; `null` without them. */
+  tailed_per_second: number | null;
   latency_ms: Record<"min" | "p50" | "p90" | "p99" | "p99_9" | "max" | "mean", number>;
   nodes: number;
   durability: string;
@@ -67,6 +77,7 @@ export interface BenchResult {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
+const TAIL_WAIT_MS = 500;
 const MICROSECONDS_PER_MS = 1000;
 const LATENCY_US_MAX = 600_000_000;
 const SIGNIFICANT_DIGITS = 3;
@@ -102,6 +113,9 @@ function makeHistogram(): hdr.Histogram {
   });
 }
 
+/** Of tails: they wait most of the time. */
+const NO_SINK: LatencySink = { record: () => {} };
+
 /** One connection's load, of either kind of loop. */
 type Load = Pick<ConnectionLoad, "answered" | "run" | "stop">;
 
@@ -113,31 +127,40 @@ export async function runBench(
   const { clock } = world;
   const metrics = await prepareTopics(plan);
   const tally = new LatencyTally();
-  const connections = await connectAll(plan, world.network);
+  const connections = await connectAll(plan.connections, plan, world.network);
+  const tails = await connectAll(plan.withTails ? plan.topics : 0, plan, world.network);
+  const readers = await fetchLoads(plan, {
+    connections: tails,
+    clock,
+    sink: NO_SINK,
+    isTail: true,
+  });
   const { loads, run } = plan.kind === "fetch"
     ? await startFetches(plan, { connections, clock, tally })
     : startLoads(plan, { connections, clock, tally });
   try {
-    const running = run();
+    const running = Promise.all([run(), ...readers.map((reader) => reader.run())]);
+    const tailed = () => readers.reduce((sum, reader) => sum + reader.answered, 0);
     const perAnswer = plan.kind === "put" ? plan.batch ?? 1 : 1;
     const answered = () => perAnswer * loads.reduce((sum, load) => sum + load.answered, 0);
     const watch = { running, clock, tally, answered, plan };
     await watchFor(plan.warmUpSeconds, { ...watch, fromSeconds: -plan.warmUpSeconds });
     tally.isMeasuring = true;
-    const before = { answered: answered(), atMs: clock.nowMs() };
+    const before = { answered: answered(), tailed: tailed(), atMs: clock.nowMs() };
     await watchFor(plan.seconds, { ...watch, fromSeconds: 0 });
     tally.isMeasuring = false;
-    const after = { answered: answered(), atMs: clock.nowMs() };
-    for (const load of loads) load.stop();
+    const after = { answered: answered(), tailed: tailed(), atMs: clock.nowMs() };
+    for (const load of [...loads, ...readers]) load.stop();
     await running;
     return resultOf(plan, {
       messages: after.answered - before.answered,
+      tailed: after.tailed - before.tailed,
       seconds: (after.atMs - before.atMs) / 1000,
       histogram: tally.whole,
       metrics,
     });
   } finally {
-    for (const connection of connections) connection.close();
+    for (const connection of [...connections, ...tails]) connection.close();
   }
 }
 
@@ -168,25 +191,35 @@ async function watchFor(
   }
 }
 
-/** Connections begin at different places of their topic. */
+/** Connections begin at different places of their topic; tails at its end. */
+async function fetchLoads(
+  plan: BenchPlan,
+  options: { connections: Connection[]; clock: Clock; sink: LatencySink; isTail: boolean },
+): Promise<FetchLoad[]> {
+  const { connections, clock, sink, isTail } = options;
+  const batch = isTail ? null : plan.batch;
+  const waitMs = isTail ? TAIL_WAIT_MS : null;
+  if (connections.length === 0) return [];
+  const client = await WalrusClient.connect(plan.addresses);
+  try {
+    return await Promise.all(connections.map(async (connection, i) => {
+      const topic = topicName(plan, i);
+      const { next } = await client.offsets(topic);
+      const offset = isTail ? next : Math.floor(next * i / connections.length);
+      return new FetchLoad({ connection, clock, topic, offset, batch, waitMs, sink });
+    }));
+  } finally {
+    await client.close();
+  }
+}
+
 async function startFetches(
   plan: BenchPlan,
   options: { connections: Connection[]; clock: Clock; tally: LatencyTally },
 ): Promise<{ loads: Load[]; run: () => Promise<unknown> }> {
   const { connections, clock, tally } = options;
-  const { batch } = plan;
-  const client = await WalrusClient.connect(plan.addresses);
-  try {
-    const loads = await Promise.all(connections.map(async (connection, i) => {
-      const topic = topicName(plan, i);
-      const { next } = await client.offsets(topic);
-      const offset = Math.floor(next * i / connections.length);
-      return new FetchLoad({ connection, clock, topic, offset, batch, sink: tally });
-    }));
-    return { loads, run: () => Promise.all(loads.map((load) => load.run())) };
-  } finally {
-    await client.close();
-  }
+  const loads = await fetchLoads(plan, { connections, clock, sink: tally, isTail: false });
+  return { loads, run: () => Promise.all(loads.map((load) => load.run())) };
 }
 
 function startLoads(
@@ -251,9 +284,13 @@ function topicName(plan: BenchPlan, i: number): string {
   return `${plan.topicPrefix}-${i % plan.topics}`;
 }
 
-async function connectAll(plan: BenchPlan, network: Network): Promise<Connection[]> {
+async function connectAll(
+  count: number,
+  plan: BenchPlan,
+  network: Network,
+): Promise<Connection[]> {
   const connections: Connection[] = [];
-  for (let i = 0; i < plan.connections; i++) {
+  for (let i = 0; i < count; i++) {
     const address = plan.addresses[i % plan.addresses.length]!;
     connections.push(await network.connect(address, { timeoutMs: CONNECT_TIMEOUT_MS }));
   }
@@ -268,12 +305,13 @@ function resultOf(
   plan: BenchPlan,
   measured: {
     messages: number;
+    tailed: number;
     seconds: number;
     histogram: hdr.Histogram;
     metrics: NodeMetrics;
   },
 ): BenchResult {
-  const { messages, seconds, histogram, metrics } = measured;
+  const { messages, tailed, seconds, histogram, metrics } = measured;
   const percentile = (percent: number) =>
     // The histogram rounds a percentile up, and the largest value not.
     Math.min(histogram.getValueAtPercentile(percent), histogram.maxValue) / MICROSECONDS_PER_MS;
@@ -290,6 +328,7 @@ function resultOf(
     messages,
     messages_per_second: rate,
     megabytes_per_second: rate * plan.sizeBytes / 1e6,
+    tailed_per_second: plan.withTails ? tailed / seconds : null,
     latency_ms: {
       min: histogram.totalCount > 0 ? histogram.minNonZeroValue / MICROSECONDS_PER_MS : 0,
       p50: percentile(50),

@@ -39,6 +39,7 @@ interface BenchFlags {
   batch?: number;
   consume?: "get" | "fetch";
   rate?: number;
+  tail?: boolean;
   json?: boolean;
 }
 
@@ -86,6 +87,7 @@ export function makeBenchCommand(output: Output): Command {
       new Option("--consume <how>", "read instead: take from the cursor, or fetch by offsets")
         .choices(["get", "fetch"]),
     )
+    .option("--tail", "read what is appended as it comes, too: one more connection for each topic")
     .option("--get", "take what an earlier run has put there, until all is read or the time is up")
     .option("--json", "print the result as JSON")
     .addHelpText(
@@ -111,6 +113,11 @@ Examples:
       if (kind === "fetch" && flags.rate !== undefined) {
         throw new UsageError("--rate can't be used with --consume fetch: that is a closed loop.");
       }
+      if (kind !== "put" && flags.tail) {
+        throw new UsageError(
+          "--tail reads beside an appending load: leave --consume and --get out.",
+        );
+      }
       const { runBench } = await import("./bench.ts");
       const { RealClock, RealNetwork } = await import("../../world/real/mod.ts");
       const result = await runBench({
@@ -120,6 +127,7 @@ Examples:
         connections: flags.connections,
         depth: flags.depth ?? (flags.rate === undefined ? DEPTH_DEFAULT : OPEN_DEPTH_DEFAULT),
         ratePerSecond: flags.rate ?? null,
+        withTails: flags.tail ?? false,
         sizeBytes: flags.size,
         seconds: flags.seconds,
         warmUpSeconds: flags.warmUp ?? (kind === "get" ? 0 : WARM_UP_SECONDS_DEFAULT),
@@ -151,11 +159,14 @@ function textOf(result: BenchResult): string {
   const what = result.batch === 1 || result.kind === "get"
     ? result.kind
     : `${result.kind} of ${result.batch ?? "as many as come"}`;
+  const tailed = result.tailed_per_second === null
+    ? ""
+    : `, ${Math.round(result.tailed_per_second).toLocaleString("en")}/s read by tails`;
   return [
     `${what}, ${result.connections} connections × ${pace}, ${result.size_bytes} B, ` +
     `${result.topics} topic${result.topics === 1 ? "" : "s"}, ${result.seconds.toFixed(1)} s`,
     `nodes ${result.nodes}, durability ${result.durability}, backend ${result.backend}`,
-    `${rate} messages/s  ${result.megabytes_per_second.toFixed(1)} MB/s`,
+    `${rate} messages/s  ${result.megabytes_per_second.toFixed(1)} MB/s${tailed}`,
     `latency ms  min ${ms(latency.min)}  p50 ${ms(latency.p50)}  p90 ${ms(latency.p90)}  ` +
     `p99 ${ms(latency.p99)}  p99.9 ${ms(latency.p99_9)}  max ${ms(latency.max)}`,
     "",

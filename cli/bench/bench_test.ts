@@ -95,6 +95,7 @@ Deno.test("runBench() spreads connections over topics and measures what the node
     topics: 2,
     topicPrefix: "b",
     ratePerSecond: null,
+    withTails: false,
   }, world);
   const taken = ["b-0", "b-1"].map((name) => standIn.node.topics.get(name)!.messages.length);
   ok(taken.every((count) => count > 0));
@@ -120,6 +121,7 @@ Deno.test("runBench() at a rate sends what is due, on all connections in turn", 
     topics: 4,
     topicPrefix: "r",
     ratePerSecond: 2000,
+    withTails: true,
     onProgress: ({ seconds }) => seen.push(seconds),
   }, world);
   const taken = [0, 1, 2, 3].map((i) => standIn.node.topics.get(`r-${i}`)!.messages.length);
@@ -127,6 +129,7 @@ Deno.test("runBench() at a rate sends what is due, on all connections in turn", 
   ok(Math.min(...taken) > Math.max(...taken) / 2, `${taken}`);
   ok(result.messages <= 0.5 * 2000 * 1.5 && result.messages > 0, `${result.messages}`);
   strictEqual(result.rate_per_second, 2000);
+  ok(result.tailed_per_second! > 0, "what is appended is read as it comes");
   ok(seen.length === 1 && seen[0] === 0.5);
 });
 
@@ -197,6 +200,7 @@ Deno.test("runBench() counts the messages of batches, and fetches them over and 
   const plan = {
     ...{ addresses: [parseAddress(standIn.address)!], connections: 3, depth: 2, sizeBytes: 10 },
     ...{ warmUpSeconds: 0, topics: 1, topicPrefix: "b", ratePerSecond: null },
+    withTails: false,
   };
   const put = await runBench({ ...plan, kind: "put", batch: 7, seconds: 0.05 }, world);
   const { length } = standIn.node.topics.get("b-0")!.messages;

@@ -1,6 +1,6 @@
 /**
- * Fetches on one connection: one after the other through a topic, and from its start again at its end. Entries
- * are counted, not looked at.
+ * Fetches on one connection: one after the other through a topic, and at its end from its start again, or
+ * waiting for more. Entries are counted, not looked at.
  *
  * @module
  */
@@ -24,6 +24,8 @@ export interface FetchLoadOptions {
   offset: number;
   /** Entries of one fetch at most; `null`: as many as the node gives. */
   batch: number | null;
+  /** Stays at the end and waits so long for more; `null`: begins at the topic's start again. */
+  waitMs: number | null;
   sink: LatencySink;
 }
 
@@ -47,8 +49,11 @@ export class FetchLoad {
 
   /** Resolves when the last answer has come after `stop()`. @throws {FailureError} */
   async run(): Promise<void> {
-    const { batch, connection, clock, sink, topic } = this.#options;
-    const limits = batch === null ? {} : { maxEntries: batch };
+    const { batch, connection, clock, sink, topic, waitMs } = this.#options;
+    const limits = {
+      ...batch === null ? {} : { maxEntries: batch },
+      ...waitMs === null ? {} : { waitMs },
+    };
     let { offset } = this.#options;
     while (!this.#isStopped) {
       this.#writer.clear();
@@ -58,10 +63,10 @@ export class FetchLoad {
       const count = await this.#receive();
       sink.record(clock.nowMs() - sentAtMs, 1);
       this.answered += count;
-      if (count === 0 && offset === 0) {
-        throw new FailureError(`${topic} is empty: put messages first.`);
-      }
-      offset = count === 0 ? 0 : offset + count;
+      offset += count;
+      if (count > 0 || waitMs !== null) continue;
+      if (offset === 0) throw new FailureError(`${topic} is empty: put messages first.`);
+      offset = 0;
     }
   }
 

@@ -199,6 +199,7 @@ async function load(running: RunningCluster, plan: Partial<BenchPlan>): Promise<
   const before = { nodes: nodes.map(cpuMs), self: cpuMs(Deno.pid) };
   const result = await runBench({
     ratePerSecond: null,
+    withTails: false,
     batch: null,
     kind: "put",
     addresses,

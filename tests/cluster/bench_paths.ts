@@ -83,6 +83,7 @@ async function measure(running: RunningCluster, path: Path): Promise<string> {
     topics: 1,
     topicPrefix: path.topic,
     ratePerSecond: null,
+    withTails: false,
     ...path.plan,
   }, { clock: new RealClock(), network: new RealNetwork() });
   const spentUs = (node: number) => {
