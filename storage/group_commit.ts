@@ -301,6 +301,7 @@ export class GroupCommit {
     } catch (error) {
       this.fail(error);
     }
+    this.#inFlight = null;
     this.#isRunning = false;
     this.#wake(this.#cycleWaiters);
     this.#wake(this.#idleWaiters);
@@ -454,8 +455,6 @@ export class GroupCommit {
   async #handleFailure(cycle: Cycle, error: unknown): Promise<void> {
     if (!isNoSpace(error)) return this.fail(error);
     this.#layout.moreToHome = false;
-    // What came home before in cycles without a sync is synced before anything stands behind it.
-    if (cycle.isHoming) this.#filling.mustSync = true;
     const { away } = this.#layout;
     const given = this.#layout.undo(cycle, { hasWritten: this.#hasWritten });
     this.letGo(away);
@@ -463,11 +462,13 @@ export class GroupCommit {
     if (given !== null && !this.#needsRestart) {
       // Nothing reached the disk: what is to be noted is noted by the next cycle.
       this.#filling.records.unshift(...given);
+      // The sync that it was to make is owed all the same, and what came home without one before it.
+      if (cycle.mustSync || cycle.isHoming) await this.syncDirtyFiles();
     } else {
       this.#needsRestart = true;
       await this.#restart(cycle).catch((failure) => {
         if (!isNoSpace(failure)) return this.fail(failure);
-        this.#filling.releases.push(...cycle.releases);
+        this.#filling.releases.push(...cycle.releases.splice(0));
       });
     }
     const full = new DiskFullError(

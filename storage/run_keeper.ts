@@ -180,19 +180,28 @@ export class RunKeeper {
     // What the old run's last cycle laid out and did not get written.
     for (const extent of journal.log.rollBack()) files.give(extent.range);
     this.#oldExtents.push(...journal.log.extents.splice(0));
+    let start: LogImage;
     const mayFree = cycle !== null && cycle.releases.length > 0 && this.commit.awayBytes === 0;
     try {
-      await this.#startJournal();
+      try {
+        await this.#startJournal();
+      } catch (error) {
+        // With a full disk the space to go on may be what this very cycle gives back.
+        if (!mayFree) throw error;
+        this.#dropJournal();
+        await checkpointer.writeBoth(this.#image(null));
+        this.giveBack(cycle);
+        await this.#startJournal();
+      }
+      start = journal.log.toImage();
+      await this.#rewriteAway();
+      await checkpointer.write(this.#image(start));
     } catch (error) {
-      // With a full disk the space to go on may be what this very cycle gives back.
-      if (!mayFree) throw error;
-      await checkpointer.writeBoth(this.#image(null));
-      this.giveBack(cycle);
-      await this.#startJournal();
+      // No index names it: otherwise each append that is refused would take more of a full disk.
+      if (isNoSpace(error)) this.#dropJournal();
+      throw error;
     }
-    const start = journal.log.toImage();
-    await this.#rewriteAway();
-    await checkpointer.writeBoth(this.#image(start));
+    await checkpointer.write(this.#image(start));
     for (const extent of this.#oldExtents.splice(0)) files.give(extent.range);
     if (cycle !== null && cycle.releases.length > 0) this.giveBack(cycle);
     this.#checkpointTail = journal.log.tail ?? null;
@@ -209,6 +218,12 @@ export class RunKeeper {
     if (checkpoint === null) return;
     await disk.writeSmall(checkpoint.name, checkpoint.bytes);
     this.#options.checkpoint = null;
+  }
+
+  #dropJournal(): void {
+    for (const extent of this.#options.journal.log.extents.splice(0)) {
+      this.#options.files.give(extent.range);
+    }
   }
 
   async #startJournal(): Promise<void> {

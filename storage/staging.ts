@@ -140,6 +140,7 @@ export class Staging {
   /** Where in its block the next piece begins; −1: anywhere. */
   #lead = -1;
   readonly #spareLists: Piece[][] = [];
+  readonly #noChunk = new Chunk(new Uint8Array(0));
   readonly #sparePieces: Piece[] = [];
 
   constructor(pool: ChunkPool, limits: StorageLimits) {
@@ -219,7 +220,10 @@ export class Staging {
   recycle(pieces: readonly Piece[]): void {
     if (pieces === NO_PIECES || this.#spareLists.length >= SPARES_MAX) return;
     const list = pieces as Piece[];
-    for (const piece of list) this.#sparePieces.push(piece);
+    for (const piece of list) {
+      piece.chunk = this.#noChunk; // a large batch's goes back to the system
+      this.#sparePieces.push(piece);
+    }
     list.length = 0;
     this.#spareLists.push(list);
   }

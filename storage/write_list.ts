@@ -7,6 +7,8 @@
 import type { DiskWrite } from "../world/mod.ts";
 import type { DataFile } from "./data_file.ts";
 
+const NO_BYTES = new Uint8Array(0);
+
 /** What goes to disk in this cycle. */
 export class WriteList {
   readonly writes: DiskWrite[] = [];
@@ -16,7 +18,10 @@ export class WriteList {
 
   /** Starts a cycle. */
   clear(): void {
-    for (const write of this.writes) this.#spare.push(write);
+    for (const write of this.writes) {
+      write.buffer = NO_BYTES; // its chunk may be one that goes back to the system
+      this.#spare.push(write);
+    }
     this.writes.length = 0;
     this.touched.clear();
   }

@@ -42,4 +42,6 @@ export class Losses {
 }
 
 /** Nothing may be lost. */
-export const NO_LOSSES: Losses = new Losses([]);
+export function noLosses(): Losses {
+  return new Losses([]);
+}

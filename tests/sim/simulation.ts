@@ -12,7 +12,7 @@ import { checkTopic, type Problem } from "../cluster/checkers.ts";
 import type { TraceEvent } from "../../server/segments/segment_trace.ts";
 import { ConformanceChecker } from "../conformance/checker.ts";
 import { SimClient } from "./client.ts";
-import { NO_LOSSES } from "./losses.ts";
+import { noLosses } from "./losses.ts";
 import { Machine, RAFT_PORT } from "./machine.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Operator } from "./operator.ts";
@@ -350,7 +350,7 @@ class Simulation {
       const { entries, problems } = await readTopic(this.#machines, topic);
       const attempts = history.ofTopic(topic);
       const byValue = new Map(attempts.map((attempt) => [attempt.value, attempt]));
-      const losses = this.#shape.isBeyondPromise ? this.#metadata.lossesOf(topic) : NO_LOSSES;
+      const losses = this.#shape.isBeyondPromise ? this.#metadata.lossesOf(topic) : noLosses();
       const isTold = ({ kind, value }: Problem) =>
         kind === "lost" && losses.explain(byValue.get(value)!);
       const wrong = checkTopic(attempts, entries);
