@@ -32,6 +32,7 @@ import {
 import {
   type AppendResult,
   type FetchSpec,
+  type FetchWait,
   routeAppend,
   routeEnd,
   routeFetch,
@@ -65,7 +66,7 @@ export interface ClientService {
   /** Committed entries from an offset on; none where it is the next one to come. */
   fetch(topic: string, spec: FetchSpec): Promise<Entries>;
   /** The same once there is something, or else after that time. For who found nothing with `fetch`. */
-  fetchLater(topic: string, spec: FetchSpec, waitMs: number): LaterFetch;
+  fetchLater(topic: string, wait: FetchWait): LaterFetch;
   /** Offsets of the first entry that can be read, and of the next one to come. */
   offsets(topic: string): Promise<{ first: number; next: number }>;
   /** Deletes the topic and all that is in it. Done already, where it is not there. */
@@ -179,8 +180,8 @@ export class Controller implements ClientService {
     return routeFetch(this.#parts.routes, topic, spec);
   }
 
-  fetchLater(topic: string, spec: FetchSpec, waitMs: number): LaterFetch {
-    return new WaitingFetch(this.#parts.routes, topic, { spec, waitMs });
+  fetchLater(topic: string, wait: FetchWait): LaterFetch {
+    return new WaitingFetch(this.#parts.routes, topic, wait);
   }
 
   async offsets(topic: string): Promise<{ first: number; next: number }> {

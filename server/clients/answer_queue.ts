@@ -55,6 +55,7 @@ export class AnswerQueue {
   #spare: Part | null = null;
   #sending: Promise<void> | null = null;
   #sent: Part | null = null;
+  #isDiscarded = false;
   /** Grows with every completed write. */
   writes = 0;
 
@@ -102,6 +103,8 @@ export class AnswerQueue {
     const { writer } = part;
     return {
       entries: (fetched) => {
+        // Nobody would give back what it holds.
+        if (this.#isDiscarded) return fetched.release?.();
         writeEntries({ writer, part }, fetched);
         part.isKnown = true;
       },
@@ -132,6 +135,10 @@ export class AnswerQueue {
         this.#spare = part;
         this.#sent = null;
       }
+    } catch (error) {
+      this.#sent?.dropBody();
+      this.#sent = null;
+      throw error;
     } finally {
       this.#sending = null;
     }
@@ -139,6 +146,7 @@ export class AnswerQueue {
 
   /** The connection is closed: nothing more is sent. */
   discard(): void {
+    this.#isDiscarded = true;
     for (const part of this.#parts) part.dropBody();
     this.#sent?.dropBody();
   }

@@ -24,7 +24,7 @@ import { type Connection, unreachable } from "../../world/mod.ts";
 import type { ClientService, LaterFetch } from "../controller.ts";
 import { wireMessage } from "../errors.ts";
 import { READ_BYTES_MAX } from "../config.ts";
-import type { FetchSpec } from "../routing/mod.ts";
+import type { FetchSpec, GrantedSpec } from "../routing/mod.ts";
 import type { Entries } from "../segments/mod.ts";
 import { AnswerQueue } from "./answer_queue.ts";
 import { AppendRun } from "./append_run.ts";
@@ -239,38 +239,44 @@ export class ClientSession {
   /** Answers at once where there is something, or nothing is to be waited for. */
   async #fetch(topic: string): Promise<void> {
     const { offset, count, maxBytes, waitMs } = this.#request;
-    const budget = this.#answerBudget;
-    const isGranted = maxBytes > SMALL_FETCH_BYTES && budget.take(maxBytes);
-    const giveBack = () => isGranted && budget.give(maxBytes);
-    const spec = {
-      offset,
-      count,
-      maxBytes: isGranted ? maxBytes : Math.min(maxBytes, SMALL_FETCH_BYTES),
-    };
+    const spec = this.#granted({ offset, count, maxBytes });
     let entries: Entries;
     try {
       entries = await this.#service().fetch(topic, spec);
     } catch (error) {
-      giveBack();
+      spec.release();
       throw error;
     }
     const release = () => {
       entries.release?.();
-      giveBack();
+      spec.release();
     };
     if (entries.count === 0 && waitMs > 0 && !this.#isFinishing) {
       release();
-      return this.#fetchLater(topic, spec, waitMs);
+      return this.#fetchLater(topic, { offset, count, maxBytes, waitMs });
     }
     const { bytes, count: found } = entries;
     this.#answers.entries({ firstOffset: offset, count: found, bytes, release });
   }
 
-  #fetchLater(topic: string, spec: FetchSpec, waitMs: number): void {
-    const waiting = this.#service().fetchLater(topic, spec, waitMs);
+  /** What there is room for now: little while large answers that nobody reads fill their budget. */
+  #granted({ offset, count, maxBytes }: FetchSpec): GrantedSpec {
+    const budget = this.#answerBudget;
+    if (maxBytes <= SMALL_FETCH_BYTES) return { offset, count, maxBytes, release: () => {} };
+    if (budget.take(maxBytes)) {
+      return { offset, count, maxBytes, release: () => budget.give(maxBytes) };
+    }
+    return { offset, count, maxBytes: SMALL_FETCH_BYTES, release: () => {} };
+  }
+
+  /** Who waits holds nothing; what is woken together must fit as well as what is asked together. */
+  #fetchLater(topic: string, { waitMs, ...spec }: FetchSpec & { waitMs: number }): void {
+    const { offset } = spec;
+    const wait = { offset, waitMs, spec: () => this.#granted(spec) };
+    const waiting = this.#service().fetchLater(topic, wait);
     const answer = this.#answers.later();
     const answered = waiting.entries.then(
-      (entries) => answer.entries({ firstOffset: spec.offset, ...entries }),
+      (entries) => answer.entries({ firstOffset: offset, ...entries }),
       (error) => answer.error(wireMessage(error)),
     );
     const left = answered.then(() => {

@@ -4,7 +4,7 @@ import { type RecordBatch, RecordBatchBuilder, RecordReader } from "../../storag
 import type { Connection } from "../../world/mod.ts";
 import type { ClientService, LaterFetch } from "../controller.ts";
 import { UnknownTopicError } from "../errors.ts";
-import type { AppendResult, FetchSpec } from "../routing/mod.ts";
+import type { AppendResult, FetchSpec, FetchWait } from "../routing/mod.ts";
 import type { Entries, Taken } from "../segments/mod.ts";
 import { BufferBudget } from "./buffer_budget.ts";
 import { ClientSession } from "./client_session.ts";
@@ -18,6 +18,7 @@ class FakeConnection implements Connection {
   readonly #incoming: Uint8Array[] = [];
   #wake: (() => void) | null = null;
   #isClosed = false;
+  #isBroken = false;
   #isAtEnd = false;
   /** Its client reads nothing: writes don't end. */
   isDeaf = false;
@@ -51,6 +52,7 @@ class FakeConnection implements Connection {
 
   async read(into: Uint8Array): Promise<number | null> {
     while (this.#incoming.length === 0) {
+      if (this.#isBroken) throw new Error("reset");
       if (this.#isClosed || this.#isAtEnd) return null;
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
@@ -62,6 +64,7 @@ class FakeConnection implements Connection {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
+    if (this.#isBroken) throw new Error("reset");
     while (this.isDeaf) {
       if (this.#isClosed) throw new Error("closed");
       await new Promise<void>((resolve) => this.#wakeWriter = resolve);
@@ -77,6 +80,12 @@ class FakeConnection implements Connection {
     this.#isClosed = true;
     this.#wake?.();
     this.#wakeWriter?.();
+  }
+
+  /** The connection fails under the session. */
+  break(): void {
+    this.#isBroken = true;
+    this.close();
   }
 }
 
@@ -127,10 +136,14 @@ class FakeService implements ClientService {
   }
 
   /** Waits until something is appended anywhere. */
-  fetchLater(topic: string, spec: FetchSpec): LaterFetch {
+  fetchLater(topic: string, { spec }: FetchWait): LaterFetch {
     const grown = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    const look = async () => {
+      const granted = spec();
+      return { ...await this.fetch(topic, granted), release: granted.release };
+    };
     return {
-      entries: grown.then(() => this.fetch(topic, spec)),
+      entries: grown.then(look),
       cancel: () => {
         this.cancels++;
         this.wake();
@@ -426,6 +439,52 @@ Deno.test("ClientSession holds no large answer of a client that does not read wh
   await deaf.ended;
   await serve((connection) => connection.requests("FETCH a 0 count=100"), service, answers);
   assert.deepEqual(fetchSizes.slice(2), [1024 * 1024]);
+});
+
+Deno.test("ClientSession makes room for what waited when it is woken, and gives it back whatever happens", async () => {
+  const service = new FakeService();
+  const fetchSizes: number[] = [];
+  const fetch = service.fetch.bind(service);
+  service.fetch = (topic, spec) => {
+    fetchSizes.push(spec.maxBytes);
+    return fetch(topic, spec);
+  };
+  const answers = new BufferBudget(1024 * 1024);
+  const waits = ["FETCH a 0 wait=1000 count=100", "FETCH a 0 wait=1000 count=99"];
+  const deaf = await serve((connection) => connection.requests(...waits), service, answers);
+  deaf.connection.isDeaf = true;
+  fetchSizes.length = 0;
+  service.topics_.set("a", Array.from({ length: 200 }, () => "x".repeat(1000)));
+  service.wake();
+  await settle();
+  assert.deepEqual(fetchSizes, [1024 * 1024, 16 * 1024]);
+  deaf.connection.close();
+  await deaf.ended;
+  assert.ok(answers.take(1024 * 1024));
+});
+
+Deno.test("ClientSession gives back the room for what comes when its connection is gone", async () => {
+  const service = new FakeService();
+  const answers = new BufferBudget(2 * 1024 * 1024);
+  let arrive = () => {};
+  const arrived = new Promise<void>((resolve) => arrive = resolve);
+  const { ended, connection } = await serve(
+    (connection) =>
+      connection.requests("FETCH a 0 wait=1000 count=99", "FETCH a 0 wait=1000 count=100"),
+    service,
+    answers,
+  );
+  const fetch = service.fetch.bind(service);
+  service.fetch = (topic, spec) => arrived.then(() => fetch(topic, spec));
+  service.topics_.set("a", Array.from({ length: 200 }, () => "x".repeat(1000)));
+  service.wake();
+  await settle();
+  assert.equal(answers.take(1), false);
+  connection.break();
+  await ended;
+  arrive();
+  await settle();
+  assert.ok(answers.take(2 * 1024 * 1024));
 });
 
 Deno.test("ClientSession takes few messages at once for many GETs while the budget is filled", async () => {

@@ -14,10 +14,30 @@ const COPIED_BYTES_MAX = 32 * 1024;
 const READ_BYTES_MIN = 128 * 1024;
 /** Kept while nobody reads. */
 const IDLE_BUFFERS_MAX = 16;
+/** Reads at the same time: each loads whole frames, however little is asked for. The others wait. */
+const READS_MAX = 32;
 
 /** One per node. */
 export class ReadBuffers {
   readonly #idle: Uint8Array[] = [];
+  #reads = 0;
+  readonly #queue: (() => void)[] = [];
+
+  /** Before a read: nothing where it may begin now, else what resolves when it may. */
+  begin(): Promise<void> | undefined {
+    if (this.#reads < READS_MAX) {
+      this.#reads++;
+      return undefined;
+    }
+    return new Promise((resolve) => this.#queue.push(resolve));
+  }
+
+  /** After each read that has begun: its turn goes to the next one. */
+  end(): void {
+    const next = this.#queue.shift();
+    if (next === undefined) this.#reads--;
+    else next();
+  }
 
   /** Memory for a read of so many bytes, or nothing where it should get its own. */
   take(maxBytes: number): Uint8Array | undefined {

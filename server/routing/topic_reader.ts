@@ -148,7 +148,21 @@ export async function readEntries(
   offset: number,
   limits: { count: number; maxBytes: number; buffers?: ReadBuffers | undefined },
 ): Promise<Entries> {
-  const { count, maxBytes, buffers } = limits;
+  const { buffers } = limits;
+  const turn = buffers?.begin();
+  if (turn !== undefined) await turn;
+  try {
+    return await readInTurn(log, offset, limits);
+  } finally {
+    buffers?.end();
+  }
+}
+
+async function readInTurn(
+  log: Log,
+  offset: number,
+  { count, maxBytes, buffers }: Parameters<typeof readEntries>[2],
+): Promise<Entries> {
   const window = buffers?.take(maxBytes);
   // Where a log has no control records, its positions are its offsets.
   const isPlain = log.endPosition === log.endOffset;
