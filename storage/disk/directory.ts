@@ -78,6 +78,9 @@ export abstract class DirectoryDisk
       const buffered = await openDescriptor(path, options.create ? O_RDWR | O_CREAT : O_RDWR);
       const direct = await this.openDirect(path);
       const sizeBytes = fs.fstatSync(buffered).size;
+      // Direct writes that a killed process had under way may still land, on what is free space by then. To
+      // reserve what is there changes nothing, but waits for them (ext4, XFS). Where it fails there are none.
+      if (sizeBytes > 0) await this.#shim?.reserve(buffered, 0, 1);
       const file = new OpenFile(name, { buffered, direct, sizeBytes });
       this.#files.add(file);
       return file;
