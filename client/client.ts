@@ -57,7 +57,7 @@ const WAITING_MAX_DEFAULT = 65_536;
  * Talks to one node of a cluster, and to another one when that is gone. All calls may be made at once:
  * they are pipelined in the order in which they were made.
  *
- * **Never twice.** A `put`, `appendBatch` or `get` that was sent and not answered is not repeated on another
+ * **Never twice.** A `put`, `appendBatch`, `get`, `deleteTopic`, `trim` or `removeNode` that was sent and not answered is not repeated on another
  * connection; it rejects with `OutcomeUnknownError`. `register`, `fetch`, `state` and the others, which
  * may be repeated without harm, are.
  *
@@ -307,12 +307,19 @@ export class WalrusClient {
    * Begins to move everything off a node, which then leaves the cluster: `nodes()` shows how far it is.
    *
    * @throws {ServerError} when there is no such node, or it is the last one.
+   * @throws {OutcomeUnknownError} when the answer was lost: look at `nodes()`. It is not repeated, since another
+   * node may have joined with the id.
    */
   removeNode(id: number): Promise<void> {
     return this.#request("REMOVE-NODE", "", { argument: String(id), read: readOk });
   }
 
-  /** Deletes the topic and everything in it; done already where it is not there. Replicas give the space back. */
+  /**
+   * Deletes the topic and everything in it; done already where it is not there. Replicas give the space back.
+   *
+   * @throws {OutcomeUnknownError} when the answer was lost: the topic may be deleted or not. It is not repeated,
+   * since somebody may have made a topic of that name anew.
+   */
   deleteTopic(topic: string): Promise<void> {
     return this.#request("DELETE", topic, { read: readOk });
   }
@@ -323,6 +330,8 @@ export class WalrusClient {
    *
    * @param offset Of the first message that must stay.
    * @throws {UnknownTopicError} when the topic was not registered.
+   * @throws {OutcomeUnknownError} when the answer was lost: `offsets()` says what is left. It is not repeated,
+   * since somebody may have made a topic of that name anew.
    */
   trim(topic: string, offset: number): Promise<void> {
     return this.#request("TRIM", topic, { argument: String(offset), read: readOk });

@@ -172,6 +172,30 @@ Deno.test("WalrusClient.get() whose answer is lost rejects as unknown and is not
   strictEqual(bench.b.requests.length, 0);
 });
 
+Deno.test("WalrusClient takes nothing away by itself a second time when the answer is lost", async () => {
+  const calls: [(client: WalrusClient) => Promise<void>, RegExp][] = [
+    [
+      (client) => client.deleteTopic("t"),
+      /^DELETE t: .* ended.* So the topic may be deleted or not/,
+    ],
+    [(client) => client.trim("t", 5), /^TRIM t: .* So what lies before the offset may be dropped/],
+    [(client) => client.removeNode(7), /^REMOVE-NODE: .* So the node may be leaving or not/],
+  ];
+  for (const [call, words] of calls) {
+    for (const behaviour of ["close", "silent"] as const) {
+      const bench = await Bench.make();
+      const client = await bench.connect();
+      bench.a.behaviour = behaviour;
+      const isAsTold = (error: unknown) =>
+        error instanceof OutcomeUnknownError &&
+        (behaviour === "silent" ? /did not answer/ : words).test(error.message);
+      await rejects(bench.run(call(client)), isAsTold);
+      await bench.run(client.metrics());
+      deepStrictEqual(bench.b.requests, ["METRICS"]);
+    }
+  }
+});
+
 Deno.test("WalrusClient repeats what is harmless on the next node", async () => {
   const bench = await Bench.make();
   const client = await bench.connect();

@@ -271,16 +271,26 @@ export class Dispatcher {
   }
 }
 
+/**
+ * Commands that can't be repeated without harm, and what is not known when the answer is lost. Those of the
+ * last three that come late meet what has taken the place of what they were meant for: a topic that was
+ * made again, another node of the same id.
+ */
+const EFFECTS: Partial<Record<Command, string>> = {
+  PUT: "the message may be in the topic or not",
+  APPEND: "the batch may be in the topic, whole, or not",
+  GET: "the cursor may have passed a message",
+  DELETE: "the topic may be deleted or not",
+  TRIM: "what lies before the offset may be dropped or not",
+  "REMOVE-NODE": "the node may be leaving or not",
+};
+
 /** Whether doing it twice is the same as doing it once. */
 function isRepeatable(command: Command): boolean {
-  return command !== "PUT" && command !== "APPEND" && command !== "GET";
+  return EFFECTS[command] === undefined;
 }
 
 function outcomeUnknown(request: PendingRequest, why: string): OutcomeUnknownError {
-  const effect = request.command === "PUT"
-    ? "the message may be in the topic or not"
-    : request.command === "APPEND"
-    ? "the batch may be in the topic, whole, or not"
-    : "the cursor may have passed a message";
-  return new OutcomeUnknownError(`${request.command} ${request.topic}: ${why} So ${effect}.`);
+  const what = `${request.command} ${request.topic}`.trimEnd();
+  return new OutcomeUnknownError(`${what}: ${why} So ${EFFECTS[request.command]}.`);
 }

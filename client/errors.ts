@@ -39,9 +39,11 @@ export class RequestTimeoutError extends ClientError {
 }
 
 /**
- * A `put`, `appendBatch` or `get` was sent, and the answer is lost, or the node itself lost it on the way to another one
- * (`ERR outcome unknown …`): it may have been done or not. The client never
- * repeats it by itself: a repeated `put` or batch could stand in the topic twice, a repeated `get` could skip a message.
+ * A `put`, `appendBatch`, `get`, `deleteTopic`, `trim` or `removeNode` was sent, and the answer is lost, or the
+ * node itself lost it on the way to another one (`ERR outcome unknown …`): it may have been done or not. The
+ * client never repeats it by itself: a repeated `put` or batch could stand in the topic twice, a repeated `get`
+ * could skip a message, and a repeated `deleteTopic`, `trim` or `removeNode` could take away what was made anew
+ * under the same name or id.
  */
 export class OutcomeUnknownError extends ClientError {
   override readonly name: string = "OutcomeUnknownError";
