@@ -57,9 +57,9 @@ const WAITING_MAX_DEFAULT = 65_536;
  * Talks to one node of a cluster, and to another one when that is gone. All calls may be made at once:
  * they are pipelined in the order in which they were made.
  *
- * **Never twice.** A `put`, `appendBatch`, `get`, `deleteTopic`, `trim` or `removeNode` that was sent and not answered is not repeated on another
- * connection; it rejects with `OutcomeUnknownError`. `register`, `fetch`, `state` and the others, which
- * may be repeated without harm, are.
+ * **Never twice.** A `put`, `appendBatch`, `get`, `deleteTopic`, `trim` or `removeNode` that was sent and not
+ * answered is not repeated on another connection; it rejects with `OutcomeUnknownError`. `register`, `fetch`,
+ * `state` and the others, which may be repeated without harm, are.
  *
  * Any node takes any request. Puts of one client to one topic keep their order as long as one
  * connection holds; after an `OutcomeUnknownError`, look before you repeat.

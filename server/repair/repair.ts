@@ -87,7 +87,8 @@ export class Repair {
   }
 
   #repair(): void {
-    for (const step of this.#list.steps(this.#parts.metadata.state, this.#parts, REPAIRS_MAX)) {
+    const limits = { limit: REPAIRS_MAX, nowMs: this.#parts.clock.nowMs() };
+    for (const step of this.#list.steps(this.#parts.metadata.state, this.#parts, limits)) {
       if (this.#running.size < REPAIRS_MAX) this.#run(step);
     }
   }
@@ -101,7 +102,9 @@ export class Repair {
       if (step.kind === "copy") await this.#copy(step);
       else await this.#drop(step);
       isDone = true;
+      this.#list.done(step);
     } catch (error) {
+      this.#list.failed(step, this.#parts.clock.nowMs());
       this.#progress.failed++;
       this.#parts.logger.log("warn", "a repair failed, it will be tried again", {
         ...step,

@@ -16,6 +16,9 @@ import { type RepairStep, type RepairView, stepFor, wantedReplicas } from "./rep
 
 /** Segments that are looked at in one go: more wait for the next, and clients don't wait for either. */
 const LOOKS_MAX = 10_000;
+/** Before a step that failed is taken again, unless nodes change; doubles from the first to the second, milliseconds. */
+const RETRY_MS_MIN = 1000;
+const RETRY_MS_MAX = 30_000;
 
 /** What of a topic is to be looked at. */
 interface Suspects {
@@ -23,7 +26,17 @@ interface Suspects {
   from: number;
   /** Besides: those that changed, or need something that is not done yet. */
   readonly single: Set<number>;
+  /** Segments whose step failed, until it is done. */
+  readonly failures: Map<number, Failure>;
 }
+
+interface Failure {
+  delayMs: number;
+  notBeforeMs: number;
+}
+
+/** Names the segment of a step. */
+type Target = Pick<RepairStep, "topic" | "segment">;
 
 /** Made by whoever carries out the steps. At first everything is suspect. */
 export class RepairList {
@@ -41,10 +54,36 @@ export class RepairList {
     }
   }
 
-  /** The next steps, at most `limit`. Each comes again until it shows in `state` that it was done. */
-  steps(state: MetadataState, view: RepairView, limit: number): RepairStep[] {
+  /** The step failed: it comes again after a while, behind those that have not failed. */
+  failed({ topic, segment }: Target, nowMs: number): void {
+    const suspects = this.#suspect(topic);
+    const last = suspects.failures.get(segment)?.delayMs ?? RETRY_MS_MIN / 2;
+    const delayMs = Math.min(2 * last, RETRY_MS_MAX);
+    suspects.failures.set(segment, { delayMs, notBeforeMs: nowMs + delayMs });
+    // To the end of both orders: else as many as are looked at in one go could stand before the others for ever.
+    suspects.single.delete(segment);
+    suspects.single.add(segment);
+    this.#topics.delete(topic);
+    this.#topics.set(topic, suspects);
+  }
+
+  /** The step was done: what the segment needs next has not failed. */
+  done({ topic, segment }: Target): void {
+    this.#topics.get(topic)?.failures.delete(segment);
+  }
+
+  /**
+   * The next steps, at most `limit`. Each comes again until it shows in `state` that it was done; one that failed
+   * only when its time has come, and where there are too few others.
+   */
+  steps(
+    state: MetadataState,
+    view: RepairView,
+    { limit, nowMs }: { limit: number; nowMs: number },
+  ): RepairStep[] {
     this.#maybeSuspectAll(state, view);
     const steps: RepairStep[] = [];
+    const again: RepairStep[] = [];
     let looks = 0;
     for (const [name, suspects] of this.#topics) {
       const topic = state.topics.get(name);
@@ -52,16 +91,21 @@ export class RepairList {
       for (const number of topic ? numbersOf(topic, suspects) : []) {
         const segment = segmentOf(topic!, number);
         const step = stepFor(state, { topic: topic!, segment, wanted }, view);
-        if (step === null) suspects.single.delete(number);
-        else {
+        if (step === null) {
+          suspects.single.delete(number);
+          suspects.failures.delete(number);
+        } else {
           suspects.single.add(number);
-          steps.push(step);
+          const failure = suspects.failures.get(number);
+          if (failure === undefined) steps.push(step);
+          else if (failure.notBeforeMs <= nowMs && again.length < limit) again.push(step);
         }
-        if (steps.length >= limit || ++looks > LOOKS_MAX) return steps;
+        if (steps.length >= limit) return steps;
+        if (++looks > LOOKS_MAX) return [...steps, ...again].slice(0, limit);
       }
       if (!topic || suspects.single.size === 0) this.#topics.delete(name);
     }
-    return steps;
+    return [...steps, ...again].slice(0, limit);
   }
 
   #maybeSuspectAll(state: MetadataState, view: RepairView): void {
@@ -71,11 +115,16 @@ export class RepairList {
     if (nodes === this.#nodes && !this.#isAll) return;
     this.#nodes = nodes;
     this.#isAll = false;
+    for (const suspects of this.#topics.values()) suspects.failures.clear();
     for (const name of state.topics.keys()) this.#suspect(name).from = 0;
   }
 
   #suspect(topic: string): Suspects {
-    const known = this.#topics.get(topic) ?? { from: Infinity, single: new Set() };
+    const known = this.#topics.get(topic) ?? {
+      from: Infinity,
+      single: new Set(),
+      failures: new Map(),
+    };
     this.#topics.set(topic, known);
     return known;
   }
@@ -83,14 +132,14 @@ export class RepairList {
 
 /** Single ones first: what is under way is not forgotten over what is still to be looked at. */
 function* numbersOf(topic: TopicInfo, suspects: Suspects): Iterable<number> {
-  const single = [...suspects.single];
+  const single = new Set(suspects.single);
   yield* single;
   suspects.from = Math.max(suspects.from, topic.segments[0]!.number);
   while (suspects.from < openSegmentOf(topic).number) {
     const number = suspects.from;
     // Before the look: whoever stops there has looked at it, and goes on behind it.
     suspects.from++;
-    yield number;
+    if (!single.has(number)) yield number;
   }
   suspects.from = Infinity;
 }

@@ -6,7 +6,7 @@ import { type RepairView, underReplication, wantedReplicas } from "./repair_plan
 
 /** What someone who has just begun to look would do. */
 const repairPlan = (state: MetadataState, view: RepairView, limit: number) =>
-  new RepairList().steps(state, view, limit);
+  new RepairList().steps(state, view, { limit, nowMs: 0 });
 
 /** Nodes 1 … count, and one topic whose segment 1 is sealed on `replicas`. */
 function stateWith(
@@ -145,7 +145,7 @@ Deno.test("RepairList.steps() forgets no segment, whatever changes while it look
   const view = viewOf({ lost: [2] });
   const done: number[] = [];
   for (let round = 0; round < 40; round++) {
-    const step = list.steps(state, view, 1)[0];
+    const step = list.steps(state, view, { limit: 1, nowMs: 0 })[0];
     list.changed({ kind: "topic", topic: "t", segment: 9 - round % 9 });
     if (step === undefined) continue;
     const { topic, segment, node } = step;
@@ -155,5 +155,68 @@ Deno.test("RepairList.steps() forgets no segment, whatever changes while it look
   }
   // The first was sealed on a set of its own, the others on nodes 1, 2 and 3.
   assert.deepEqual([...new Set(done)].sort(), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-  assert.deepEqual(list.steps(state, view, 9), []);
+  assert.deepEqual(list.steps(state, view, { limit: 9, nowMs: 0 }), []);
+});
+
+/** Five topics whose one sealed segment node 3 holds alone, which is to go. */
+function drainingState(): MetadataState {
+  const state = stateWith({ nodes: 3, replicas: [3], factor: 1 });
+  const { leader, replicas, ...topic } = {
+    kind: "createTopic" as const,
+    firstSegment: 1,
+    retention: KEEP_ALL,
+    replicationFactor: 1,
+    durability: null,
+    leader: 3,
+    replicas: [3],
+  };
+  const seal = { count: 5, length: 5, bytes: 5, mayHaveLost: false, cursors: [], sealedMs: 1 };
+  const next = { expectedRun: "r3", nextLeader: 1, nextReplicas: [1] };
+  for (const name of ["u", "v", "w", "x"]) {
+    state.apply({ ...topic, topic: name, leader, replicas }, []);
+    const sealed = { kind: "sealSegment" as const, topic: name, segment: 1, ...seal, ...next };
+    assert.deepEqual(state.apply(sealed, []), { ok: true });
+  }
+  state.apply({ kind: "drainNode", id: 3 }, []);
+  return state;
+}
+
+Deno.test("RepairList.steps() lets no steps that fail hold the others up", () => {
+  const state = drainingState();
+  const list = new RepairList();
+  const tried: string[] = [];
+  for (let nowMs = 0; nowMs < 3000; nowMs += 1000) {
+    for (const step of list.steps(state, viewOf({}), { limit: 2, nowMs })) {
+      tried.push(step.topic);
+      list.failed(step, nowMs);
+    }
+  }
+  assert.deepEqual([...new Set(tried.slice(0, 5))].sort(), ["t", "u", "v", "w", "x"]);
+});
+
+Deno.test("RepairList.steps() takes what failed again later and later, at once when a node changes", () => {
+  const state = stateWith({ nodes: 4, replicas: [3], factor: 1, draining: [3] });
+  const list = new RepairList();
+  const triedAtMs: number[] = [];
+  for (let nowMs = 0; nowMs < 100_000; nowMs += 500) {
+    for (const step of list.steps(state, viewOf({}), { limit: 2, nowMs })) {
+      triedAtMs.push(nowMs);
+      list.failed(step, nowMs);
+    }
+  }
+  assert.deepEqual(triedAtMs, [0, 1000, 3000, 7000, 15_000, 31_000, 61_000, 91_000]);
+  const limits = { limit: 2, nowMs: 92_000 };
+  assert.equal(list.steps(state, viewOf({}), limits).length, 0);
+  assert.equal(list.steps(state, viewOf({ dead: [2] }), limits).length, 1);
+});
+
+Deno.test("RepairList.steps() gives the step behind one that was done at once", () => {
+  const state = stateWith({ nodes: 4, replicas: [3], factor: 1, draining: [3] });
+  const list = new RepairList();
+  const [copy] = list.steps(state, viewOf({}), { limit: 2, nowMs: 0 });
+  list.failed(copy!, 0);
+  list.done(copy!);
+  const { topic, segment, node } = copy!;
+  state.apply({ kind: "addReplica", topic, segment, node }, []);
+  assert.equal(list.steps(state, viewOf({}), { limit: 2, nowMs: 1 })[0]?.kind, "drop");
 });
