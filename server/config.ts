@@ -66,6 +66,8 @@ export const LEASE_CHECK_MS = 100;
 export const LEASE_MS = 1500;
 /** Longest that a request may wait for a leader, a seal or a majority before its `ERR`, milliseconds. */
 export const REQUEST_TIMEOUT_MS = 5000;
+/** Longest that another node may take to read or copy a whole segment, milliseconds. */
+export const COMPLETE_TIMEOUT_MS = 60_000;
 /** Longest that a planned stop waits for its segments to be handed over, milliseconds. */
 export const HANDOVER_TIMEOUT_MS = 2000;
 /** Longest that a planned stop waits for requests to be answered after that, milliseconds. */

@@ -12,7 +12,7 @@ import { type ClientService, UnavailableService } from "./controller.ts";
 import { checkConfig, DRAIN_TIMEOUT_MS, HANDOVER_TIMEOUT_MS, type NodeConfig } from "./config.ts";
 import { type Identity, type IdentityFile, openIdentity } from "./identity.ts";
 import { ExpelledError } from "./errors.ts";
-import { admit, askToJoin, Refusals } from "./membership/mod.ts";
+import { admit, askToJoin, LeavingNodes, Refusals } from "./membership/mod.ts";
 import { METHOD } from "./messages.ts";
 import {
   type Change,
@@ -96,8 +96,7 @@ class RunningNode implements Node {
   readonly #logger: Logger;
   readonly #machine: MetadataMachine;
   readonly #runId: string;
-  /** Nodes that were removed from metadata, and are Raft members still. */
-  readonly #leaving: Set<number> = new Set();
+  readonly #leaving = new LeavingNodes();
   readonly #refusals = new Refusals();
   #resolveStopped!: (reason: Error | null) => void;
   #stopping: Promise<void> | null = null;
@@ -381,6 +380,8 @@ class RunningNode implements Node {
     const why = this.#refusals.note(from, refusal, {
       others: this.#identity.peers.map(({ id }) => id),
       hasHeardMajority: (this.#raft?.status.quorumContactMs() ?? Infinity) < Infinity,
+      isServing: this.#isServing,
+      nowMs: this.#world.clock.nowMs(),
     });
     if (why !== null) this.#expel(why);
   }
@@ -401,14 +402,10 @@ class RunningNode implements Node {
 
   #raftChanged(): void {
     this.#services?.raftChanged();
-    if (this.#leaving.size === 0 || !this.#raft) return;
+    if (!this.#raft) return;
     const { voters, votersOutgoing, learners } = this.#raft.status.config;
-    for (const id of this.#leaving) {
-      // Until then it is spoken to, so that it learns of its removal.
-      if ([...voters, ...votersOutgoing, ...learners].includes(id)) continue;
-      this.#leaving.delete(id);
-      this.#peers?.remove(id);
-    }
+    const members = [...voters, ...votersOutgoing, ...learners];
+    for (const id of this.#leaving.takeGone(members)) this.#peers?.remove(id);
   }
 
   /** Follows where the other nodes are, here and in `node.json`; stops when this one was removed. */
@@ -421,9 +418,10 @@ class RunningNode implements Node {
     // Nodes that are not known yet, while metadata catches up, stay in the book; removed ones don't.
     const book = new Map(this.#identity.peers.map((peer) => [peer.id, peer]));
     for (const peer of peersOf([...nodes.values()], this.nodeId)) book.set(peer.id, peer);
+    this.#leaving.keep(nodes.keys());
     if (change?.kind === "node" && !nodes.has(change.id)) {
       book.delete(change.id);
-      this.#leaving.add(change.id);
+      this.#leaving.note(change.id);
     }
     for (const { id, host, port } of book.values()) this.#peers?.setAddress(id, { host, port });
     const peers = [...book.values()];

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { REQUEST_TIMEOUT_MS } from "./config.ts";
+import { COMPLETE_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from "./config.ts";
 import {
   METHOD,
   readDigest,
@@ -27,9 +27,6 @@ import {
   type Replicas,
   type SegmentTarget,
 } from "./segments/mod.ts";
-
-/** For what reads or copies a whole segment, milliseconds. */
-const COMPLETE_TIMEOUT_MS = 60_000;
 
 /** The leader's way to the other replicas of its segments. */
 export function replicaLink(peers: Peers): ReplicaLink {

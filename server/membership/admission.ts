@@ -60,12 +60,18 @@ export function admit(
   return { ok: true };
 }
 
+/** How long a single peer must go on saying that it is of another cluster, milliseconds. */
+const LASTING_MS = 5000;
+
 /** What decides whether refusals are the end. */
 export interface RefusalView {
   /** Other nodes of the cluster, as this one knows them. */
   others: readonly number[];
   /** A Raft majority has been heard since the start. */
   hasHeardMajority: boolean;
+  /** The start is over, and clients are served. */
+  isServing: boolean;
+  nowMs: number;
 }
 
 /**
@@ -73,21 +79,26 @@ export interface RefusalView {
  * more. Pure.
  *
  * - *Removed* is final whoever of the cluster says it: who was removed once is removed for ever.
- * - *Another cluster* is final when most of the others say so and no majority was ever heard: then this is
- *   the wrong disk. One of them alone may be a stranger who took over a port.
+ * - *Another cluster* is final for a node that starts, when most of the others say so and no majority was ever
+ *   heard: then this is the wrong disk. One of them alone may be a stranger who took over a port; where there
+ *   is only one other, it must say so for a while.
  * - *Another disk* never is. Who says so has not heard yet that the id was removed and given to this disk; to
  *   the one that comes back with the old disk it is *removed* for the others.
  */
 export class Refusals {
-  readonly #ofOtherClusters: Set<number> = new Set();
+  /** When each said so first. */
+  readonly #ofOtherClusters: Map<number, number> = new Map();
 
   /** The peer `from` refused this node: why that is the end, or `null` where it isn't. */
   note(from: number, refusal: Refusal, view: RefusalView): string | null {
     if (refusal.code === RefusalCode.removed) return refusal.reason;
     if (refusal.code !== RefusalCode.otherCluster) return null;
-    this.#ofOtherClusters.add(from);
+    const firstMs = this.#ofOtherClusters.get(from) ?? view.nowMs;
+    this.#ofOtherClusters.set(from, firstMs);
+    if (view.hasHeardMajority || view.isServing) return null;
     const saying = view.others.filter((id) => this.#ofOtherClusters.has(id)).length;
-    if (view.hasHeardMajority || 2 * saying <= view.others.length) return null;
+    if (2 * saying <= view.others.length) return null;
+    if (saying < 2 && view.nowMs - firstMs < LASTING_MS) return null;
     return `${refusal.reason}: is this the right data directory?`;
   }
 }

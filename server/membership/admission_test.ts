@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { RefusalCode } from "../network/mod.ts";
 import { Refusals } from "./admission.ts";
 
-const view = { others: [1, 2], hasHeardMajority: false };
+const view = { others: [1, 2], hasHeardMajority: false, isServing: false, nowMs: 0 };
 const refusalWith = (code: number) => ({ reason: "no", code });
 
 Deno.test("Refusals.note() takes a removal for final, whoever says it", () => {
@@ -23,6 +23,24 @@ Deno.test("Refusals.note() stays where a majority was heard, and strangers took 
   const foreign = refusalWith(RefusalCode.otherCluster);
   const member = { ...view, hasHeardMajority: true };
   for (const from of [1, 2]) assert.equal(refusals.note(from, foreign, member), null);
+});
+
+Deno.test("Refusals.note() takes the word of one other for final only when it lasts", () => {
+  const refusals = new Refusals();
+  const foreign = refusalWith(RefusalCode.otherCluster);
+  const pair = { ...view, others: [1] };
+  for (const nowMs of [100, 2000, 5099]) {
+    assert.equal(refusals.note(1, foreign, { ...pair, nowMs }), null);
+  }
+  assert.match(refusals.note(1, foreign, { ...pair, nowMs: 5100 })!, /right data directory/);
+});
+
+Deno.test("Refusals.note() ends no node that serves because of another cluster", () => {
+  const refusals = new Refusals();
+  const foreign = refusalWith(RefusalCode.otherCluster);
+  for (const from of [1, 2, 1]) {
+    assert.equal(refusals.note(from, foreign, { ...view, isServing: true, nowMs: 60_000 }), null);
+  }
 });
 
 Deno.test("Refusals.note() waits where the other side may be behind", () => {

@@ -7,4 +7,5 @@
 export * from "./admission.ts";
 export * from "./departures.ts";
 export * from "./join.ts";
+export * from "./leaving.ts";
 export * from "./membership.ts";

@@ -8,7 +8,7 @@
 import type { Crc32c, LogStore } from "../../storage/mod.ts";
 import type { Clock, Logger } from "../../world/mod.ts";
 import { sleep } from "../../world/mod.ts";
-import { REQUEST_TIMEOUT_MS } from "../config.ts";
+import { COMPLETE_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from "../config.ts";
 import { UnavailableError } from "../errors.ts";
 import {
   type Cursor,
@@ -35,7 +35,7 @@ const DELETES_MAX = 256;
  * How long a copy is kept that metadata does not count, milliseconds: until whoever had it made has compared it
  * and has had it counted, or has given up. Else it would be counted and gone.
  */
-const COPY_KEPT_MS = 3 * REQUEST_TIMEOUT_MS;
+const COPY_KEPT_MS = COMPLETE_TIMEOUT_MS + 2 * REQUEST_TIMEOUT_MS;
 
 /** What a replica answers to its writer: how far it is, or that it answers nothing any more. */
 export type ReplicateAnswer = ReplicaExtent | "silent";
