@@ -203,7 +203,7 @@ export class Services {
     const { machine } = this.#parts;
     machine.subscribe((change) => {
       this.#leases.check();
-      if (change === null) this.#segments.metadataChanged();
+      if (change === null) this.#restored();
       else if (change.kind === "topic") this.#segments.topicChanged(change.topic, change.segment);
       else if (change.kind === "gone") this.#segments.replicas.topicShrank(change.topic);
       else this.#checkSegments();
@@ -218,6 +218,12 @@ export class Services {
     this.membership.start();
     this.#startMonitor();
     this.#findUncertain();
+  }
+
+  /** A snapshot took metadata's place: it tells of nothing that went. */
+  #restored(): void {
+    this.#segments.metadataChanged();
+    this.#segments.replicas.topicShrank(null);
   }
 
   /** Raft's view of the cluster changed. */

@@ -215,15 +215,16 @@ export class Replicas {
   }
 
   /**
-   * Segments of the topic are there no more: their replicas are deleted, whatever is going on with them. Says
-   * of an old view of metadata nothing wrong: who is gone once is gone for ever.
+   * Segments of the topic, or, with `null`, of any, are there no more: their replicas are deleted, whatever is going
+   * on with them. Says of an old view of metadata nothing wrong: who is gone once is gone for ever.
    */
-  async topicShrank(topic: string): Promise<void> {
+  async topicShrank(topic: string | null): Promise<void> {
     const { logger, metadata, store } = this.#parts;
-    const prefix = segmentLogName(topic, "");
-    const gone = store.list().map(({ name }) => name).filter((name) =>
-      name.startsWith(prefix) && metadata().isGone(parseSegmentLogName(name)!)
-    );
+    const prefix = topic === null ? "" : segmentLogName(topic, "");
+    const gone = store.list().map(({ name }) => name).filter((name) => {
+      const target = name.startsWith(prefix) ? parseSegmentLogName(name) : null;
+      return target !== null && metadata().isGone(target);
+    });
     for (const name of gone) this.#live.delete(name);
     try {
       // They share syncs.

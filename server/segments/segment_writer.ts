@@ -117,8 +117,10 @@ export class SegmentWriter {
    * them. What stands between two of them is never in two segments, even if the segment gets longer than
    * wished by it. `null`: anywhere.
    * @throws {NotLeaderError | SegmentClosedError} nothing of the batch was appended.
-   * @throws {OutcomeUnknownError} no majority confirmed it in time, or a recovery took over.
-   * @throws storage's errors (disk full, failed): nothing of the batch is committed here.
+   * @throws {OutcomeUnknownError} no majority confirmed it in time, a recovery took over, or this node's disk
+   * failed it when other replicas may hold it already.
+   * @throws storage's errors (disk full, failed): nothing of the batch is kept. Of a segment that only this node
+   * holds, or where the log refused it at once.
    */
   async append(batch: RecordBatch, ends: readonly number[] | null = null): Promise<Accepted> {
     this.mustAccept();
@@ -265,11 +267,11 @@ export class SegmentWriter {
       this.#parts.onDurable();
     } catch (error) {
       this.#parts.emit?.({ kind: "takeBack", length: this.log.endPosition });
-      // Others may hold what this log has taken back: a position must not be written twice.
-      if (this.#parts.replicas.length > 1) {
-        this.abandon(`this node's disk failed an append (${(error as Error).message})`);
-      }
-      throw error;
+      if (this.#parts.replicas.length === 1) throw error;
+      // ⛔ Others may hold what this log has taken back: a position must not be written twice, and a recovery may
+      // commit it, so that whoever waits must not be told that it certainly was not done.
+      this.abandon(`this node's disk failed an append (${(error as Error).message})`);
+      throw this.#abandoned ?? error;
     } finally {
       this.#inFlight--;
       this.#maybeClosed();

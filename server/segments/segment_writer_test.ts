@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { batchOf, openLogStore, StoreFailedError, TINY_LIMITS } from "../../storage/mod.ts";
+import {
+  batchOf,
+  DiskFullError,
+  openLogStore,
+  StoreFailedError,
+  TINY_LIMITS,
+} from "../../storage/mod.ts";
 import { SeededRandom, SimClock, SimDrive } from "../../world/sim/mod.ts";
 import { OutcomeUnknownError } from "../errors.ts";
 import type { AppendMeter } from "./append_meter.ts";
@@ -20,7 +26,7 @@ async function setUp(replicas: number[]) {
     store,
     leases: { isValid: true } as Leases,
     clock,
-    limits: { entries: 100, bytes: 100_000 },
+    limits: { entries: 100_000, bytes: 1e9 },
     meter: { add: () => {} } as unknown as AppendMeter,
     onReadable: () => {},
     onAppended: () => {},
@@ -57,4 +63,42 @@ Deno.test("SegmentWriter.append() hands on what its log refuses at once, again a
   const mustFail = () => assert.rejects(writer.append(entry), StoreFailedError);
   await clock.settle(mustFail());
   await clock.settle(Promise.all([mustFail(), mustFail()]));
+});
+
+/** Appends until one is rejected, and tells with what. */
+async function failureOf(append: () => Promise<unknown>): Promise<unknown> {
+  for (let i = 0; i < 10_000; i++) {
+    const error = await append().then(() => null, (error) => error);
+    if (error !== null) return error;
+  }
+  throw new Error("nothing was rejected");
+}
+
+Deno.test("SegmentWriter.append() says that the outcome is unknown where its disk is full and others may hold it", async () => {
+  const { clock, drive, writer, abandoned } = await setUp([1, 2, 3]);
+  drive.capacityBytes = drive.usedBytes;
+  const error = await clock.settle(failureOf(async () => {
+    const appended = writer.append(entry);
+    writer.acknowledge(2, writer.log.endPosition);
+    await appended;
+  }));
+  assert.ok(error instanceof OutcomeUnknownError, String(error));
+  assert.match(error.message, /disk/);
+  assert.equal(abandoned.length, 1);
+});
+
+Deno.test("SegmentWriter.appendControl() says that the outcome is unknown where its disk failed and others may hold it", async () => {
+  const { clock, drive, writer } = await setUp([1, 2]);
+  drive.fail({ op: "sync", code: "Io", times: 1 });
+  const move = batchOf(new Uint8Array(10), "control");
+  const error = await clock.settle(failureOf(() => writer.appendControl(move)));
+  assert.ok(error instanceof OutcomeUnknownError, String(error));
+});
+
+Deno.test("SegmentWriter.append() says that the disk is full where it holds the segment alone", async () => {
+  const { clock, drive, writer, abandoned } = await setUp([1]);
+  drive.capacityBytes = drive.usedBytes;
+  const error = await clock.settle(failureOf(() => writer.append(entry)));
+  assert.ok(error instanceof DiskFullError, String(error));
+  assert.deepEqual(abandoned, []);
 });

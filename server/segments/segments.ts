@@ -80,7 +80,10 @@ export class Segments {
 
   /** Anything may have changed: look at all topics. */
   metadataChanged(): void {
-    for (const name of this.#context.metadata.state.topics.keys()) this.topicChanged(name, null);
+    const { topics } = this.#context.metadata.state;
+    // ⛔ A snapshot tells of no deletion: a topic that it lacks is found only by what is led here.
+    for (const name of [...this.#led.keys()]) if (!topics.has(name)) this.topicChanged(name, null);
+    for (const name of topics.keys()) this.topicChanged(name, null);
   }
 
   /** Metadata of one of the topic's segments changed; `null`: of any. */
