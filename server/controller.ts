@@ -108,13 +108,17 @@ export class Controller implements ClientService {
   /**
    * Its first segment goes to the nodes in turn. A topic that is there must have the given settings; how much
    * it keeps is changed to what is wished.
+   *
+   * @throws {InvalidSettingError | UnavailableError | OutcomeUnknownError | RefusedError}
    */
   async register(topic: string, settings: string): Promise<void> {
     const { metadata, placeFirst, replicationFactor } = this.#parts;
     const wished = parseTopicSettings(settings);
     const factor = wished.replicationFactor ?? replicationFactor;
-    for (let known = metadata.state.topics.get(topic);; known = metadata.state.topics.get(topic)) {
-      if (known) return await this.#adjust(known, wished);
+    // What is proposed is applied here too before it is looked at again.
+    for (let known = await this.#topicAsOfNow(topic);; known = metadata.state.topics.get(topic)) {
+      if (known && await this.#adjust(known, wished)) return;
+      if (known) continue;
       // Somebody else may be first, with other settings, or delete it again.
       await metadata.propose({
         kind: "createTopic",
@@ -128,15 +132,18 @@ export class Controller implements ClientService {
     }
   }
 
-  async #adjust(topic: TopicInfo, wished: TopicSettings): Promise<void> {
+  /** False where the topic was deleted meanwhile. */
+  async #adjust(topic: TopicInfo, wished: TopicSettings): Promise<boolean> {
     mustAgree(topic, wished);
     const retention = { ...topic.retention, ...wished.retention };
-    if (isSameRetention(retention, topic.retention)) return;
+    if (isSameRetention(retention, topic.retention)) return true;
+    const { metadata } = this.#parts;
     const { name, bornSegment } = topic;
-    await this.#parts.metadata.propose(
+    await metadata.propose(
       { kind: "setRetention", topic: name, bornSegment, retention },
       { timeoutMs: REQUEST_TIMEOUT_MS },
     );
+    return metadata.state.topics.get(name)?.bornSegment === bornSegment;
   }
 
   async deleteTopic(topic: string): Promise<void> {

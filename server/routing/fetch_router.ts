@@ -105,7 +105,8 @@ export async function routeEnd(routes: Routes, topic: string): Promise<number> {
 
 /**
  * Reads of the open segment that this node leads, for its own clients and for other nodes; `null` where it does
- * not (any more).
+ * not (any more), or can't tell: entries that are there may be read whatever became of the lease, for they stay
+ * committed, but where the topic ends only a leader with a lease knows.
  *
  * @throws {OffsetOutOfRangeError}
  */
@@ -117,6 +118,7 @@ export async function fetchHere(
   const led = ledBy(routes, request);
   if (led === null) return null;
   const isNothingYet = offset === led.readableEnd;
+  if ((isNothingYet || request.count === 0) && !led.writer.hasLease) return null;
   if (isNothingYet && waitMs > 0) {
     await routes.tails.wait(topic, offset, waitMs).done;
     return await fetchHere(routes, { ...request, waitMs: 0 });

@@ -104,6 +104,14 @@ export class SegmentWriter {
     return this.#abandoned !== null;
   }
 
+  /**
+   * Whether what is committed here is all that is, up to a lease's length ago. Without a lease others may have sealed
+   * the segment and gone on in the next one.
+   */
+  get hasLease(): boolean {
+    return this.#parts.leases.isValid;
+  }
+
   get isFull(): boolean {
     const { entries, bytes } = this.#parts.limits;
     return this.log.endOffset >= entries || this.log.payloadBytes >= bytes;
