@@ -70,3 +70,13 @@ export class MalformedError extends Error {
 export function busy(why: string): BusyError {
   return new BusyError(`Raft takes no more now: ${why}. Try again later.`);
 }
+
+/** Why the core took no proposal, as the error of those who proposed. @internal */
+export function refusedProposal(
+  reason: "notLeader" | "transferring" | "busy" | "tooLarge",
+  core: { readonly leader: number | null; readonly state: { readonly uncommittedBytes: number } },
+): Error {
+  if (reason === "notLeader") return new NotRaftLeaderError(core.leader);
+  if (reason === "transferring") return busy("leadership is being handed over");
+  return busy(`${core.state.uncommittedBytes} bytes wait for a majority`);
+}

@@ -15,6 +15,7 @@ import {
   NotRaftLeaderError,
   OutcomeUnknownError,
   RaftStoppedError,
+  refusedProposal,
 } from "./errors.ts";
 import {
   MAX_COMMAND_BYTES,
@@ -112,7 +113,10 @@ export class RaftNode {
 
   #start(): void {
     const { state, state: { snapshot } } = this.#core;
-    if (snapshot !== null) this.#options.stateMachine.restore(snapshot.data, snapshot.index);
+    if (snapshot !== null) {
+      this.#options.stateMachine.restore(snapshot.data, snapshot.index);
+      this.#options.stateMachine.snapshotIsDurable?.(snapshot.index);
+    }
     this.#options.logger.log("info", "raft: open", {
       term: state.term,
       lastIndex: state.log.lastIndex,
@@ -390,14 +394,7 @@ export class RaftNode {
       );
       return;
     }
-    const error = proposal.reason === "notLeader"
-      ? new NotRaftLeaderError(this.#core.leader)
-      : busy(
-        proposal.reason === "transferring"
-          ? "leadership is being handed over"
-          : `${this.#core.state.uncommittedBytes} bytes wait for a majority`,
-      );
-    for (const { reject } of queue) reject(error);
+    for (const { reject } of queue) reject(refusedProposal(proposal.reason, this.#core));
   }
 
   #handle(ready: Ready): void {
@@ -421,7 +418,11 @@ export class RaftNode {
     const write = this.#durable.persist(persist).then(() => {
       if (this.#lastWrite === write) this.#lastWrite = null;
       if (this.#stopped) return;
-      this.#guard(() => this.#core.onPersisted(persist.completion));
+      this.#guard(() => {
+        this.#core.onPersisted(persist.completion);
+        const { snapshot } = persist.snapshot ?? {};
+        if (snapshot) this.#options.stateMachine.snapshotIsDurable?.(snapshot.index);
+      });
       for (const message of messages) this.#send(message);
       this.#schedule();
     });

@@ -24,6 +24,11 @@ export interface StateMachine {
   /** Becomes what `snapshot` described; an empty one is the state before the first command. It
    * covers every command up to `index`. */
   restore(snapshot: Uint8Array, index: number): void;
+  /**
+   * The snapshot up to `index`, restored or taken before, is on this node's disk: a later process of it begins
+   * there, or further on. (A restored one may be called that only some time after `restore`.)
+   */
+  snapshotIsDurable?(index: number): void;
 }
 
 /** What {@link RaftNode.open} needs: an identity, a world, and what to do with commands. */

@@ -310,6 +310,33 @@ Deno.test("RaftNode.step() logs and drops what it can't understand", async () =>
   await group.stop();
 });
 
+Deno.test("RaftNode: a machine is told that its snapshot is on disk when it is there", async () => {
+  const group = new NodeGroup(22, { snapshotEntries: 10, limits: { retainEntries: 3 } });
+  await group.startVoters(3);
+  group.cut.add("3");
+  const { node, machine: own } = group.members.get(1)!;
+  for (let i = 0; i < 40; i++) await group.run(node.propose(bytes(`${i}`), WAIT));
+  assert.ok(own.durable.includes(node.status.snapshotIndex), "its own ones too");
+  const { machine, store } = group.members.get(3)!;
+  const log = store.logs.get("raft/log")!;
+  store.manual = true;
+  group.cut.clear();
+  for (let i = 0; i < 10_000 && machine.restores === 0; i++) {
+    log.syncAll();
+    await group.for(0.1);
+  }
+  await group.for(100);
+  assert.deepEqual(machine.durable, [], "it is on its way");
+  log.syncAll();
+  await group.for(1);
+  assert.equal(machine.durable.length, 1);
+  store.manual = false;
+  group.crash(3);
+  const again = await group.start(3);
+  assert.deepEqual(again.machine.durable, machine.durable, "a start finds it there");
+  await group.stop();
+});
+
 Deno.test("RaftNode: a full disk is waited out", async () => {
   const group = new NodeGroup(17);
   const { node, store } = await group.start(1, { bootstrap: true });

@@ -13,6 +13,8 @@ export class ListMachine implements StateMachine {
   commands: string[] = [];
   applied = 0;
   restores = 0;
+  /** Indexes of the snapshots that were said to be on disk. */
+  durable: number[] = [];
 
   apply(index: number, command: Uint8Array): unknown {
     const text = decoder.decode(command);
@@ -26,5 +28,8 @@ export class ListMachine implements StateMachine {
   restore(snapshot: Uint8Array): void {
     this.commands = snapshot.length === 0 ? [] : JSON.parse(decoder.decode(snapshot));
     this.restores++;
+  }
+  snapshotIsDurable(index: number): void {
+    this.durable.push(index);
   }
 }

@@ -25,8 +25,10 @@ export class MetadataMachine implements StateMachine {
   #state = new MetadataState();
   #listeners: ChangeListener[] = [];
   readonly #watch: MachineWatch | undefined;
-  /** The number of each topic's open segment in the newest snapshot on disk. */
-  #snapshotOpen: Map<string, number> = new Map();
+  /** The number of each topic's open segment in the newest restored snapshot that is on disk. */
+  #durableOpen: ReadonlyMap<string, number> = new Map();
+  /** The same in a snapshot that is on its way there. */
+  #pending: { index: number; open: ReadonlyMap<string, number> } | null = null;
 
   constructor(watch?: MachineWatch) {
     this.#watch = watch;
@@ -38,12 +40,12 @@ export class MetadataMachine implements StateMachine {
   }
 
   /**
-   * Whether the segment is sealed, or gone, by the newest snapshot on this node's disk: so every later process
+   * Whether the segment is sealed, or gone, by a snapshot on this node's disk: so every later process
    * of it knows that from its first moment on. (What was applied since may have to be learnt anew: how far Raft
    * has committed is not written down for its own sake.)
    */
   isEndedForEver(target: { topic: string; segment: number }): boolean {
-    return target.segment < (this.#snapshotOpen.get(target.topic) ?? 0);
+    return target.segment < (this.#durableOpen.get(target.topic) ?? 0);
   }
 
   /** Listeners run within `apply`, in the order of their subscription: they must be quick. */
@@ -67,12 +69,17 @@ export class MetadataMachine implements StateMachine {
   restore(snapshot: Uint8Array, index: number): void {
     this.#state = decodeSnapshot(snapshot);
     const { deleted, topics } = this.#state;
-    this.#snapshotOpen = new Map(deleted);
-    for (const topic of topics.values()) {
-      this.#snapshotOpen.set(topic.name, openSegmentOf(topic).number);
-    }
+    const open = new Map(deleted);
+    for (const topic of topics.values()) open.set(topic.name, openSegmentOf(topic).number);
+    this.#pending = { index, open };
     this.#watch?.onRestored(index, this.#state);
     this.#tell(null);
+  }
+
+  snapshotIsDurable(index: number): void {
+    if (this.#pending === null || index < this.#pending.index) return;
+    this.#durableOpen = this.#pending.open;
+    this.#pending = null;
   }
 
   #tell(change: Change | null): void {

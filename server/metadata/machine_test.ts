@@ -34,9 +34,13 @@ Deno.test("MetadataMachine.isEndedForEver() believes in a seal when a snapshot o
   assert.deepEqual(machine.apply(2, encodeCommand(SEAL)), { ok: true });
   assert.ok(!machine.isEndedForEver({ topic: "t", segment: 1 }), "the next process may not know");
   machine.restore(before, 1);
+  machine.snapshotIsDurable(1);
   assert.ok(!machine.isEndedForEver({ topic: "t", segment: 1 }));
   machine.apply(2, encodeCommand(SEAL));
   machine.restore(machine.snapshot(), 2);
+  machine.snapshotIsDurable(1);
+  assert.ok(!machine.isEndedForEver({ topic: "t", segment: 1 }), "it is not on disk yet");
+  machine.snapshotIsDurable(2);
   assert.ok(machine.isEndedForEver({ topic: "t", segment: 1 }));
   assert.ok(!machine.isEndedForEver({ topic: "t", segment: 2 }), "it is open");
   assert.ok(!machine.isEndedForEver({ topic: "u", segment: 1 }), "nobody knows that topic");
