@@ -7,15 +7,21 @@
 
 import type { Clock, Timer } from "../../world/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "../config.ts";
+import { NotLeaderError } from "../errors.ts";
 import { METHOD } from "../messages.ts";
 import { readReadOpenReply, writeReadOpen } from "../read_open_messages.ts";
 import { openSegmentOf, type SegmentInfo } from "../metadata/mod.ts";
+import type { OpenSegment } from "../segments/mod.ts";
 import type { Routes } from "./routes.ts";
 
 /** Longest that one question waits at the leader: what is left behind by those who went away, milliseconds. */
 const ASK_MS = 5000;
 /** Pause where a topic's leader can't be asked, unless metadata changes before, milliseconds. */
 const RETRY_MS = 50;
+/** Questions that wait at other nodes at the same time: each holds one of the calls that a connection has. */
+export const ASKS_MAX = 4096;
+/** Between two questions about a topic for which none can wait, milliseconds. */
+const POLL_MS = 1000;
 
 /** One who waits. */
 export class TailWait {
@@ -48,13 +54,19 @@ export class TailWait {
   }
 }
 
-/** One topic that somebody waits for. */
+/** One open segment of a topic that somebody waits for. */
 class Tail {
+  /** What was heard of another one says nothing of this one: the topic may have been made anew. */
+  readonly segment: SegmentInfo | undefined;
   /** Everything before it is known to be committed. */
   end = 0;
   /** All wait for an offset at or behind `end`. */
   readonly waits: Map<TailWait, number> = new Map();
   #onIdle: (() => void) | null = null;
+
+  constructor(segment: SegmentInfo | undefined) {
+    this.segment = segment;
+  }
 
   /** So far the topic is committed: wakes those who wait for an entry before it. */
   advance(end: number): void {
@@ -84,6 +96,7 @@ export class TopicTails {
   readonly #routes: Routes;
   readonly #clock: Clock;
   readonly #tails: Map<string, Tail> = new Map();
+  #asks = 0;
   #isClosed = false;
 
   constructor(routes: Routes, clock: Clock) {
@@ -104,9 +117,11 @@ export class TopicTails {
 
   /** Waits until the topic, which exists, has a committed entry at `offset`, or else so long. */
   wait(topic: string, offset: number, timeoutMs: number): TailWait {
+    const segment = openSegmentAt(this.#routes, topic);
     let tail = this.#tails.get(topic);
-    if (tail === undefined) {
-      tail = new Tail();
+    if (tail === undefined || tail.segment !== segment) {
+      tail?.wakeAll();
+      tail = new Tail(segment);
       this.#tails.set(topic, tail);
       this.#follow(topic, tail);
     }
@@ -130,22 +145,18 @@ export class TopicTails {
     for (const tail of this.#tails.values()) tail.wakeAll();
   }
 
-  /** Runs as long as somebody waits for the topic. */
+  /** Runs as long as somebody waits, and the topic's open segment is the same. */
   async #follow(topic: string, tail: Tail): Promise<void> {
     await undefined; // the first one who waits is added behind this call
     let change: Promise<void> | null = null;
     while (tail.waits.size > 0 && !this.#isClosed) {
-      const known = this.#routes.topicNow(topic);
-      if (known === undefined) break;
-      const segment = openSegmentOf(known);
+      const { segment } = tail;
+      if (segment === undefined || openSegmentAt(this.#routes, topic) !== segment) break;
       change ??= this.#routes.changeOf(topic, ASK_MS).then(() => {
         change = null;
       });
-      const isOver = await Promise.race([
-        this.#news(topic, segment, tail),
-        change.then(() => true),
-      ]).catch(() => this.#routes.changeOf(topic, RETRY_MS));
-      if (isOver === true && openSegmentAt(this.#routes, topic) !== segment) tail.wakeAll();
+      await Promise.race([this.#news(topic, segment, tail), change])
+        .catch(() => this.#routes.changeOf(topic, RETRY_MS));
     }
     tail.wakeAll();
     if (this.#tails.get(topic) === tail) this.#tails.delete(topic);
@@ -153,28 +164,48 @@ export class TopicTails {
 
   /** Brings the tail up to what the segment's leader has committed, and waits for more. */
   async #news(topic: string, segment: SegmentInfo, tail: Tail): Promise<void> {
-    const { nodeId, peers, segments } = this.#routes;
+    const { nodeId, segments } = this.#routes;
     tail.advance(segment.baseOffset);
     if (tail.waits.size === 0) return;
     if (segment.leader === nodeId) {
       const led = segments.led(topic);
       // Not open yet, or not any more: metadata or the opening is on its way.
       if (led?.number !== segment.number) return await this.#routes.changeOf(topic, RETRY_MS);
+      // ⛔ Others may lead it by now: who is cut off does not know whether there is more, and says so when asked.
+      if (!holdsLease(led)) return tail.wakeAll();
       tail.advance(led.readableEnd);
       return await tail.idle();
     }
+    if (this.#asks < ASKS_MAX) return await this.#ask(topic, { segment, tail, waitMs: ASK_MS });
+    const { end } = tail;
+    await this.#ask(topic, { segment, tail, waitMs: 0 });
+    if (tail.end === end) await this.#routes.changeOf(topic, POLL_MS);
+  }
+
+  /** One question to the segment's leader. */
+  async #ask(
+    topic: string,
+    { segment, tail, waitMs }: { segment: SegmentInfo; tail: Tail; waitMs: number },
+  ): Promise<void> {
+    const { peers } = this.#routes;
     const body = writeReadOpen({
       topic,
       segment: segment.number,
       offset: tail.end,
       count: 0,
       maxBytes: 0,
-      waitMs: ASK_MS,
+      waitMs,
     });
-    const timeoutMs = ASK_MS + REQUEST_TIMEOUT_MS;
-    const reply = readReadOpenReply(
-      await peers.call(segment.leader, METHOD.readOpen, body, { timeoutMs }),
-    );
+    const timeoutMs = waitMs + REQUEST_TIMEOUT_MS;
+    const isWaiting = waitMs > 0;
+    if (isWaiting) this.#asks++;
+    let answer: Uint8Array;
+    try {
+      answer = await peers.call(segment.leader, METHOD.readOpen, body, { timeoutMs });
+    } finally {
+      if (isWaiting) this.#asks--;
+    }
+    const reply = readReadOpenReply(answer);
     if (reply === null) await this.#routes.changeOf(topic, RETRY_MS);
     else tail.advance(reply.end);
   }
@@ -183,4 +214,13 @@ export class TopicTails {
 function openSegmentAt(routes: Routes, topic: string): SegmentInfo | undefined {
   const known = routes.topicNow(topic);
   return known && openSegmentOf(known);
+}
+
+function holdsLease(led: OpenSegment): boolean {
+  try {
+    led.writer.mustAccept();
+    return true;
+  } catch (error) {
+    return !(error instanceof NotLeaderError);
+  }
 }
