@@ -138,11 +138,13 @@ export class Replica {
     const fresh = known === 0 ? placed.batch : behind(placed.batch, known);
     const end = log.endPosition + fresh.count;
     const appended = log.append(fresh);
-    if (log.endPosition === end) this.#emitAppend(end - fresh.count, fresh, options.copiedFrom);
+    const isTaken = log.endPosition === end;
+    if (isTaken) this.#emitAppend(end - fresh.count, fresh, options.copiedFrom);
     try {
       await appended;
     } catch (error) {
-      this.#emit?.({ kind: "takeBack", length: log.endPosition });
+      // Refused at once (a log that was deleted, a store that failed): there is nothing to take back.
+      if (isTaken) this.#emit?.({ kind: "takeBack", length: log.endPosition });
       throw error;
     }
     await opening;

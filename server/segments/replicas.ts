@@ -81,7 +81,7 @@ export class Replicas {
   readonly #parts: ReplicasParts;
   /** Replicas of segments that are not sealed, and of sealed ones that are being cut or completed. */
   readonly #live: Map<string, Replica> = new Map();
-  /** Copies that a repair makes here and that metadata may not count yet, and until when they are kept for it. */
+  /** What may be a copy that a repair makes here and that metadata does not count yet, and until when it is kept. */
   readonly #copies: Map<string, number> = new Map();
   /** Logs that are being deleted. */
   readonly #deletions: Map<string, Promise<void>> = new Map();
@@ -93,6 +93,11 @@ export class Replicas {
 
   constructor(parts: ReplicasParts) {
     this.#parts = parts;
+    // ⛔ A process before this one may have made a copy that is about to be counted: which those are is forgotten.
+    const untilMs = parts.clock.nowMs() + COPY_KEPT_MS;
+    for (const { name } of parts.store.list()) {
+      if (parseSegmentLogName(name) !== null) this.#copies.set(name, untilMs);
+    }
   }
 
   /** What may have been forgotten stands in the fences: from here on all else is accepted. */

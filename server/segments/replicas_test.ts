@@ -237,6 +237,22 @@ Deno.test("Replicas.collectGarbage() leaves a copy alone that a repair may be ab
   assert.equal(holder.store.get(name), undefined);
 });
 
+Deno.test("Replicas.collectGarbage() leaves a copy alone that the process before had made, for as long", async () => {
+  const holder = await Holder.start();
+  const name = segmentLogName("t", 1);
+  sealAt(holder.state, 1);
+  holder.state.apply({ kind: "dropReplica", ...target, node: 2 }, []);
+  await holder.replicas.complete(target, { from: 3, end: 1 });
+  holder.drive.kill();
+  await holder.open();
+  await holder.replicas.collectGarbage();
+  assert.equal(holder.store.get(name)?.endPosition, 1);
+  const nowMs = holder.clock.nowMs.bind(holder.clock);
+  holder.clock.nowMs = () => nowMs() + 75_000;
+  await holder.replicas.collectGarbage();
+  assert.equal(holder.store.get(name), undefined);
+});
+
 Deno.test("Replicas.fence() finds the cursors in the last control record", async () => {
   const holder = await Holder.start();
   const { encodeCursors } = await import("./control_record.ts");
