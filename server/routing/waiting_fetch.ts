@@ -40,8 +40,8 @@ export class SharedFetches {
   readonly #running: Map<string, SharedFetch> = new Map();
 
   /** @param fetch What a test does instead of a fetch. */
-  constructor(routes: Routes, fetch = routeFetch) {
-    this.#fetchOnce = (topic, spec) => fetch(routes, topic, spec);
+  constructor(routes: Routes, read = routeFetch) {
+    this.#fetchOnce = (topic, spec) => read(routes, topic, spec);
   }
 
   /** See `routeFetch`. The memory is free again when everybody who got the same has released it. */

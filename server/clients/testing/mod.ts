@@ -1,0 +1,7 @@
+/**
+ * What tests of client sessions stand on.
+ *
+ * @module
+ */
+
+export * from "./fake_connection.ts";
