@@ -7,11 +7,9 @@
 
 import type { Clock, Timer } from "../../world/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "../config.ts";
-import { NotLeaderError } from "../errors.ts";
 import { METHOD } from "../messages.ts";
 import { readReadOpenReply, writeReadOpen } from "../read_open_messages.ts";
 import { openSegmentOf, type SegmentInfo } from "../metadata/mod.ts";
-import type { OpenSegment } from "../segments/mod.ts";
 import type { Routes } from "./routes.ts";
 
 /** Longest that one question waits at the leader: what is left behind by those who went away, milliseconds. */
@@ -172,7 +170,7 @@ export class TopicTails {
       // Not open yet, or not any more: metadata or the opening is on its way.
       if (led?.number !== segment.number) return await this.#routes.changeOf(topic, RETRY_MS);
       // ⛔ Others may lead it by now: who is cut off does not know whether there is more, and says so when asked.
-      if (!holdsLease(led)) return tail.wakeAll();
+      if (!led.writer.hasLease) return tail.wakeAll();
       tail.advance(led.readableEnd);
       return await tail.idle();
     }
@@ -214,13 +212,4 @@ export class TopicTails {
 function openSegmentAt(routes: Routes, topic: string): SegmentInfo | undefined {
   const known = routes.topicNow(topic);
   return known && openSegmentOf(known);
-}
-
-function holdsLease(led: OpenSegment): boolean {
-  try {
-    led.writer.mustAccept();
-    return true;
-  } catch (error) {
-    return !(error instanceof NotLeaderError);
-  }
 }

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { SimClock } from "../../world/sim/mod.ts";
-import { NotLeaderError } from "../errors.ts";
 import type { TopicInfo } from "../metadata/mod.ts";
 import { TopicWaiters } from "../metadata/topic_waiters.ts";
 import { type ReadOpenRequest, readReadOpen, writeReadOpenReply } from "../read_open_messages.ts";
@@ -45,10 +44,8 @@ class Bench {
   }
 
   #led(topic: string) {
-    const mustAccept = () => {
-      if (this.isCutOff) throw new NotLeaderError("no lease");
-    };
-    return { number: 1, readableEnd: this.ends.get(topic)!, writer: { mustAccept } };
+    const writer = { hasLease: !this.isCutOff };
+    return { number: 1, readableEnd: this.ends.get(topic)!, writer };
   }
 
   async #answer({ topic, waitMs }: ReadOpenRequest): Promise<Uint8Array> {
