@@ -252,14 +252,4 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     story: "replacements",
     seedsMax: 20,
   },
-  corruptionIsCut: {
-    rule: "an invalid frame with valid ones behind it is corruption: never cut",
-    edits: [{
-      file: "storage/tail_scan.ts",
-      from: "if (behind !== null && behind.syncedPosition > this.#at.position) {",
-      to: "if (behind !== null && behind.syncedPosition < 0) {",
-    }],
-    story: "rot",
-    seedsMax: 40,
-  },
 };

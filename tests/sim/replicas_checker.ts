@@ -23,7 +23,8 @@ interface Seal {
 export class MetadataChecker {
   readonly #seals = new Map<string, Seal>();
   readonly #writers = new Map<string, string>();
-  readonly #cursors = new Map<string, number>();
+  /** By topic and name: as of the newest seal that was seen. */
+  readonly #cursors = new Map<string, { segment: number; offset: number }>();
   readonly #onFailure: (message: string) => void;
   readonly #nowMs: () => number;
   /** By topic, in the order in which they were seen. */
@@ -94,12 +95,20 @@ export class MetadataChecker {
     if (segment.number !== openSegmentOf(topic).number - 1) return;
     for (const { name, offset } of topic.cursors) {
       const key = `${topic.name} ${segment.number} ${name}`;
-      const before = this.#cursors.get(`${topic.name} ${name}`) ?? 0;
-      if (offset < before) this.#onFailure(`cursor ${key} went from ${before} back to ${offset}`);
+      const newest = this.#cursors.get(`${topic.name} ${name}`) ?? { segment: 0, offset: 0 };
+      // A node that learns late shows an older seal after a newer one.
+      const isOlder = segment.number < newest.segment;
+      if (isOlder ? offset > newest.offset : offset < newest.offset) {
+        this.#onFailure(
+          `cursor ${key} is at ${offset}, and at ${newest.offset} in segment ${newest.segment}`,
+        );
+      }
       if (offset > segment.baseOffset + segment.count!) {
         this.#onFailure(`cursor ${key} at ${offset} is beyond what was committed`);
       }
-      this.#cursors.set(`${topic.name} ${name}`, offset);
+      if (!isOlder) {
+        this.#cursors.set(`${topic.name} ${name}`, { segment: segment.number, offset });
+      }
     }
   }
 }
