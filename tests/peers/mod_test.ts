@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { argumentsFor } from "./main.ts";
 import { buildPeer, peerArguments, runPeer } from "./mod.ts";
 
 // The others take long to build; `deno run -A tests/peers/mod.ts` tries them all.
@@ -37,4 +38,9 @@ Deno.test({
       await Deno.remove(directory, { recursive: true });
     }
   },
+});
+
+Deno.test("argumentsFor() hands on the flags that a part takes, with their values", () => {
+  const args = ["--seconds", "2", "--gigabytes", "4", "--json"];
+  assert.deepEqual(argumentsFor(["seconds", "json"], args), ["--seconds", "2", "--json"]);
 });
