@@ -51,9 +51,10 @@ Deno.test("METRICS and STATE count what happened, and say what is missing when a
       assert.ok(storage.commitLatencyMsP50 <= storage.commitLatencyMsP99);
       assert.ok(leases <= led, `${leases} leases for ${led} segments`);
     }
-    await until("somebody holds a lease for each topic", async () => {
-      const leases = (await Promise.all(clientPorts.map(figuresOf))).map(({ leases }) => leases);
-      return sum(leases) === TOPICS.length;
+    await until("each topic's leader, and nobody else, holds its lease", async () => {
+      const figures = await Promise.all(clientPorts.map(figuresOf));
+      return sum(figures.map(({ leases }) => leases)) === TOPICS.length &&
+        figures.every(({ leases, segments_led: led }) => leases === led);
     });
     await until("nobody lags", async () => {
       const lags = (await Promise.all(clientPorts.map(figuresOf)))
@@ -67,12 +68,17 @@ Deno.test("METRICS and STATE count what happened, and say what is missing when a
     const state = JSON.parse(await askOnce(port, `STATE ${TOPICS[0]}`));
     // A busy machine may lose a follower for a moment, which rolls a segment over early.
     assert.ok(state.segment_count >= 3 && state.segment_count === state.current_segment);
+    let inSealed = 0;
     for (let number = 1; number < state.current_segment; number++) {
       const { count, bytes, state: now } = state.segments[number];
+      inSealed += count;
+      assert.ok(count <= Number(ENVIRONMENT.WALRUS_MAX_SEGMENT_ENTRIES), `${count} entries`);
       assert.equal(now, "sealed");
       assert.ok(bytes >= count * VALUE.length, `${count} entries, ${bytes} bytes`);
       assert.equal(state.segment_replicas[number].length, 3);
     }
+    assert.equal(inSealed, state.last_sealed_entry_offset);
+    assert.ok(inSealed >= 2 * Number(ENVIRONMENT.WALRUS_MAX_SEGMENT_ENTRIES), `${inSealed} sealed`);
     const { leader_node: leader } = state;
     const own = JSON.parse(await askOnce(clientPorts[leader - 1]!, `STATE ${TOPICS[0]}`));
     const sealed = own.last_sealed_entry_offset;

@@ -161,7 +161,8 @@ async function measure(work: Work, row: Row, tools: Tools): Promise<void> {
 
 function median(numbers: number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+  const middle = sorted.length / 2;
+  return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
 }
 
 function report(rows: Row[], missing: Map<string, string>): string {
