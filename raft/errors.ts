@@ -61,6 +61,21 @@ export class RaftLogCorruptError extends Error {
   override readonly name = "RaftLogCorruptError";
 }
 
+/**
+ * This node has acknowledged entries that are not in its log any more: its disk lost what it had synced, or an older
+ * copy was put back. It must not vote or acknowledge again, now or after a restart.
+ */
+export class RaftWentBackError extends Error {
+  override readonly name = "RaftWentBackError";
+  constructor(known: { leader: number; committed: number; lastIndex: number }) {
+    super(
+      `this node's disk has gone back: node ${known.leader} has its word that entries up to ` +
+        `${known.committed} of the Raft log are on it, and they end at ${known.lastIndex}. ` +
+        `It may have forgotten votes, fences and messages as well`,
+    );
+  }
+}
+
 /** Bytes that are not what they should be: a message from the network, a record from the disk. */
 export class MalformedError extends Error {
   override readonly name = "MalformedError";

@@ -5,6 +5,7 @@
  */
 
 import { type CoreState, NOBODY } from "./core_state.ts";
+import { RaftWentBackError } from "./errors.ts";
 import type { Heartbeat } from "./messages.ts";
 import { quorumValue } from "./quorum.ts";
 
@@ -24,7 +25,12 @@ export function broadcastHeartbeat(state: CoreState): void {
 }
 
 export function handleHeartbeat(state: CoreState, heartbeat: Heartbeat): void {
-  state.log.commitTo(Math.min(heartbeat.committed, state.log.lastIndex));
+  const { committed, from } = heartbeat;
+  const { lastIndex } = state.log;
+  // ⛔ No follower: the leader of this very term has this node's word that it holds so much, durably, and what is
+  // committed is never truncated. So the disk has lost it, and maybe votes as well: this node must not count.
+  if (committed > lastIndex) throw new RaftWentBackError({ leader: from, committed, lastIndex });
+  state.log.commitTo(committed);
   // Needs no disk: it says that this node is in the term now, and a term that it has promised anything in
   // is durable before the promise leaves.
   state.send({ type: "HeartbeatReply", to: heartbeat.from, round: heartbeat.round });

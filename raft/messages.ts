@@ -80,7 +80,10 @@ export interface AppendReply extends Envelope {
   readonly hintTerm: number;
 }
 
-/** Keeps followers from campaigning, and asks them to confirm the leader (`round`, thesis §6.4). */
+/**
+ * Keeps followers from campaigning, and asks them to confirm the leader (`round`, thesis §6.4). `committed`: not more
+ * than the receiver has acknowledged to this leader. Who has less than that has lost it.
+ */
 export interface Heartbeat extends Envelope {
   readonly type: "Heartbeat";
   readonly committed: number;

@@ -123,3 +123,31 @@ Deno.test("RaftNode on the real store: a full disk holds up its node, and it goe
   await group.clock.runFor(20_000);
   await agreeAtEnd(group, client);
 });
+
+Deno.test("RaftNode: a member whose disk has gone back finds out and stops, and the others go on", async () => {
+  const group = new PoweredGroup("went back");
+  const { clock } = group;
+  await group.start();
+  const first = group.members[0]!.node!;
+  const propose = (text: string) => clock.settle(first.propose(bytes(text), WAIT));
+  const { drive } = group.members[2]!;
+  await propose("before");
+  await clock.runFor(500);
+  const copy = drive.names().map((name) => [name, drive.copyFile(name)] as const);
+  for (let i = 0; i < 20; i++) await propose(`after ${i}`);
+  await clock.runFor(500);
+
+  group.powerOff(3);
+  for (const name of drive.names()) drive.loseFile(name);
+  for (const [name, content] of copy) drive.putFile(name, content);
+  await group.powerOn(3);
+  const { node } = group.members[2]!;
+  await clock.runFor(1000);
+  const { failure, lastIndex } = node!.status;
+  assert.equal(failure?.name, "RaftWentBackError");
+  assert.match(failure.message, new RegExp(`node 1 has its word .* they end at ${lastIndex}`));
+  // It answers nobody: two of three is all that is left.
+  await propose("without it");
+  group.powerOff(2);
+  await assert.rejects(clock.settle(first.propose(bytes("alone"), WAIT)));
+});

@@ -9,6 +9,8 @@
  * | `clusterId` | UUID of the cluster; null until the node has made or joined one |
  * | `isFounder` | this node made the cluster, and may begin its Raft log |
  * | `peers` | [{id, host, port}]: where the other nodes were last, so that a restart finds them |
+ * | `runs` | earlier starts of the directory (runs.ts); missing where an older program wrote last |
+ * | `unfit` | why no process may use the directory any more; mostly missing |
  * | `crc` | CRC-32C of this object's JSON without this key: a rotten id must not pass for another cluster's |
  *
  * @module
@@ -16,6 +18,7 @@
 
 import type { Disk, Random } from "../world/mod.ts";
 import { crc32cByTables, ForeignDirectoryError } from "../storage/mod.ts";
+import { type FormerRuns, replaceText } from "./runs.ts";
 
 const FILE_NAME = "node.json";
 /** Raised when a key changes its meaning. */
@@ -36,6 +39,8 @@ export interface Identity {
   clusterId: string | null;
   isFounder: boolean;
   peers: PeerAddress[];
+  runs?: FormerRuns;
+  unfit?: string;
 }
 
 /**
@@ -123,6 +128,10 @@ function checked(bytes: Uint8Array, nodeId: number): Identity {
       `the data directory belongs to node ${identity.nodeId}, not ${nodeId}: ` +
         `use --node-id ${identity.nodeId} or another --data-dir`,
     );
+  }
+  // ⛔ What it has forgotten doesn't come back, though the cluster may have nobody left who can tell.
+  if (identity.unfit !== undefined) {
+    throw new ForeignDirectoryError(`${identity.unfit}. ${replaceText(nodeId)}`);
   }
   return identity;
 }

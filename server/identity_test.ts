@@ -32,3 +32,14 @@ Deno.test("openIdentity() refuses a file with any bit turned around", async () =
     }
   }
 });
+
+Deno.test("openIdentity() refuses a directory that may not be used any more, and says what to do", async () => {
+  const disk = newDrive().mount();
+  const made = await openIdentity(disk, 3, new SeededRandom("node"));
+  made.identity.unfit = "it has forgotten a vote";
+  await made.save();
+  await assert.rejects(
+    openIdentity(disk, 3, new SeededRandom("node")),
+    /it has forgotten a vote\. Remove the node .*remove-node 3.*empty its data directory/,
+  );
+});

@@ -4,12 +4,13 @@
  * @module
  */
 
-import { RaftNode } from "../raft/mod.ts";
-import { type LogStore, openLogStore } from "../storage/mod.ts";
+import { RAFT_LOG_NAME, RaftNode, RaftWentBackError } from "../raft/mod.ts";
+import { ForeignDirectoryError, type LogStore } from "../storage/mod.ts";
 import { type Address, formatAddress, type Logger, type World } from "../world/mod.ts";
 import { ClientListener } from "./clients/mod.ts";
 import { type ClientService, UnavailableService } from "./controller.ts";
 import { checkConfig, DRAIN_TIMEOUT_MS, HANDOVER_TIMEOUT_MS, type NodeConfig } from "./config.ts";
+import { DirectoryRuns } from "./directory_runs.ts";
 import { type Identity, type IdentityFile, openIdentity } from "./identity.ts";
 import { ExpelledError } from "./errors.ts";
 import { admit, askToJoin, LeavingNodes, Refusals } from "./membership/mod.ts";
@@ -30,8 +31,9 @@ import {
   RpcRefusal,
   RpcServer,
 } from "./network/mod.ts";
-import { durabilityText } from "./reports/mod.ts";
+import { openNodeStore } from "./open_node_store.ts";
 import { handleRpc } from "./rpc_handlers.ts";
+import { goneBackText, replaceText } from "./runs.ts";
 import { parseSegmentLogName, restoreEvent, type SegmentEvents } from "./segments/mod.ts";
 import { Services } from "./services.ts";
 import { withLimit } from "./time_limit.ts";
@@ -95,11 +97,12 @@ class RunningNode implements Node {
   readonly #world: NodeWorld;
   readonly #logger: Logger;
   readonly #machine: MetadataMachine;
-  readonly #runId: string;
   readonly #leaving = new LeavingNodes();
   readonly #refusals = new Refusals();
   #resolveStopped!: (reason: Error | null) => void;
   #stopping: Promise<void> | null = null;
+  /** The cluster may hear of this run, or has. */
+  #isTold = false;
   /** Set when the cluster does not want this node any more. */
   #expelled: ExpelledError | null = null;
   /** Ends the wait of a start. */
@@ -109,6 +112,7 @@ class RunningNode implements Node {
   // Made by `start`, in this order, and taken down in the other.
   #store: LogStore | null = null;
   #identityFile!: IdentityFile;
+  #runs!: DirectoryRuns;
   #rpcServer: RpcServer | null = null;
   #peers: Peers | null = null;
   #raft: RaftNode | null = null;
@@ -125,7 +129,6 @@ class RunningNode implements Node {
     this.#config = config;
     this.#world = world;
     this.#logger = world.logger.child({ node: config.nodeId });
-    this.#runId = world.random.uuid();
     const { segmentEvents: events } = world;
     this.#machine = new MetadataMachine({
       onApplied: (index, command, { ok: isDone }) =>
@@ -150,7 +153,9 @@ class RunningNode implements Node {
   async start(): Promise<void> {
     const { disk, random } = this.#world;
     this.#identityFile = await openIdentity(disk, this.nodeId, random);
-    this.#store = await this.#openStore();
+    const uuid = random.uuid();
+    this.#runs = await DirectoryRuns.begin(this.#identityFile, { uuid, logger: this.#logger });
+    this.#store = await openNodeStore(this.#config, this.#world, this.#logger);
     this.#emitRestart(this.#store);
     await this.#listen();
     await this.#makeOrJoinCluster();
@@ -167,6 +172,7 @@ class RunningNode implements Node {
       store: this.#store,
       events: this.#world.segmentEvents,
     });
+    this.#isTold = true;
     this.#services.start();
     await this.#waitUntilAnnounced();
     if (this.#expelled) throw this.#expelled;
@@ -188,45 +194,14 @@ class RunningNode implements Node {
   /** Takes down whatever a start that failed had made. */
   async abandon(): Promise<void> {
     await this.#takeDown();
+    if (!this.#isTold) await this.#runs?.takeBack();
     this.#resolveStopped(null);
-  }
-
-  async #openStore(): Promise<LogStore> {
-    const { disk, clock, random, crc32c, bootId } = this.#world;
-    const store = await openLogStore(
-      { disk, clock, random, logger: this.#logger, ...(crc32c && { crc: crc32c }) },
-      {
-        durability: this.#config.durability,
-        limits: this.#config.bounds?.storage ?? {},
-        ...(bootId !== undefined && { bootId }),
-      },
-    );
-    const { recovery } = store;
-    this.#logger.log("info", "storage is open", {
-      backend: disk.backend,
-      why: disk.reason,
-      durability: durabilityText(this.#config.durability),
-      logs: recovery.logs,
-      bytes: recovery.bytes,
-      ms: Math.round(recovery.durationMs),
-      clean: recovery.clean,
-    });
-    for (const torn of recovery.torn) this.#logger.log("warn", "a torn tail was cut", { ...torn });
-    for (const damaged of recovery.damaged) {
-      this.#logger.log("error", "a frame is corrupt", { ...damaged });
-    }
-    store.failed.then((error) => {
-      this.#logger.log("error", "storage failed: this node takes no more writes until a restart", {
-        reason: error.message,
-      });
-    });
-    return store;
   }
 
   #emitRestart(store: LogStore): void {
     this.#world.segmentEvents?.emit({
       kind: "restart",
-      run: this.#runId,
+      run: this.#runs.current,
       incarnation: this.#identity.incarnation,
       durability: this.#config.durability,
       logs: store.list().flatMap((log) => {
@@ -274,7 +249,7 @@ class RunningNode implements Node {
       raftPort: this.#rpcServer.address.port,
       clientHost: this.#clientAddress.host,
       clientPort: this.#clientAddress.port,
-      run: this.#runId,
+      run: this.#runs.current,
     };
     this.#clients = new ClientListener(clientListener, {
       service: () => this.#clientService,
@@ -290,9 +265,10 @@ class RunningNode implements Node {
       nodeId: this.nodeId,
       clusterId: this.#identity.clusterId ?? NO_CLUSTER,
       incarnation: this.#identity.incarnation,
-      runId: this.#runId,
+      runId: this.#runs.current,
       raftAddress: { host: this.#self.raftHost, port: this.#self.raftPort },
       clientAddress: this.#clientAddress,
+      formerRuns: this.#runs.former,
     };
   }
 
@@ -324,6 +300,7 @@ class RunningNode implements Node {
       this.#logger.log("info", "made a new cluster", { cluster: identity.clusterId });
     } else {
       const parts = { peers: this.#peers!, clock, logger: this.#logger };
+      this.#isTold = true;
       const reply = await askToJoin(parts, this.#config.join, this.#self);
       identity.clusterId = reply.clusterId;
       identity.peers = peersOf(reply.nodes, this.nodeId);
@@ -335,6 +312,12 @@ class RunningNode implements Node {
   async #startRaft(): Promise<void> {
     const { clock, random } = this.#world;
     const snapshotEntries = this.#config.bounds?.raftSnapshotEntries;
+    // ⛔ An empty log would be taken for that of a node that has never voted, or be begun anew.
+    if (this.#runs.wasMember && !this.#store!.get(RAFT_LOG_NAME)?.endPosition) {
+      throw new ForeignDirectoryError(
+        `the data directory has lost its Raft log. ${replaceText(this.nodeId)}`,
+      );
+    }
     for (const { id, host, port } of this.#identity.peers) {
       this.#peers!.setAddress(id, { host, port });
     }
@@ -402,6 +385,11 @@ class RunningNode implements Node {
 
   #raftChanged(): void {
     this.#services?.raftChanged();
+    const failure = this.#raft?.status.failure;
+    if (failure instanceof RaftWentBackError) {
+      const why = failure.message;
+      this.#runs.forbid(why).then(() => this.#expel(`${why}. ${replaceText(this.nodeId)}`));
+    }
     if (!this.#raft) return;
     const { voters, votersOutgoing, learners } = this.#raft.status.config;
     const members = [...voters, ...votersOutgoing, ...learners];
@@ -414,6 +402,12 @@ class RunningNode implements Node {
     if (removed.has(this.#identity.incarnation)) {
       this.#removed();
       return;
+    }
+    const own = nodes.get(this.nodeId);
+    // While it catches up, a node meets those that had its id before.
+    const isOwn = own?.incarnation === this.#identity.incarnation;
+    if (isOwn && !this.#runs.learnRegistered(own.run)) {
+      return this.#expel(goneBackText(this.nodeId));
     }
     // Nodes that are not known yet, while metadata catches up, stay in the book; removed ones don't.
     const book = new Map(this.#identity.peers.map((peer) => [peer.id, peer]));
@@ -436,13 +430,14 @@ class RunningNode implements Node {
     this.#logger.log("info", "stopping");
     let failure: Error | null = this.#expelled;
     try {
-      await this.#handOver();
+      // Who must not count has nothing to hand over.
+      if (this.#expelled === null) await this.#handOver();
     } catch (error) {
       this.#logger.log("warn", "could not hand over", { reason: (error as Error).message });
     }
     this.#clientService = new UnavailableService("this node is stopping: connect to another one");
     await this.#clients?.drain(DRAIN_TIMEOUT_MS);
-    await this.#handOverTheRest();
+    if (this.#expelled === null) await this.#handOverTheRest();
     await this.#takeDown().catch((error) => failure = error);
     this.#resolveStopped(failure);
   }

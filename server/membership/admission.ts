@@ -12,6 +12,7 @@ import {
   RefusalCode,
 } from "../network/mod.ts";
 import { type NodeInfo, removedText } from "../metadata/mod.ts";
+import { goneBackText, hasGoneBack } from "../runs.ts";
 
 /** What the decision rests on. */
 export interface AdmissionView {
@@ -57,6 +58,10 @@ export function admit(
       code: RefusalCode.otherDisk,
     };
   }
+  // ⛔ It has forgotten votes, fences and messages that it vouched for: it must not count anywhere.
+  if (known && hasGoneBack(known.run, hello)) {
+    return { refuse: goneBackText(hello.nodeId), code: RefusalCode.olderCopy };
+  }
   return { ok: true };
 }
 
@@ -79,6 +84,7 @@ export interface RefusalView {
  * more. Pure.
  *
  * - *Removed* is final whoever of the cluster says it: who was removed once is removed for ever.
+ * - *An older copy* is, too: metadata has a run that this directory doesn't know, and it never will.
  * - *Another cluster* is final for a node that starts, when most of the others say so and no majority was ever
  *   heard: then this is the wrong disk. One of them alone may be a stranger who took over a port; where there
  *   is only one other, it must say so for a while.
@@ -91,7 +97,9 @@ export class Refusals {
 
   /** The peer `from` refused this node: why that is the end, or `null` where it isn't. */
   note(from: number, refusal: Refusal, view: RefusalView): string | null {
-    if (refusal.code === RefusalCode.removed) return refusal.reason;
+    if (refusal.code === RefusalCode.removed || refusal.code === RefusalCode.olderCopy) {
+      return refusal.reason;
+    }
     if (refusal.code !== RefusalCode.otherCluster) return null;
     const firstMs = this.#ofOtherClusters.get(from) ?? view.nowMs;
     this.#ofOtherClusters.set(from, firstMs);

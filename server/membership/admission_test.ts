@@ -10,6 +10,11 @@ Deno.test("Refusals.note() takes a removal for final, whoever says it", () => {
   assert.equal(new Refusals().note(2, removed, { ...view, hasHeardMajority: true }), "no");
 });
 
+Deno.test("Refusals.note() takes an older copy for final, whoever says it", () => {
+  const older = refusalWith(RefusalCode.olderCopy);
+  assert.equal(new Refusals().note(2, older, { ...view, isServing: true }), "no");
+});
+
 Deno.test("Refusals.note() takes another cluster for final when most of the others say so", () => {
   const refusals = new Refusals();
   const foreign = refusalWith(RefusalCode.otherCluster);

@@ -15,6 +15,7 @@
  * | run | uuid | made at each start |
  * | raft address | string | `HOST:PORT` that others are told |
  * | client address | string | the same for clients |
+ * | former runs | u8, that many uuids | what the directory remembers (server/runs.ts): the confirmed run, all zero for none, and the pending ones; missing: not known |
  *
  * More fields may follow in later versions; what isn't known is passed over. `refused`: a string, and a
  * u8 of {@link RefusalCode} (missing: 0).
@@ -23,6 +24,7 @@
  */
 
 import { type Address, formatAddress, parseAddress } from "../../world/mod.ts";
+import type { FormerRuns } from "../runs.ts";
 import { BodyReader, BodyWriter, MalformedError } from "./codec.ts";
 
 /**
@@ -32,6 +34,7 @@ import { BodyReader, BodyWriter, MalformedError } from "./codec.ts";
 export const PROTOCOL_VERSION = 2;
 /** The cluster UUID of a node that belongs to none yet. */
 export const NO_CLUSTER = "00000000-0000-0000-0000-000000000000";
+const NO_RUN = NO_CLUSTER;
 /** Largest body of a handshake frame. */
 export const MAX_HANDSHAKE_BODY_BYTES = 2 * 1024;
 const MAX_ADDRESS_BYTES = 512;
@@ -47,6 +50,8 @@ export interface NodeIdentity {
   runId: string;
   raftAddress: Address;
   clientAddress: Address;
+  /** Earlier runs of the same directory; `null` where the node's program doesn't tell. */
+  formerRuns: FormerRuns | null;
 }
 
 /** `stream`: the one lasting connection of a node to another. `visit`: one call, beside any stream. */
@@ -68,6 +73,8 @@ export const RefusalCode = {
   otherDisk: 2,
   /** It belongs to another cluster. */
   otherCluster: 3,
+  /** Its data directory is an older copy: for ever. */
+  olderCopy: 4,
 } as const;
 /** One of the codes of {@link RefusalCode}, or one that a later version knows. */
 export type RefusalCode = number;
@@ -100,7 +107,8 @@ export class HandshakeRefusedError extends Error {
 
 /** The body of `hello` and `welcome`. */
 export function encodeHello(self: NodeIdentity, purpose: ConnectionPurpose): Uint8Array {
-  return new BodyWriter()
+  const { formerRuns } = self;
+  const writer = new BodyWriter()
     .u32(MAGIC)
     .u16(PROTOCOL_VERSION)
     .u8(purpose === "stream" ? 1 : 2)
@@ -109,8 +117,12 @@ export function encodeHello(self: NodeIdentity, purpose: ConnectionPurpose): Uin
     .uuid(self.incarnation)
     .uuid(self.runId)
     .string(formatAddress(self.raftAddress))
-    .string(formatAddress(self.clientAddress))
-    .copy();
+    .string(formatAddress(self.clientAddress));
+  if (formerRuns === null) return writer.copy();
+  const runs = [formerRuns.confirmed ?? NO_RUN, ...formerRuns.pending];
+  writer.u8(runs.length);
+  for (const run of runs) writer.uuid(run);
+  return writer.copy();
 }
 
 /** @throws {MalformedError} when it is no hello at all. */
@@ -130,7 +142,14 @@ export function decodeHello(body: Uint8Array): Hello {
     runId: reader.uuid(),
     raftAddress: readAddress(reader),
     clientAddress: readAddress(reader),
+    formerRuns: reader.remainingBytes > 0 ? readFormerRuns(reader) : null,
   };
+}
+
+function readFormerRuns(reader: BodyReader): FormerRuns {
+  const runs = Array.from({ length: reader.u8() }, () => reader.uuid());
+  const [confirmed = NO_RUN, ...pending] = runs;
+  return { confirmed: confirmed === NO_RUN ? null : confirmed, pending };
 }
 
 /** What the version alone decides; `undefined` when it fits. */

@@ -21,6 +21,10 @@ const identity: NodeIdentity = {
   runId: "fedcba98-7654-4210-9edc-ba9876543210",
   raftAddress: { host: "::1", port: 6001 },
   clientAddress: { host: "db-1.example", port: 9091 },
+  formerRuns: {
+    confirmed: "00000001-7654-8210-9edc-ba9876543210",
+    pending: ["00000002-7654-8210-9edc-ba9876543210"],
+  },
 };
 
 Deno.test("decodeHello() gives back what encodeHello() was given", () => {

@@ -104,6 +104,7 @@ export async function startNode(
     clusterId: options.clusterId ?? TEST_CLUSTER,
     incarnation: world.random.uuid(),
     runId: world.random.uuid(),
+    formerRuns: null,
     raftAddress: { host: address.host, port: 1 },
     clientAddress: { host: address.host, port: 9 },
   };

@@ -117,6 +117,7 @@ export class Machine {
       this.node = node;
       this.state = "up";
       transcript.add(this.host, "up");
+      node.stopped.then((reason) => reason && this.#onExpelled(gate, reason));
     }, (error) => this.#onStartFailed(gate, error));
   }
 
@@ -216,6 +217,16 @@ export class Machine {
     this.node = null;
     this.state = "off";
     this.refusal = "";
+  }
+
+  /** It was told, or has found out, that there is no place for what is on its disk. */
+  #onExpelled(gate: Gate, reason: Error): void {
+    if (gate.isDead || this.state !== "up") return;
+    this.#in.transcript.add(this.host, `ended: ${reason.message}`);
+    this.#end("ended");
+    this.drive.kill();
+    this.refusal = `${reason.name}: ${reason.message}`;
+    this.state = "refused";
   }
 
   #onStartFailed(gate: Gate, error: Error): void {

@@ -1,0 +1,102 @@
+/**
+ * Keeps in `node.json` which runs the data directory has had (runs.ts), and that nobody may use it any more.
+ *
+ * @module
+ */
+
+import { DiskError, type Logger } from "../world/mod.ts";
+import type { IdentityFile } from "./identity.ts";
+import {
+  type FormerRuns,
+  hasGoneBack,
+  nextRun,
+  NO_FORMER_RUNS,
+  runNumber,
+  withPending,
+} from "./runs.ts";
+
+/** One per process. */
+export class DirectoryRuns {
+  /** What the directory remembered when the process began. */
+  readonly former: FormerRuns;
+  readonly #file: IdentityFile;
+  readonly #logger: Logger;
+  #current: string;
+
+  private constructor(file: IdentityFile, parts: { uuid: string; logger: Logger }) {
+    this.#file = file;
+    this.#logger = parts.logger;
+    this.former = file.identity.runs ?? NO_FORMER_RUNS;
+    this.#current = nextRun(this.former, parts.uuid);
+  }
+
+  /**
+   * Begins a run. ⛔ It is on disk before anybody hears of it: what the cluster knows of the directory's starts, the
+   * directory must know too. Where there is no room for that the run has no number, and nothing is found out by it.
+   */
+  static async begin(
+    file: IdentityFile,
+    parts: { uuid: string; logger: Logger },
+  ): Promise<DirectoryRuns> {
+    const runs = new DirectoryRuns(file, parts);
+    const { identity } = file;
+    const before = identity.runs;
+    identity.runs = withPending(runs.former, runs.#current);
+    try {
+      await file.save();
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code !== "NoSpace") throw error;
+      if (before) identity.runs = before;
+      else delete identity.runs;
+      runs.#current = parts.uuid;
+      parts.logger.log("warn", "the disk is full: this start is not written down", {
+        reason: error.message,
+      });
+    }
+    return runs;
+  }
+
+  /** The run of this process. */
+  get current(): string {
+    return this.#current;
+  }
+
+  /** The directory's node has been a member, and has seen it: then it has a Raft log. */
+  get wasMember(): boolean {
+    return this.former.confirmed !== null;
+  }
+
+  /** Nobody heard of this start: those that fail again and again must not push out what the cluster knows. */
+  async takeBack(): Promise<void> {
+    const { identity } = this.#file;
+    if (!identity.runs?.pending.includes(this.#current)) return;
+    identity.runs = this.former;
+    await this.#file.save().catch(() => {});
+  }
+
+  /** Metadata has this run of the node. False where that shows that the directory is an older copy. */
+  learnRegistered(run: string): boolean {
+    const { identity } = this.#file;
+    if (hasGoneBack(run, { runId: this.#current, formerRuns: this.former })) return false;
+    if (run === this.#current && runNumber(run) !== null && identity.runs?.confirmed !== run) {
+      identity.runs = { confirmed: run, pending: [] };
+      this.#file.save().catch((error) => {
+        this.#logger.log("warn", "can't save that this run is registered", {
+          reason: error.message,
+        });
+      });
+    }
+    return true;
+  }
+
+  /** ⛔ No later process may use the directory: after an election nobody might know what it has forgotten. */
+  async forbid(why: string): Promise<void> {
+    this.#file.identity.unfit = why;
+    this.#logger.log("error", "this node must not go on with what is on its disk", { reason: why });
+    await this.#file.save().catch((error) => {
+      this.#logger.log("error", "that can't be written down: don't start it again", {
+        reason: error.message,
+      });
+    });
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Opens a node's store, and tells the log what was found in it.
+ *
+ * @module
+ */
+
+import { type LogStore, openLogStore } from "../storage/mod.ts";
+import type { Logger, World } from "../world/mod.ts";
+import type { NodeConfig } from "./config.ts";
+import { durabilityText } from "./reports/mod.ts";
+
+/** As `openLogStore` does, and with its errors. */
+export async function openNodeStore(
+  config: NodeConfig,
+  world: World,
+  logger: Logger,
+): Promise<LogStore> {
+  const { disk, clock, random, crc32c, bootId } = world;
+  const store = await openLogStore(
+    { disk, clock, random, logger, ...(crc32c && { crc: crc32c }) },
+    {
+      durability: config.durability,
+      limits: config.bounds?.storage ?? {},
+      ...(bootId !== undefined && { bootId }),
+    },
+  );
+  const { recovery } = store;
+  logger.log("info", "storage is open", {
+    backend: disk.backend,
+    why: disk.reason,
+    durability: durabilityText(config.durability),
+    logs: recovery.logs,
+    bytes: recovery.bytes,
+    ms: Math.round(recovery.durationMs),
+    clean: recovery.clean,
+  });
+  for (const torn of recovery.torn) logger.log("warn", "a torn tail was cut", { ...torn });
+  for (const damaged of recovery.damaged) {
+    logger.log("error", "a frame is corrupt", { ...damaged });
+  }
+  store.failed.then((error) => {
+    logger.log("error", "storage failed: this node takes no more writes until a restart", {
+      reason: error.message,
+    });
+  });
+  return store;
+}
