@@ -1,5 +1,6 @@
 /**
- * `deno task bench:storage [ROW…] [--seconds N] [--gigabytes N] [--dir D] [--file] [--json]`
+ * `deno task bench:storage [ROW…] [--seconds N] [--gigabytes N] [--dir D] [--file] [--json]`: the gigabytes
+ * are those of a sustained load, and of the larger store that is opened anew.
  *
  * @module
  */
@@ -49,6 +50,9 @@ function describe(measured: Measured): string {
   if (p50Ms > 0) {
     const [p50, p99, p999] = [p50Ms, p99Ms, p999Ms].map((ms) => ms.toFixed(ms < 1 ? 3 : 1));
     parts.push(`p50 ${p50} p99 ${p99} p99.9 ${p999} ms`);
+  }
+  if (measured.worstP999Ms > 0) {
+    parts.push(`worst p99.9 of a GB ${measured.worstP999Ms.toFixed(1)} ms`);
   }
   if (diskPerByte > 0) parts.push(`disk ×${diskPerByte.toFixed(2)}`);
   if (note !== "") parts.push(note);

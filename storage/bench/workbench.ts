@@ -30,6 +30,8 @@ export interface Measured {
   p50Ms: number;
   p99Ms: number;
   p999Ms: number;
+  /** Of stretches of a gigabyte each: the highest p99.9. 0: not measured. */
+  worstP999Ms: number;
   /** Bytes of files for each byte of payload that they hold. */
   diskPerByte: number;
   note: string;
@@ -39,6 +41,8 @@ export interface Measured {
 const BATCHES = 64;
 /** One operation of so many is timed. */
 const SAMPLE_EVERY = 16;
+/** What goes on for long is judged by its worst stretch of so many bytes of payload. */
+const STRETCH_BYTES = 1e9;
 
 /** One store that is measured. */
 export class Workbench {
@@ -120,6 +124,8 @@ export class Workbench {
   ): Promise<Measured> {
     const { logs, waiting, batches, bytesMax = Infinity } = work;
     const samples: number[] = [];
+    /** Where in the samples a stretch ends. */
+    const stretchEnds: number[] = [];
     let entries = 0, payloadBytes = 0, isOver = false;
     const timer = bytesMax === Infinity
       ? setTimeout(() => isOver = true, this.options.seconds * 1000)
@@ -134,6 +140,9 @@ export class Workbench {
         if (isTimed) samples.push(performance.now() - fromMs);
         entries += batch.count;
         payloadBytes += batch.bytes.length - 4 * batch.count;
+        if (payloadBytes >= (stretchEnds.length + 1) * STRETCH_BYTES) {
+          stretchEnds.push(samples.length);
+        }
         if (payloadBytes >= bytesMax) isOver = true;
       }
     }));
@@ -142,8 +151,22 @@ export class Workbench {
     const { fileBytes } = this.store.stats;
     const diskPerByte = fileBytes / payloadBytes;
     const { note = "" } = work;
-    return { row, entries, payloadBytes, seconds, diskPerByte, note, ...quantiles(samples) };
+    const worstP999Ms = worstStretch(samples, stretchEnds);
+    const latencies = { ...quantiles(samples), worstP999Ms };
+    return { row, entries, payloadBytes, seconds, diskPerByte, note, ...latencies };
   }
+}
+
+/** The highest p99.9 of the stretches, the last one ends where the samples do; 0: there is but one. */
+function worstStretch(samples: number[], ends: readonly number[]): number {
+  if (ends.length < 2) return 0;
+  let worst = 0;
+  for (let index = 0, from = 0; index < ends.length; index++) {
+    const end = index === ends.length - 1 ? samples.length : ends[index]!;
+    worst = Math.max(worst, quantiles(samples.slice(from, end)).p999Ms);
+    from = end;
+  }
+  return worst;
 }
 
 /** Of latencies in milliseconds. */
