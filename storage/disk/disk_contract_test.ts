@@ -48,7 +48,12 @@ const whyNot = await whyNoUring();
 const tinySteps = await buildShim({ defines: ["MAX_TRANSFER_BYTES=1000u"] });
 /** This one takes every chance to write directly, from copies and in steps of one block. */
 const tinyBlocks = await buildShim({
-  defines: ["MAX_TRANSFER_BYTES=4096u", "SPLIT_BYTES_MIN=4096u", "SLOT_BYTES=8192u"],
+  defines: [
+    "MAX_TRANSFER_BYTES=4096u",
+    "SPLIT_BYTES_MIN=4096u",
+    "SLOT_BYTES=8192u",
+    "DIRECT_PIECE_BYTES=8192u",
+  ],
 });
 
 function shimKind(name: string, shim: BuildResult): Kind {
