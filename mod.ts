@@ -32,5 +32,6 @@ export {
   OutOfRangeError,
   StoreFailedError,
   TooLargeError,
+  UnsteadyDiskError,
 } from "./storage/errors.ts";
 export { DiskError } from "./world/disk.ts";

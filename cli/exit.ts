@@ -42,9 +42,11 @@ const EXPLAINED_NAMES: ReadonlySet<string> = new Set([
   "JoinError",
   "LogClosedError",
   "NodeIdentityError",
+  "RaftLogCorruptError",
   "RefusedError",
   "StoreFailedError",
   "UnavailableError",
+  "UnsteadyDiskError",
 ]);
 
 /** The exit code for what a command threw. */

@@ -38,6 +38,9 @@ export async function runVerify(args: VerifyArgs, out: Pick<Output, "out">): Pro
   }
 }
 
+/** The name under which the store's own log is reported. */
+const JOURNAL = "catalog";
+
 /** Opening a directory makes it; looking at one must not. */
 async function mustBeStore(dataDir: string): Promise<void> {
   try {
@@ -65,6 +68,13 @@ function describe(report: VerifyReport): string {
       ? `a torn tail at position ${firstPosition} (it will be cut)`
       : `positions ${firstPosition} to ${endPosition - 1} can't be read`;
     lines.push(`BAD  ${log}: ${what}, ${file} at byte ${fileOffset}`);
+  }
+  if (report.bad.some(({ log, kind }) => log === JOURNAL && kind === "rotten")) {
+    lines.push(
+      "The journal is rotten: no process opens this directory, and what is listed is what was known up to " +
+        "the damage. A node of a cluster: remove it and add it again with an empty directory. Else: restore " +
+        "a backup.",
+    );
   }
   const total = `${report.logs.length} logs, ${report.bytesRead} bytes read in ` +
     `${

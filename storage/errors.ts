@@ -58,6 +58,22 @@ export class CorruptionError extends Error {
   }
 }
 
+/**
+ * The journal is damaged, and what stands behind builds on what is lost: which space is whose would be a guess.
+ * The store does not open, and nothing is changed.
+ */
+export class RottenJournalError extends CorruptionError {
+  /** Names the bad frame's file and place in it, and the two ways out. */
+  constructor(position: number, file: string, fileOffset: number) {
+    super("catalog", position, file, fileOffset);
+    this.message =
+      `The data directory can't be opened: its journal is corrupt in ${file} at byte ${fileOffset}. ` +
+      `Nothing was changed. A node of a cluster: remove it (walrus cli remove-node) and start it with an ` +
+      `empty directory, the others give it what it had. Else: restore a backup; walrus verify lists what ` +
+      `was readable up to the damage.`;
+  }
+}
+
 /** What was read of the data directory is something else a moment later: the disk can't be trusted. */
 export class UnsteadyDiskError extends Error {
   /** The class's name, also where classes were bundled. */

@@ -12,13 +12,14 @@ import { CHECKPOINT_NAMES, decodeCheckpoint } from "./checkpoint.ts";
 import type { Crc32c } from "./crc32c.ts";
 import { dataFileNumber } from "./data_file.ts";
 import type { DataFiles } from "./data_files.ts";
-import { CorruptionError, ForeignDirectoryError } from "./errors.ts";
+import { ForeignDirectoryError, RottenJournalError } from "./errors.ts";
 import { FRAME_HEADER_BYTES, type FrameKey, TERMINATOR_BYTES } from "./frame.ts";
 import type { StorageLimits } from "./limits.ts";
+import { toDamagedRange } from "./log_state.ts";
 import { RecordReader } from "./record_batch.ts";
 import { CATALOG_LOG_ID, type LogImage, newLogImage, type StoreImage } from "./store_image.ts";
 import { type TailFinding, TailScan } from "./tail_scan.ts";
-import type { RecoveryReport } from "./types.ts";
+import type { DamagedRange, RecoveryReport } from "./types.ts";
 import type { UnprovenRun } from "./unproven.ts";
 
 /** What recovery works with. */
@@ -30,6 +31,8 @@ export interface RecoveryWorld {
   limits: StorageLimits;
   /** Of this machine's start; "" where it can't be known. */
   bootId: string;
+  /** For who only looks: what was known up to the damage in a rotten journal, instead of an error. */
+  looksOnly?: boolean;
 }
 
 /** What recovery found. */
@@ -40,6 +43,8 @@ export interface Recovered {
   away: Map<number, DataRecord[]>;
   /** What no sync is known to cover: not to be built upon before it is written back. */
   unproven: UnprovenRun[];
+  /** With `looksOnly`: a rotten frame of the journal; nothing behind it is known. */
+  catalogDamage: DamagedRange | null;
   report: RecoveryReport;
 }
 
@@ -122,10 +127,10 @@ export async function recover(
   };
   const recovery = new Recovery(checkpoint.image, { files, world, report });
   const image = report.clean ? checkpoint.image : await recovery.run();
-  const { away, unproven } = recovery;
+  const { away, unproven, catalogDamage } = recovery;
   for (const log of image.logs) summarize(log, report);
   report.durationMs = world.clock.nowMs() - startMs;
-  return { image, away, unproven, report };
+  return { image, away, unproven, catalogDamage, report };
 }
 
 class Recovery {
@@ -134,6 +139,8 @@ class Recovery {
   readonly #world: RecoveryWorld;
   readonly #report: RecoveryReport;
   #catalogIsTorn = false;
+  /** Known up to here only; a store that is to be written to does not open then. */
+  catalogDamage: DamagedRange | null = null;
   away = new Map<number, DataRecord[]>();
   readonly unproven: UnprovenRun[] = [];
   readonly #key: FrameKey;
@@ -174,11 +181,13 @@ class Recovery {
     this.#noteScanned(scan);
     const [damage] = catalog.damage;
     if (damage !== undefined) {
+      const { first, fileOffset } = damage;
       const file = this.#files.get(damage.fileNumber).name;
-      throw new CorruptionError("catalog", damage.first.position, file, damage.fileOffset);
+      if (!this.#world.looksOnly) throw new RottenJournalError(first.position, file, fileOffset);
+      this.catalogDamage = toDamagedRange(damage);
     }
     this.#noteTorn(catalog, finding);
-    this.#catalogIsTorn = finding.torn !== null;
+    this.#catalogIsTorn = finding.torn !== null || damage !== undefined;
     this.away = replay.data;
     return replay.finish();
   }

@@ -35,7 +35,10 @@ export interface BadFrame {
   endPosition: number;
   file: string;
   fileOffset: number;
-  /** Torn: the end of a log that was being written when the machine stopped; nothing acknowledged is lost. */
+  /**
+   * Torn: the end of a log, as a stop of the machine leaves what was being written. Nothing acknowledged is lost
+   * then; but what rotted as the very last of its log looks the same.
+   */
   kind: "rotten" | "torn";
 }
 
@@ -69,7 +72,9 @@ const WINDOW_BYTES = 1 << 20;
 /**
  * Checks every frame of every log; `null` where the directory has no store.
  *
- * @throws {ForeignDirectoryError | CorruptionError} when not even the index can be read.
+ * A rotten journal is among what is bad, as `catalog`: the logs are then what was known up to there.
+ *
+ * @throws {ForeignDirectoryError} when not even the index can be read.
  */
 export async function verifyStore(world: VerifyWorld): Promise<VerifyReport | null> {
   const { disk, clock, crc, logger = silentLogger, bootId = "" } = world;
@@ -79,13 +84,14 @@ export async function verifyStore(world: VerifyWorld): Promise<VerifyReport | nu
   if (checkpoint === null) return null;
   const files = await DataFiles.open(disk, limits);
   try {
-    const { image, away, report } = await recover(checkpoint, files, {
+    const { image, away, catalogDamage, report } = await recover(checkpoint, files, {
       disk,
       clock,
       logger,
       crc,
       limits,
       bootId,
+      looksOnly: true,
     });
     const key = { crc, salt: image.salt };
     const verifier = new Verifier({ disk, files, key });
@@ -101,10 +107,13 @@ export async function verifyStore(world: VerifyWorld): Promise<VerifyReport | nu
       fileOffset,
       kind: "torn",
     }));
+    const journal: BadFrame[] = catalogDamage === null
+      ? []
+      : [{ log: "catalog", ...catalogDamage, kind: "rotten" }];
     return {
       clean: report.clean,
       logs,
-      bad: [...torn, ...verifier.bad],
+      bad: [...journal, ...torn, ...verifier.bad],
       files: files.count,
       fileBytes: files.totalBytes,
       bytesRead: verifier.bytesRead,

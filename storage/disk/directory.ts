@@ -177,7 +177,7 @@ export abstract class DirectoryDisk
     this.letGo();
     if (this.#shim !== null) this.#shim.close();
     else Deno.removeSignalListener("SIGXFSZ", this.#onSizeLimit);
-    this.#lock.close();
+    releaseLock(this.#lock);
   }
 
   /** A descriptor for direct writes, where the backend makes any. */
@@ -202,6 +202,15 @@ export abstract class DirectoryDisk
   #path(name: string): string {
     return `${this.directory}/${name}`;
   }
+}
+
+/**
+ * Lets go of a directory. Closing the file alone does it late where this process is just starting another
+ * one: until that one runs its program it has all files of this one, and with the file its lock.
+ */
+export function releaseLock(lock: Deno.FsFile): void {
+  lock.unlockSync();
+  lock.close();
 }
 
 /** The dear way to reserve blocks. Lets others have their turn in between. */

@@ -10,7 +10,7 @@ import { openShim } from "../../ffi/mod.ts";
 import type { Ring, Shim } from "../../ffi/mod.ts";
 import { type Disk, DiskError } from "../../world/mod.ts";
 import type { Crc32c } from "../crc32c.ts";
-import { LOCK_FILE, removeLeftovers, syncDirectory } from "./directory.ts";
+import { LOCK_FILE, releaseLock, removeLeftovers, syncDirectory } from "./directory.ts";
 import { diskErrorFrom } from "./disk_errors.ts";
 import { FileDisk } from "./file_disk.ts";
 import { COMMIT_RING_ENTRIES, READ_RING_ENTRIES, UringDisk } from "./uring_disk.ts";
@@ -52,7 +52,7 @@ export async function openDisk(options: OpenDiskOptions): Promise<RealDisk> {
     const reason = "the shim is loaded and the kernel allows it";
     return new UringDisk({ directory, lock, reason, shim: opened.shim, ...rings });
   } catch (error) {
-    lock.close();
+    releaseLock(lock);
     throw diskErrorFrom(error, "open", "");
   }
 }

@@ -99,3 +99,22 @@ Deno.test("openDisk() falls back with the reason", () =>
     assert.match(broken.reason, /^the shim can't be loaded/);
     await broken.close();
   }));
+
+/** Starts other processes, one after the other, in a thread of its own. */
+const STARTER = `for (;;) await new Deno.Command("true").output();`;
+const REOPENINGS = 100;
+
+Deno.test("openDisk() has a directory that was just closed, although other processes are being started", () =>
+  inTemporaryDirectory(async (directory) => {
+    // Each of them has a copy of every open file, the lock's too, until it runs its program.
+    const script = URL.createObjectURL(new Blob([STARTER], { type: "text/javascript" }));
+    const starters = [1, 2].map(() => new Worker(script, { type: "module" }));
+    try {
+      for (let round = 0; round < REOPENINGS; round++) {
+        await (await openDisk({ directory, disableUring: round % 2 === 0 })).close();
+      }
+    } finally {
+      for (const starter of starters) starter.terminate();
+      URL.revokeObjectURL(script);
+    }
+  }));

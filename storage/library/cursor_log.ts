@@ -12,7 +12,8 @@
 
 import { ByteReader, ByteWriter } from "../bytes.ts";
 import { RecordBatchBuilder, RecordReader } from "../record_batch.ts";
-import { CorruptionError } from "../errors.ts";
+import { type Logger, silentLogger } from "../../world/mod.ts";
+import { CorruptionError, DiskFullError } from "../errors.ts";
 import type { Log, LogStore, ReadResult } from "../types.ts";
 
 /** Its name among the logs: topics' names begin with another letter. */
@@ -36,11 +37,14 @@ export class CursorLog {
   }
 
   /** Loads the positions of a store. */
-  static async open(store: LogStore, { bytesMax }: { bytesMax: number }): Promise<CursorLog> {
+  static async open(
+    store: LogStore,
+    { bytesMax, logger = silentLogger }: { bytesMax: number; logger?: Logger },
+  ): Promise<CursorLog> {
     const log = store.get(CURSOR_LOG) ?? store.create(CURSOR_LOG);
     const offsets = new Map<string, number>();
     for (let position = log.startPosition; position < log.endPosition;) {
-      const run = await readOrSkip(log, position);
+      const run = await readOrSkip(log, { position, logger });
       if (typeof run === "number") {
         position = run;
         continue;
@@ -69,6 +73,21 @@ export class CursorLog {
     this.#offsets.set(topic, offset);
     await appended;
     if (this.#log.payloadBytes > this.#bytesMax) this.#compact();
+  }
+
+  /**
+   * ⛔ Takes back positions that are beyond their topic's end, durably: of entries that were handed out and are
+   * gone since (they were not synced, or their frame has rotted as the last of its log). The entries that come
+   * next get their offsets, and a restart after that would pass them over.
+   */
+  async boundBy(endOf: (topic: string) => number): Promise<void> {
+    const beyond = [...this.#offsets].filter(([topic, offset]) => offset > endOf(topic));
+    try {
+      await Promise.all(beyond.map(([topic]) => this.move(topic, endOf(topic))));
+    } catch (error) {
+      // A full disk keeps nobody from reading; in memory they are right.
+      if (!(error instanceof DiskFullError)) throw error;
+    }
   }
 
   /** Resolves when nothing is being written anew. */
@@ -100,11 +119,20 @@ export class CursorLog {
 }
 
 /** A run of moves, or where to go on behind damaged ones: their entries come again, none is passed over. */
-async function readOrSkip(log: Log, position: number): Promise<ReadResult | number> {
+async function readOrSkip(
+  log: Log,
+  { position, logger }: { position: number; logger: Logger },
+): Promise<ReadResult | number> {
   try {
     return await log.read(position, { maxBytes: LOAD_BYTES });
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error;
+    const { file, fileOffset } = error;
+    logger.log("warn", "read positions are damaged: entries that were read may come again", {
+      position,
+      file,
+      fileOffset,
+    });
     const damage = log.damage.find(({ firstPosition, endPosition }) =>
       firstPosition <= position && position < endPosition
     );

@@ -471,7 +471,9 @@ export async function openWalrus(
       bootId: world.bootId,
       ...(options.storageLimits ? { limits: options.storageLimits } : {}),
     });
-    const cursors = await CursorLog.open(store, { bytesMax: limits.cursorLogBytesMax });
+    const { logger } = world;
+    const cursors = await CursorLog.open(store, { bytesMax: limits.cursorLogBytesMax, logger });
+    await cursors.boundBy((topic) => store.get(TOPIC_PREFIX + topic)?.endOffset ?? 0);
     const ahead = new ReadAhead(limits);
     return Walrus.create(world, store, { cursors, ahead, limits, consistency });
   } catch (error) {
