@@ -35,7 +35,7 @@ export const LINK_BYTES: number = frameBytes(RECORD_HEADER_BYTES + EXTENT_RECORD
  * And what data leaves free for what is not data: on a full disk a log must still be deleted or trimmed for
  * there to be room again.
  */
-const RECORDS_RESERVE_BYTES = 512;
+export const RECORDS_RESERVE_BYTES = 512;
 
 /** Where packed records stand in memory. */
 export interface BodyPart {

@@ -15,6 +15,7 @@ import type { DataFiles } from "./data_files.ts";
 import { ForeignDirectoryError, RottenJournalError } from "./errors.ts";
 import { FRAME_HEADER_BYTES, type FrameKey, TERMINATOR_BYTES } from "./frame.ts";
 import type { StorageLimits } from "./limits.ts";
+import { journalGoesOn } from "./lost_journal.ts";
 import { toDamagedRange } from "./log_state.ts";
 import { RecordReader } from "./record_batch.ts";
 import { CATALOG_LOG_ID, type LogImage, newLogImage, type StoreImage } from "./store_image.ts";
@@ -186,10 +187,26 @@ class Recovery {
       if (!this.#world.looksOnly) throw new RottenJournalError(first.position, file, fileOffset);
       this.catalogDamage = toDamagedRange(damage);
     }
-    this.#noteTorn(catalog, finding);
+    const image = replay.finish();
+    if (damage === undefined && finding.torn !== null) {
+      await this.#mustEndHere(image, { torn: finding.torn, position: catalog.known.position });
+    }
+    if (this.catalogDamage === null) this.#noteTorn(catalog, finding);
     this.#catalogIsTorn = finding.torn !== null || damage !== undefined;
     this.away = replay.data;
-    return replay.finish();
+    return image;
+  }
+
+  /** Rot in the frame that says where the journal goes on looks torn: nothing is known to stand behind it. */
+  async #mustEndHere(
+    image: StoreImage,
+    { torn, position }: { torn: { file: string; fileOffset: number }; position: number },
+  ): Promise<void> {
+    const { disk, limits } = this.#world;
+    if (!await journalGoesOn(image, { disk, limits, files: this.#files, key: this.#key })) return;
+    const { file, fileOffset } = torn;
+    if (!this.#world.looksOnly) throw new RottenJournalError(position, file, fileOffset);
+    this.catalogDamage = { firstPosition: position, endPosition: position + 1, file, fileOffset };
   }
 
   /** Most tails end where they were known to end: one small read for each, many in one call, shows it. */

@@ -1,0 +1,10 @@
+import assert from "node:assert/strict";
+import { runDamages } from "./simulation/mod.ts";
+
+// All bits, all lengths and all zeroes, in minutes: `deno run -A storage/simulation/damage_main.ts --all`.
+
+Deno.test("LogStore answers rightly to a flipped bit in every byte of a killed store", async () => {
+  const counts = await runDamages({ end: "killed", kind: "flip" });
+  // Each kind of answer must have been one: else the store has not what it is to be tried on.
+  for (const [outcome, count] of Object.entries(counts)) assert(count > 50, `${outcome}: ${count}`);
+});
