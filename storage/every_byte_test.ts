@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { runDamages } from "./simulation/mod.ts";
 
-// All bits, all lengths and all zeroes, in minutes: `deno run -A storage/simulation/damage_main.ts --all`.
+// All bits, all lengths and all zeroes, in minutes: `deno task sim:damage --all`.
 
 Deno.test("LogStore answers rightly to a flipped bit in every byte of a killed store", async () => {
   const counts = await runDamages({ end: "killed", kind: "flip" });

@@ -1,5 +1,5 @@
 /**
- * Damages small stores by hand: `damage_main.ts [--all] [--end closed|killed|killedHome] [--kind flip|cut]
+ * Damages small stores by hand: `deno task sim:damage [--all] [--end closed|killed|killedHome] [--kind flip|cut]
  * [--file F --at N [--bit B]]`. With `--all` every bit of every byte is flipped, and every file cut at every
  * length; what goes wrong is printed with the command that does it again.
  *

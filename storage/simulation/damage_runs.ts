@@ -53,7 +53,7 @@ export async function runDamages(
 /** What runs one damage alone, by hand. */
 export function damageCommandOf(end: SmallStoreEnd, damage: Damage): string {
   const bit = damage.kind === "flip" ? ` --bit ${damage.bit}` : "";
-  return `deno run -A storage/simulation/damage_main.ts --end ${end} --kind ${damage.kind} ` +
+  return `deno task sim:damage --end ${end} --kind ${damage.kind} ` +
     `--file ${damage.file} --at ${damage.at}${bit} # ${describeDamage(damage)}`;
 }
 
