@@ -14,26 +14,42 @@ const ENDS: readonly SmallStoreEnd[] = ["closed", "killed", "killedHome"];
 const KINDS: readonly Damage["kind"][] = ["flip", "cut"];
 const PRINTED_MAX = 20;
 
-const [file, at, bit] = [option("file"), Number(option("at")), Number(option("bit") ?? 0)];
-let wrong = 0;
-for (const end of ENDS.filter((end) => (option("end") ?? end) === end)) {
-  for (const kind of KINDS.filter((kind) => (option("kind") ?? kind) === kind)) {
-    if (file !== undefined) {
-      const damage: Damage = kind === "flip" ? { kind, file, at, bit } : { kind, file, at };
-      print(`${end}: ${await tryDamage(await makeSmallStore(end), damage)}`);
-      continue;
+Deno.exit(await main() === 0 ? 0 : 1);
+
+/** How many went wrong. */
+async function main(): Promise<number> {
+  let wrong = 0;
+  for (const end of ENDS.filter((end) => (option("end") ?? end) === end)) {
+    for (const kind of KINDS.filter((kind) => (option("kind") ?? kind) === kind)) {
+      const file = option("file");
+      if (file !== undefined) await tryOne(end, { kind, file });
+      else wrong += await tryMany(end, kind);
     }
-    const isComplete = Deno.args.includes("--all");
-    const counts = await runDamages({ end, kind, isComplete }, (damage, error) => {
-      if (++wrong > PRINTED_MAX) return;
-      print(`${(error.cause as Error).message.split("\n")[0]}\n  ${damageCommandOf(end, damage)}`);
-    });
-    const sum = Object.values(counts).reduce((total, count) => total + count, 0);
-    print(`${end}, ${kind}: ${sum} right, ${JSON.stringify(counts)}`);
   }
+  print(`${wrong} wrong`);
+  return wrong;
 }
-print(`${wrong} wrong`);
-Deno.exit(wrong === 0 ? 0 : 1);
+
+async function tryOne(
+  end: SmallStoreEnd,
+  { kind, file }: { kind: Damage["kind"]; file: string },
+): Promise<void> {
+  const [at, bit] = [Number(option("at")), Number(option("bit") ?? 0)];
+  const damage: Damage = kind === "flip" ? { kind, file, at, bit } : { kind, file, at };
+  print(`${end}: ${await tryDamage(await makeSmallStore(end), damage)}`);
+}
+
+async function tryMany(end: SmallStoreEnd, kind: Damage["kind"]): Promise<number> {
+  let wrong = 0;
+  const isComplete = Deno.args.includes("--all");
+  const counts = await runDamages({ end, kind, isComplete }, (damage, error) => {
+    if (++wrong > PRINTED_MAX) return;
+    print(`${(error.cause as Error).message.split("\n")[0]}\n  ${damageCommandOf(end, damage)}`);
+  });
+  const sum = Object.values(counts).reduce((total, count) => total + count, 0);
+  print(`${end}, ${kind}: ${sum} right, ${JSON.stringify(counts)}`);
+  return wrong;
+}
 
 function option(name: string): string | undefined {
   const index = Deno.args.indexOf(`--${name}`);
