@@ -96,7 +96,11 @@ export class Services {
     const { clock } = world;
     this.#startedMs = clock.nowMs();
     const metadata = new Metadata({ machine, raft, peers, clock });
-    const leases = this.#leases = new Leases(clock, () => raft.status.quorumContactMs());
+    const leases = this.#leases = new Leases({
+      clock,
+      quorumContactMs: () => raft.status.quorumContactMs(),
+      events,
+    });
     const meter = new AppendMeter();
     const replicas = new Replicas({
       nodeId: self.id,
@@ -202,7 +206,7 @@ export class Services {
   start(): void {
     const { machine } = this.#parts;
     machine.subscribe((change) => {
-      this.#leases.check();
+      this.#leases.metadataChanged();
       if (change === null) this.#restored();
       else if (change.kind === "topic") this.#segments.topicChanged(change.topic, change.segment);
       else if (change.kind === "gone") this.#segments.replicas.topicShrank(change.topic);

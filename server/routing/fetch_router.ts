@@ -21,7 +21,6 @@ import {
   type TopicInfo,
 } from "../metadata/mod.ts";
 import type { Entries, OpenSegment } from "../segments/mod.ts";
-import type { ReadBuffers } from "./read_buffers.ts";
 import type { Routes } from "./routes.ts";
 import { readEntries, readReplica, readSealed } from "./topic_reader.ts";
 
@@ -128,7 +127,7 @@ export async function fetchHere(
     await routes.refresh(`offset ${offset} of ${topic} is not known here`);
     if (ledBy(routes, request) !== led || !isLeading(led)) return null;
   }
-  return await readOpen(led, request, routes.buffers);
+  return await readOpen(led, request, routes);
 }
 
 async function fetchOpen(
@@ -160,7 +159,7 @@ async function fetchSealed(
 async function readOpen(
   led: OpenSegment,
   request: ReadOpenRequest,
-  buffers: ReadBuffers,
+  { buffers, segments }: Routes,
 ): Promise<OpenEntries> {
   const { offset, count, maxBytes } = request;
   const end = led.readableEnd;
@@ -173,7 +172,10 @@ async function readOpen(
   if (wanted === 0) return { end, bytes: NO_BYTES, count: 0 };
   const first = offset - led.baseOffset;
   const limits = { count: wanted, maxBytes, buffers };
-  return { end, ...await readEntries(led.writer.log, first, limits) };
+  const entries = await readEntries(led.writer.log, first, limits);
+  const known = end - led.baseOffset;
+  segments.emitterOf(request)?.({ kind: "read", offset: first, known, batch: entries });
+  return { end, ...entries };
 }
 
 function isLeading(led: OpenSegment): boolean {

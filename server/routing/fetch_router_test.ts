@@ -18,7 +18,7 @@ function leader(lease: { isValid: boolean }): { routes: Routes; waits: number[] 
   const led = { number: 1, baseOffset: 0, readableEnd: 1, writer } as unknown as OpenSegment;
   const waits: number[] = [];
   const routes = {
-    segments: { led: () => led },
+    segments: { led: () => led, emitterOf: () => undefined },
     topicNow: () => ({ segments: [{ number: 1, count: null }] }) as unknown as TopicInfo,
     tails: {
       wait: (_topic: string, _offset: number, waitMs: number) => {

@@ -131,7 +131,11 @@ export async function readReplica(
   const { count, offset } = request;
   const maxBytes = Math.min(request.maxBytes, READ_BYTES_MAX);
   const entries = await readEntries(log, offset, { count, maxBytes, buffers });
-  if (entries.count > 0) return entries;
+  if (entries.count > 0) {
+    const known = offset + count;
+    segments.emitterOf(request)?.({ kind: "read", offset, known, batch: entries });
+    return entries;
+  }
   // A majority of others may have committed what this node's disk has not written yet.
   entries.release?.();
   throw new UnavailableError(

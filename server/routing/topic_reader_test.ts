@@ -13,7 +13,7 @@ function segmentsWith(written: () => boolean): Segments {
     endPosition: 1,
     read: () => Promise.resolve(written() ? entry : nothing),
   } as unknown as Log;
-  return { replica: () => log } as unknown as Segments;
+  return { replica: () => log, emitterOf: () => undefined } as unknown as Segments;
 }
 
 Deno.test("readReplica() refuses what others have committed and this node has not written: another one is asked", async () => {

@@ -10,24 +10,30 @@
 
 import type { Clock, Timer } from "../../world/mod.ts";
 import { LEASE_CHECK_MS, LEASE_MS } from "../config.ts";
+import type { SegmentEvents } from "./segment_events.ts";
 
 /** Timers are so coarse that one may fire a little early, milliseconds. */
 const LEASE_GRAIN_MS = 2;
+
+/** What leases rest on. */
+export interface LeasesParts {
+  clock: Clock;
+  /** How long ago a Raft majority was heard, milliseconds. */
+  quorumContactMs: () => number;
+  events?: SegmentEvents | undefined;
+}
 
 /**
  * Looks whether leases hold: when they would end, every {@link LEASE_CHECK_MS} while they don't hold, and at
  * once when `check` is called.
  */
 export class Leases {
-  readonly #clock: Clock;
-  readonly #quorumContactMs: () => number;
+  readonly #parts: LeasesParts;
   #isValid = false;
   #timer: Timer | null = null;
 
-  /** `quorumContactMs` tells how long ago a Raft majority was heard, milliseconds. */
-  constructor(clock: Clock, quorumContactMs: () => number) {
-    this.#clock = clock;
-    this.#quorumContactMs = quorumContactMs;
+  constructor(parts: LeasesParts) {
+    this.#parts = parts;
   }
 
   /** As of the last look: one comparison on the append path, no clock. */
@@ -37,20 +43,33 @@ export class Leases {
 
   start(): void {
     this.check();
-    const leftMs = LEASE_MS - this.#quorumContactMs();
+    const { clock, quorumContactMs } = this.#parts;
+    const leftMs = LEASE_MS - quorumContactMs();
     const nextMs = this.#isValid ? Math.max(leftMs, 0) + LEASE_GRAIN_MS : LEASE_CHECK_MS;
-    this.#timer = this.#clock.after(nextMs, () => this.start());
+    this.#timer = clock.after(nextMs, () => this.start());
   }
 
-  /** Metadata or Raft changed. */
+  /** Raft changed. */
   check(): void {
-    this.#isValid = this.#quorumContactMs() <= LEASE_MS;
+    const isValid = this.#parts.quorumContactMs() <= LEASE_MS;
+    if (isValid !== this.#isValid) this.#become(isValid);
+  }
+
+  /** Metadata changed, and with it what a lease is for. */
+  metadataChanged(): void {
+    const isValid = this.#parts.quorumContactMs() <= LEASE_MS;
+    if (isValid || this.#isValid) this.#become(isValid);
   }
 
   /** No lease from here on. */
   stop(): void {
     this.#timer?.cancel();
     this.#timer = null;
-    this.#isValid = false;
+    if (this.#isValid) this.#become(false);
+  }
+
+  #become(isValid: boolean): void {
+    this.#isValid = isValid;
+    this.#parts.events?.emit({ kind: "refreshLease", isHeld: isValid });
   }
 }

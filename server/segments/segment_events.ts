@@ -59,7 +59,12 @@ export type EventOfSegment =
   /** `Commit`: clients are answered up to there. */
   | { kind: "commit"; length: number }
   /** `Take`: entries that were read for it, from `offset` in the topic on. */
-  | { kind: "read"; offset: number; batch: { bytes: Uint8Array } }
+  | { kind: "take"; offset: number; batch: { bytes: Uint8Array } }
+  /**
+   * `Readable`: this node's replica was read, from `offset` in the segment on; so many entries of the segment are
+   * committed, as far as is known where the read was decided.
+   */
+  | { kind: "read"; offset: number; known: number; batch: { bytes: Uint8Array } }
   /** `TakeCount`: the leader is about to propose its seal. */
   | { kind: "takeCount"; count: number; length: number; cursor: number }
   /** `StartRecovery`: somebody is about to propose `BeginSeal`. */
@@ -104,6 +109,11 @@ export type SegmentEvent =
   | { kind: "remember"; fenced: Where[]; uncertain: Where[]; isCertain: boolean }
   /** `Restart`: it knows now of which segments it may have forgotten something. */
   | { kind: "ready"; uncertain: Where[] }
+  /**
+   * `RefreshLease`: from here on this node may append to what it leads by the metadata that it knows now, or to
+   * nothing.
+   */
+  | { kind: "refreshLease"; isHeld: boolean }
   /** `CommitCommand`, `Learn`: the command at that index was applied; it had an effect or was refused. */
   | { kind: "learn"; index: number; command: Command; isDone: boolean }
   /**

@@ -12,7 +12,7 @@ import type { Fences } from "./fences.ts";
 import { OpenSegment, type SegmentContext, type SegmentTarget, wallStamp } from "./open_segment.ts";
 import type { Replicas } from "./replicas.ts";
 import { firstKept } from "./retention.ts";
-import { emitterOf } from "./segment_events.ts";
+import { emitterOf, type SegmentEmitter } from "./segment_events.ts";
 import { openSegmentLog, segmentLogName } from "./segment_name.ts";
 
 /**
@@ -76,6 +76,11 @@ export class Segments {
   /** This node's replica of a segment, if it holds one. */
   replica(topic: string, segment: number): Log | undefined {
     return this.#context.store.get(segmentLogName(topic, segment));
+  }
+
+  /** For whoever reads a segment's replica here: tells of it; absent where nobody listens. */
+  emitterOf(target: SegmentTarget): SegmentEmitter {
+    return emitterOf(this.#context.events, target);
   }
 
   /** Anything may have changed: look at all topics. */

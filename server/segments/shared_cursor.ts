@@ -125,7 +125,7 @@ export class SharedCursor {
       const count = Math.min(wanted, committedEnd - from, TAKE_ENTRIES_MAX);
       if (count <= 0) return takes.forEach((take) => take.resolve(NOTHING));
       const entries = await this.#source.read(from, { count, maxBytes: READ_BYTES_MAX });
-      this.#emit?.({ kind: "read", offset: from, batch: entries });
+      this.#emit?.({ kind: "take", offset: from, batch: entries });
       await this.#moving;
       // The move before failed: what it handed out is free again, and what was read behind it is void.
       if (this.#next !== from) throw this.#failure;

@@ -85,7 +85,18 @@ Deno.test("kill -9 under load: every step of three processes is one of the speci
     });
     const { problem, order } = mergeTraces(traces);
     assert.equal(problem, null, problem?.slice(0, REPORT_CHARACTERS));
-    for (const kind of ["fence", "decide", "proposeSeal", "takeCount", "read", "commit"]) {
+    for (
+      const kind of [
+        "fence",
+        "decide",
+        "proposeSeal",
+        "takeCount",
+        "take",
+        "read",
+        "commit",
+        "refreshLease",
+      ]
+    ) {
       assert.ok(order.some((event) => event.kind === kind), `no event ${kind} in the traces`);
     }
     assertRefusedWithout(traces, "fence");

@@ -86,8 +86,12 @@ function step(model: Model, event: TraceEvent): void {
       return writer.openWriter(model, event);
     case "append":
       return writer.append(model, event);
+    case "take":
+      return writer.take(model, event);
     case "read":
-      return writer.read(model, event);
+      return replica.read(model, event);
+    case "refreshLease":
+      return process.refreshLease(model, event);
     case "commit":
       return writer.commit(model, event);
     case "close":

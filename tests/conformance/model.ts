@@ -35,6 +35,11 @@ export interface NodeModel {
   known: number;
   /** It doesn't know yet of which segments it may have forgotten something. */
   isInDoubt: boolean;
+  /**
+   * The specification's `lease`, for all topics at once: what it leads by metadata up to that index it may append to;
+   * −1: nothing.
+   */
+  leaseAt: number;
   replicas: Map<SegmentModel, ReplicaModel>;
 }
 
@@ -181,9 +186,14 @@ export class SegmentModel {
     return this.records[low];
   }
 
-  /** Entries that may be read. */
+  /** Entries that may be taken. */
   get committedEntries(): number {
     return this.seal?.count ?? this.entriesBefore(this.committed);
+  }
+
+  /** Entries that some node may read: sealed, or committed by the writer's word, which a loud loss does not reach at once. */
+  get readableEntries(): number {
+    return Math.max(this.seal?.count ?? 0, this.entriesBefore(this.committed));
   }
 
   /** Whether a node that knows metadata up to `index` knows it sealed, or being sealed. */
@@ -274,6 +284,7 @@ export class Model {
         incarnation: "",
         known: 0,
         isInDoubt: true,
+        leaseAt: -1,
         replicas: new Map(),
       };
       this.nodes.set(id, node);

@@ -18,12 +18,20 @@ export function crash(model: Model, event: EventOf<"crash">): void {
 
 function end(model: Model, node: NodeModel): void {
   node.isUp = false;
+  node.leaseAt = -1;
   for (const { segments } of model.topics.values()) {
     for (const segment of segments) {
       if (segment.writer?.node === node.id) segment.writer = null;
       segment.decisions.delete(node.id);
     }
   }
+}
+
+/** `RefreshLease`: what the lease is for goes by what the node knows of metadata now. */
+export function refreshLease(model: Model, event: EventOf<"refreshLease">): void {
+  const node = model.node(event.node);
+  need(node.isUp, "RefreshLease", "its process does not run");
+  node.leaseAt = event.isHeld ? node.known : -1;
 }
 
 /** `Restart`, and `LoseDisk` before it where the directory is another one. */

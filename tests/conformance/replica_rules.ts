@@ -111,6 +111,28 @@ export function acknowledge(model: Model, event: EventOf<"acknowledge">): void {
   segment.acks.set(node.id, Math.max(segment.acks.get(node.id) ?? 0, length));
 }
 
+/**
+ * `Readable`, of any replica: what the reading node took to be committed is, and what it found is what the writer
+ * wrote there, so that two reads can't disagree.
+ */
+export function read(model: Model, event: EventOf<"read">): void {
+  const { segment } = placeOf(model, event, "Readable");
+  const { known, offset, records } = event;
+  need(offset + records.length <= known, "Readable", `${known} entries are known to be committed`);
+  need(
+    known <= segment.readableEntries,
+    "ReadsOnlyCommitted",
+    () => `${segment.readableEntries} entries are committed, it was read up to ${known}`,
+  );
+  for (const [i, record] of records.entries()) {
+    need(
+      segment.entryAt(offset + i) === record,
+      "ReadsAgree",
+      () => `entry ${offset + i} was written as ${segment.entryAt(offset + i)}`,
+    );
+  }
+}
+
 /** `Sync` of what was copied. */
 export function sync(model: Model, event: EventOf<"sync">): void {
   const { segment, replica } = placeOf(model, event, "Sync");

@@ -73,8 +73,14 @@ export function cluster(
     ...NODES.flatMap((node) => start(node, options)),
     ...NODES.flatMap((node) => learn(node, registration(node))),
     ...learn(4, creation(replicas)),
+    ...NODES.map((node) => lease(node)),
     on(replicas[0]!, "openWriter", { length: 0 }),
   ];
+}
+
+/** A node looks again what it may append to. */
+export function lease(node: number, isHeld = true): TraceEvent {
+  return { node, kind: "refreshLease", isHeld };
 }
 
 /** Records go from the writer to some replicas, and are acknowledged by them and by itself. */
@@ -175,8 +181,10 @@ export function restarted(
 }
 
 /** The command of {@link cluster} at that index, for a node that starts again. */
-export function commandAt(index: number): Command {
-  const found = cluster().find((event) => event.kind === "learn" && event.index === index);
+export function commandAt(index: number, replicas: readonly number[] = ALL): Command {
+  const found = cluster({ replicas }).find((event) =>
+    event.kind === "learn" && event.index === index
+  );
   if (found?.kind !== "learn") throw new Error(`no command at ${index}`);
   return found.command;
 }

@@ -73,6 +73,14 @@ export function append(model: Model, event: EventOf<"append">): void {
   const node = model.node(event.node);
   const replica = model.replica(node, segment);
   need(segment.writer!.phase === "open", "AppendEntry", `it is ${segment.writer!.phase}`);
+  need(
+    segment.openedAt <= node.leaseAt,
+    "AppendsUnderLease",
+    () =>
+      node.leaseAt < 0
+        ? "the node holds no lease"
+        : `its lease goes by metadata up to ${node.leaseAt}, the segment was opened at ${segment.openedAt}`,
+  );
   need(!replica.isFenced, "FenceRefusesAppends", "the writer's own replica is fenced");
   need(!replica.isUncertain && !node.isInDoubt, "UncertainAcceptsNothing", "it may have forgotten");
   need(
@@ -109,7 +117,7 @@ function mustBeTake(segment: SegmentModel, { records, position }: EventOf<"appen
 }
 
 /** `Take`: what is read for it is committed, and is what was written there. */
-export function read(model: Model, event: EventOf<"read">): void {
+export function take(model: Model, event: EventOf<"take">): void {
   const { node, segment } = mustKnow(model, event, "Take");
   const { topic } = segment;
   let at = topic.segments.findLastIndex(({ base }) => base <= event.offset);

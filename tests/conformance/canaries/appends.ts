@@ -4,12 +4,14 @@
  * @module
  */
 
+import type { TraceEvent } from "../../../server/segments/segment_trace.ts";
 import {
   begin,
   cluster,
   commandAt,
   died,
   learn,
+  lease,
   on,
   put,
   registration,
@@ -17,6 +19,12 @@ import {
   write,
 } from "../scenes.ts";
 import type { BrokenOrder } from "./broken_order.ts";
+
+/** The lease comes with the registration of node 1, and never again. */
+function earlierLease(event: TraceEvent): TraceEvent[] {
+  if (event.kind === "refreshLease") return [];
+  return event.kind === "learn" && event.index === 1 ? [event, lease(event.node)] : [event];
+}
 
 /** Orders that break a rule of these. */
 export const APPENDS: readonly BrokenOrder[] = [
@@ -65,6 +73,35 @@ export const APPENDS: readonly BrokenOrder[] = [
     before: cluster(),
     offender: on(2, "append", { position: 0, records: [11] }),
     after: put(0, [11]),
+  },
+  {
+    name: "A node appends without a lease",
+    rule: "AppendsUnderLease",
+    before: [...cluster(), ...put(0, [11]), lease(1, false)],
+    offender: on(1, "append", { position: 1, records: [12] }),
+    after: [lease(1), ...put(1, [12])],
+  },
+  {
+    name: "A node appends under a lease from before it learnt of the segment",
+    rule: "AppendsUnderLease",
+    before: [...cluster().flatMap(earlierLease)],
+    offender: on(1, "append", { position: 0, records: [11] }),
+    after: [lease(1), ...put(0, [11])],
+  },
+  {
+    name: "A process appends under the lease of the one before it",
+    rule: "AppendsUnderLease",
+    before: [
+      ...cluster({ replicas: [1] }),
+      ...put(0, [11], []),
+      died(1),
+      ...restarted(1, 1),
+      ...[1, 2, 3, 4].flatMap((index) => learn(index, commandAt(index, [1]), { nodes: [1] })),
+      ...learn(5, registration(1, "run 1 again")),
+      on(1, "openWriter", { length: 1 }),
+    ],
+    offender: on(1, "append", { position: 1, records: [12] }),
+    after: [lease(1), on(1, "append", { position: 1, records: [12] })],
   },
   {
     name: "A segment gets a second writer",
