@@ -10,7 +10,7 @@ import type { SpecStep, SpecTrace } from "./spec_step.ts";
 /** The module's name, and the file's. */
 export const TRACE_MODULE = "WalrusTrace";
 /** More than any trace takes. */
-const ENOUGH = 1000;
+const ENOUGH = 10_000;
 
 const INVARIANTS =
   "DomainConsistency EveryCountHoldsWhatWasAcked NoAckedEntryLost NoAckedEntryReordered " +
@@ -46,6 +46,32 @@ TakeTo(n, to) ==
   /\\ Write(n, MoveTo(to))
   /\\ UNCHANGED <<writer, appended>>
 
+\\* A segment that is closed before it is full, and one that is full: what closes it is not told.
+Close(n, s) ==
+  /\\ writer[n] = [seg |-> s, phase |-> "open"]
+  /\\ writer' = [writer EXCEPT ![n].phase = "closed"]
+  /\\ UNCHANGED <<metadataVars, diskVars, up, barrier, lease, recovery, networkVars, historyVars>>
+
+\\* Sync of one segment, up to what the disk had taken when the cycle began.
+SyncTo(n, s, to) ==
+  /\\ up[n] /\\ to <= Len(log[n][s])
+  /\\ durable' = [durable EXCEPT ![n][s] = Max({@, to})]
+  /\\ acks' = IF MayAcknowledge(n, s) THEN [acks EXCEPT ![s][n] = Max({@, to})] ELSE acks
+  /\\ UNCHANGED <<metadataVars, log, fence, forgot, processVars, streamed, historyVars>>
+
+\\* A disk that is full, or fails a write: what was neither durable nor acknowledged is not there.
+TakeBack(n, s, to) ==
+  /\\ up[n] /\\ to >= durable[n][s] /\\ to >= acks[s][n]
+  /\\ log' = [log EXCEPT ![n][s] = First(@, to)]
+  /\\ UNCHANGED <<metadataVars, durable, fence, forgot, processVars, networkVars, historyVars>>
+
+\\* A read changes nothing, and brings what may be read, and stands there.
+Read(n, s, to, entries) ==
+  /\\ LET readable == Readable(n, s) IN
+     /\\ to <= Len(readable)
+     /\\ SubSeq(readable, to - Len(entries) + 1, to) = entries
+  /\\ UNCHANGED vars
+
 \\* Crash, with what the disk kept given: TLC need not try everything else.
 CrashKeeping(n, lengths) ==
   LET kept == [s \\in Segments |-> IF s \\in DOMAIN lengths THEN lengths[s] ELSE 0] IN
@@ -62,20 +88,30 @@ CrashKeeping(n, lengths) ==
 \\* What is durable and acknowledged, or fenced, already may be told again.
 Again == UNCHANGED vars
 LastCommand == meta'[Len(meta')]
-Proposes(leader, count) ==
-  \\A c \\in proposals' \\ proposals : (leader # 0 => c.leader = leader) /\\ c.count = count
+\\* (Where the choice of the next leader is the proposal's, it is the one that was committed.)
+Proposes(e) ==
+  \\A c \\in proposals' \\ proposals :
+    /\\ c.count = e.to
+    /\\ "leader" \\in DOMAIN c /\\ e.set # {} => c.leader = e.other /\\ c.replicas = e.set
 
 Follow(e) ==
+  \\/ e.a = "RefreshLease" /\\ RefreshLease(e.n)
+       /\\ lease'[e.n] = (IF e.s = 0 THEN {} ELSE {e.s})
   \\/ e.a = "OpenWriter" /\\ OpenWriter(e.n) /\\ writer'[e.n].seg = e.s
   \\/ e.a = "AppendEntry" /\\ AppendEntry(e.n) /\\ Len(log'[e.n][e.s]) = e.to
   \\/ e.a = "Take" /\\ TakeTo(e.n, e.to)
   \\/ e.a = "ReplicaAppend" /\\ ReplicaAppend(e.n, e.s) /\\ Len(log'[e.n][e.s]) = e.to
-  \\/ e.a = "Sync" /\\ IF ENABLED Sync(e.n) THEN Sync(e.n) ELSE Again
+  \\/ e.a = "Close" /\\ Close(e.n, e.s)
+  \\/ e.a = "TakeBack" /\\ TakeBack(e.n, e.s, e.to)
+  \\/ e.a = "Acknowledge" /\\ fence[e.n][e.s] = "none" /\\ ~KnowsSealed(e.n, e.s)
+       /\\ SyncTo(e.n, e.s, e.to)
+  \\/ e.a = "Sync" /\\ SyncTo(e.n, e.s, e.to)
+  \\/ e.a = "Read" /\\ Read(e.n, e.s, e.to, e.list)
   \\/ e.a = "Commit" /\\ Commit(e.n) /\\ committed'[e.s] = e.to
-  \\/ e.a = "TakeCount" /\\ TakeCount(e.n) /\\ Proposes(e.other, e.to)
+  \\/ e.a = "TakeCount" /\\ TakeCount(e.n) /\\ Proposes(e)
   \\/ e.a = "CommitBegin" /\\ CommitCommand /\\ LastCommand.op = "begin" /\\ LastCommand.seg = e.s
   \\/ e.a = "CommitSeal" /\\ CommitCommand /\\ LastCommand.op = "seal" /\\ LastCommand.seg = e.s
-       /\\ LastCommand.count = e.to /\\ LastCommand.leader = e.other
+       /\\ LastCommand.count = e.to /\\ LastCommand.leader = e.other /\\ LastCommand.replicas = e.set
   \\/ e.a = "Learn" /\\ Learn(e.n) /\\ meta[known'[e.n]].seg = e.s
   \\/ e.a = "StartRecovery" /\\ StartRecovery(e.n) /\\ recovery'[e.n].seg = e.s
   \\/ e.a = "GiveUp" /\\ GiveUp(e.n)
@@ -84,12 +120,12 @@ Follow(e) ==
        /\\ Len(recovery'[e.n].answers[e.other].records) = e.to
   \\/ e.a = "Decide" /\\ Decide(e.n) /\\ Len(recovery'[e.n].target) = e.to
   \\/ e.a = "CopyTail" /\\ CopyTail(e.n, e.other) /\\ Len(log'[e.other][e.s]) = e.to
-  \\/ e.a = "ProposeSeal" /\\ ProposeSeal(e.n) /\\ Proposes(e.other, e.to)
+  \\/ e.a = "ProposeSeal" /\\ ProposeSeal(e.n) /\\ Proposes(e)
   \\/ e.a = "CatchUp" /\\ CatchUp(e.n, e.s) /\\ Len(log'[e.n][e.s]) = e.to
-  \\/ e.a = "Crash" /\\ CrashKeeping(e.n, e.kept)
-  \\/ e.a = "Restart" /\\ Restart(e.n)
+  \\/ e.a = "Crash" /\\ CrashKeeping(e.n, e.list)
+  \\/ e.a = "Restart" /\\ Restart(e.n) /\\ known'[e.n] = e.to
 
-TraceInit == Init /\\ at = 0
+TraceInit == Init /\\ at = 0 /\\ meta[1].replicas = ${setOf(trace, trace.firstReplicas)}
 TraceNext == at < Len(Trace) /\\ at' = at + 1 /\\ Follow(Trace[at + 1])
 TraceSpec == TraceInit /\\ [][TraceNext]_<<vars, at>>
 
@@ -105,10 +141,10 @@ export function configurationOf(trace: SpecTrace): string {
 CONSTANTS
 ${names.map((name) => `  ${name} = ${name}`).join("\n")}
   Nodes = {${names.join(", ")}}
-  ReplicationFactor = ${trace.nodes.length}
+  ReplicationFactor = ${trace.firstReplicas.length}
   MaxSegments = ${trace.segments}
   MaxEntries = ${ENOUGH}
-  SegmentLimit = ${trace.segmentLimit}
+  SegmentLimit = ${ENOUGH}
   MaxTakes = ${ENOUGH}
   MaxCrashes = ${ENOUGH}
   MaxWipes = 0
@@ -116,7 +152,7 @@ ${names.map((name) => `  ${name} = ${name}`).join("\n")}
   MaxGiveUps = ${ENOUGH}
   FirstLeaders = {${nameOf(trace.firstLeader)}}
   FalseSuspicion = TRUE
-  LeasesLag = FALSE
+  LeasesLag = TRUE
   AckBeforeSync = FALSE
   Broken = {}
 CHECK_DEADLOCK FALSE
@@ -125,11 +161,13 @@ PROPERTIES ${PROPERTIES}
 `;
 }
 
+const setOf = ({ nodes }: SpecTrace, set: readonly number[]): string =>
+  `{${set.filter((id) => nodes.includes(id)).map(nameOf).join(", ")}}`;
 const nameOf = (node: number): string => `n${node}`;
 
-function recordOf(step: SpecStep, { nodes }: SpecTrace): string {
-  const { action, node, other, segment, to, kept } = step;
-  const name = (id: number) => nodes.includes(id) ? nameOf(id) : "0";
+function recordOf(step: SpecStep, trace: SpecTrace): string {
+  const { action, node, other, segment, to, set, list } = step;
+  const name = (id: number) => trace.nodes.includes(id) ? nameOf(id) : "0";
   return `[a |-> "${action}", n |-> ${name(node)}, other |-> ${name(other)}, s |-> ${segment}, ` +
-    `to |-> ${to}, kept |-> <<${kept.join(", ")}>>]`;
+    `to |-> ${to}, set |-> ${setOf(trace, set)}, list |-> <<${list.join(", ")}>>]`;
 }

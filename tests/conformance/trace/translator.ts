@@ -1,67 +1,72 @@
 /**
  * From what nodes told to steps of `spec/Walrus.tla`, for one topic. A batch is as many steps as it has records;
  * what several nodes learn is committed with the first of them; answers of a fence are heard when they are given.
- * A trace ends before the first event that the specification has no words for (a full disk, a repair).
+ * What repair and retention do to sealed segments is left out. A trace ends before the first event that the
+ * specification has no words for (an uncertain replica, a deleted topic).
  *
  * @module
  */
 
 import type { TraceEvent } from "../../../server/segments/segment_trace.ts";
-import { type SpecStep, type SpecTrace, stepOf } from "./spec_step.ts";
+import { type MetaCommand, NoWordsError, SpecLog } from "./spec_log.ts";
+import { type ActionName, type SpecStep, type SpecTrace, stepOf } from "./spec_step.ts";
 
-/** The specification can't say it. */
-class NoWordsError extends Error {}
+/** An event of one kind. */
+type EventOf<K extends TraceEvent["kind"]> = Extract<TraceEvent, { kind: K }>;
 
 interface NodeState {
   isUp: boolean;
+  incarnation: string;
   /** Commands of the model's metadata that it knows. */
   known: number;
+  /** What it may append to; 0: nothing. */
+  lease: number;
   recovering: number;
   heard: Set<number>;
   asked: Set<number>;
   /** Records of each segment's replica. */
   lengths: Map<number, number>;
+  /** Copied, and not told yet to be durable: the segments. */
+  copying: Set<number>;
+  /** Segments whose replica repair has thrown away or will: from then on not followed. */
+  gone: Set<number>;
 }
 
-interface MetaCommand {
-  index: number;
-  op: "open" | "begin" | "seal";
-  segment: number;
-  length: number;
+/** What is translated, and how. */
+export interface TranslateOptions {
+  topic: string;
+  stepsMax: number;
+  /** A process begins by the metadata on its own disk, and learns the rest; else it knows all at once. */
+  restartsKnowLess?: boolean;
 }
 
 /** Translates the events of one topic, at most `stepsMax` steps of them. */
-export function translate(
-  events: readonly TraceEvent[],
-  options: { topic: string; stepsMax: number },
-): SpecTrace {
+export function translate(events: readonly TraceEvent[], options: TranslateOptions): SpecTrace {
   return new Translator(events, options).run();
 }
 
 class Translator {
   readonly #events: readonly TraceEvent[];
-  readonly #topic: string;
-  readonly #stepsMax: number;
+  readonly #options: TranslateOptions;
   readonly #steps: SpecStep[] = [];
-  readonly #meta: MetaCommand[] = [];
+  readonly #log: SpecLog;
   readonly #nodes: Map<number, NodeState> = new Map();
+  readonly #incarnations: Map<number, string> = new Map();
   readonly #counted: Set<number> = new Set();
-  readonly #cursors: Map<number, number> = new Map();
-  #members: readonly number[] = [];
-  #firstLeader = 0;
-  #segmentLimit = 0;
+  readonly #committed: Map<number, number> = new Map();
 
-  constructor(events: readonly TraceEvent[], options: { topic: string; stepsMax: number }) {
+  constructor(events: readonly TraceEvent[], options: TranslateOptions) {
     this.#events = events;
-    this.#topic = options.topic;
-    this.#stepsMax = options.stepsMax;
+    this.#options = options;
+    this.#log = new SpecLog(events, options.topic);
   }
 
   run(): SpecTrace {
     let end: string | null = null;
+    const { stepsMax } = this.#options;
     for (const [at, event] of this.#events.entries()) {
-      if (this.#steps.length >= this.#stepsMax) {
-        end = `${this.#stepsMax} steps`;
+      if (this.#steps.length >= stepsMax) {
+        end = `${stepsMax} steps`;
         break;
       }
       const before = this.#steps.length;
@@ -74,87 +79,96 @@ class Translator {
         break;
       }
     }
+    const { commands } = this.#log;
     return {
-      nodes: this.#members,
-      firstLeader: this.#firstLeader,
-      segmentLimit: this.#segmentLimit || this.#events.length,
+      nodes: [...this.#nodes.keys()],
+      firstLeader: commands[0]?.leader ?? 0,
+      firstReplicas: commands[0]?.replicas ?? [],
       // The model's last segment is never sealed.
-      segments: 2 + this.#meta.filter(({ op }) => op === "seal").length,
+      segments: 2 + commands.filter(({ op }) => op === "seal").length,
       steps: this.#steps,
       end,
     };
   }
 
   #take(event: TraceEvent, at: number): void {
+    if (event.kind === "restart") this.#incarnations.set(event.node, event.incarnation);
     if (event.kind === "learn") return this.#learn(event);
-    if (this.#meta.length === 0) return;
+    if (this.#log.commands.length === 0) return;
+    if (event.kind === "restore") return this.#learnUpTo(event.node, event.index);
+    if (event.kind === "refreshLease") return this.#refreshLease(event);
     if (event.kind === "crash") return this.#crash(event.node, at);
-    if (event.kind === "restart") return this.#restart(event.node);
-    if (event.kind === "restore") {
-      const isAhead = this.#node(event.node).known === this.#meta.length;
-      return this.#must(isAhead, "metadata comes by a snapshot");
-    }
-    if (!("topic" in event) || event.topic !== this.#topic) return;
+    if (event.kind === "restart") return this.#restart(event);
+    if (event.kind === "remember" || event.kind === "ready") return this.#mustBeCertain(event);
+    if (event.topic === this.#options.topic) this.#takeOfTopic(event, at);
+  }
+
+  #takeOfTopic(event: Extract<TraceEvent, { topic: string }>, at: number): void {
     const { node, segment } = event;
     switch (event.kind) {
       case "openWriter":
-        this.#must(event.length === 0, "a writer resumes");
-        return this.#push(stepOf("OpenWriter", { node, segment }));
+        return this.#openWriter(event);
       case "append":
         return this.#append(event);
+      case "close":
+        return this.#push("Close", { node, segment });
       case "replicaAppend":
         return this.#extend("ReplicaAppend", event);
       case "copy":
         return this.#copy(event);
+      case "takeBack":
+        return this.#takeBack(event);
       case "acknowledge":
+        return this.#push("Acknowledge", { node, segment, to: event.length });
       case "sync":
-        return this.#push(stepOf("Sync", { node, segment }));
+        return this.#sync(event);
       case "commit":
         return this.#commit(event);
-      case "close":
-        return this.#must(
-          this.#segmentLimit === this.#entries(segment),
-          "a segment is closed before it is full",
-        );
-      case "takeCount": {
-        if (this.#counted.has(segment)) return;
-        this.#counted.add(segment);
-        const other = this.#nextLeader(segment);
-        return this.#push(stepOf("TakeCount", { node, segment, other, to: event.count }));
-      }
+      case "read":
+        return this.#read(event);
+      case "takeCount":
+        return this.#takeCount(event);
       case "startRecovery":
         return this.#startRecovery(node, segment);
       case "fence":
-        return this.#push(stepOf("Fence", { node, segment }));
+        return this.#push("Fence", { node, segment });
       case "answerFence":
         return this.#answer(event, at);
       case "decide":
-        this.#must(this.#node(node).recovering === segment, "a failover was not seen to begin");
+        must(this.#node(node).recovering === segment, "a failover was not seen to begin");
         this.#node(node).asked = new Set(event.answers.map((answer) => answer.node));
-        return this.#push(stepOf("Decide", { node, segment, to: event.length }));
+        return this.#push("Decide", { node, segment, to: event.length });
       case "proposeSeal": {
-        const other = this.#nextLeader(segment);
-        return this.#push(stepOf("ProposeSeal", { node, segment, other, to: event.count }));
+        const next = this.#log.sealOf(segment, "failover");
+        return this.#push("ProposeSeal", { node, segment, ...next, to: event.count });
       }
-      case "takeBack":
       case "discard":
-      case "deleted":
       case "delete":
-        return this.#must(false, "the specification has no words for it");
+        this.#node(node).gone.add(segment);
     }
   }
 
-  #must(condition: boolean, why: string): void {
-    if (!condition) throw new NoWordsError(why);
-  }
-
-  #push(step: SpecStep): void {
-    this.#steps.push(step);
+  #push(action: ActionName, parts: Partial<Omit<SpecStep, "action">>): void {
+    this.#steps.push(stepOf(action, parts));
   }
 
   #node(id: number): NodeState {
-    const node = this.#nodes.get(id);
-    if (!node) throw new NoWordsError(`node ${id} holds nothing of the topic`);
+    let node = this.#nodes.get(id);
+    if (!node) {
+      node = {
+        isUp: true,
+        incarnation: this.#incarnations.get(id) ?? "",
+        known: 1,
+        lease: 0,
+        recovering: 0,
+        heard: new Set(),
+        asked: new Set(),
+        lengths: new Map(),
+        copying: new Set(),
+        gone: new Set(),
+      };
+      this.#nodes.set(id, node);
+    }
     return node;
   }
 
@@ -162,193 +176,218 @@ class Translator {
     return this.#node(node).lengths.get(segment) ?? 0;
   }
 
-  /** Entries of the segment that were appended in this trace. */
-  #entries(segment: number): number {
-    return this.#steps.filter((step) => step.action === "AppendEntry" && step.segment === segment)
-      .length;
-  }
-
-  #isSealedFor(node: number, segment: number): boolean {
-    const { known } = this.#node(node);
-    return this.#meta.slice(0, known).some(({ op, segment: s }) => op === "seal" && s === segment);
-  }
-
-  #learn({ node, index, command, isDone }: TraceEvent & { kind: "learn" }): void {
-    if (!isDone || !("topic" in command) || command.topic !== this.#topic) return;
-    if (command.kind === "createTopic") {
-      if (this.#meta.length === 0) this.#begin(index, command);
-      return;
+  #learn(event: EventOf<"learn">): void {
+    if (!this.#log.learn(event)) return;
+    const { node, index } = event;
+    const at = this.#log.commands.findIndex((command) => command.index === index);
+    const command = this.#log.commands[at]!;
+    if (at === 0) {
+      for (const id of command.replicas) this.#node(id);
+      return void this.#node(node);
     }
-    if (command.kind !== "beginSeal" && command.kind !== "sealSegment") {
-      return this.#must(false, "the specification has no words for it");
-    }
-    const op = command.kind === "beginSeal" ? "begin" as const : "seal" as const;
-    const { segment } = command;
-    const isAgain = op === "begin" &&
-      this.#meta.some((known) =>
-        known.op === "begin" && known.segment === segment && known.index !== index
-      );
-    if (isAgain) return;
-    let at = this.#meta.findIndex((known) => known.index === index);
-    if (at < 0) {
-      at = this.#meta.length;
-      const length = command.kind === "sealSegment" ? command.length : 0;
-      this.#meta.push({ index, op, segment, length });
-      const seal = command.kind === "sealSegment"
-        ? { other: command.nextLeader, to: command.count }
-        : {};
-      this.#push(stepOf(op === "begin" ? "CommitBegin" : "CommitSeal", { segment, ...seal }));
+    if (!command.isTold) {
+      command.isTold = true;
+      const { segment, leader: other, replicas: set, count: to } = command;
+      if (command.op === "begin") this.#push("CommitBegin", { segment });
+      else this.#push("CommitSeal", { segment, other, set, to });
     }
     const state = this.#node(node);
     if (state.known > at) return; // since its restart
-    this.#must(state.known === at, "a node learns out of turn");
-    this.#push(stepOf("Learn", { node, segment }));
+    must(state.known === at, "a node learns out of turn");
+    this.#know(node, command);
+  }
+
+  #know(node: number, command: MetaCommand): void {
+    const state = this.#node(node);
+    this.#push("Learn", { node, segment: command.segment });
     state.known++;
-    if (op === "seal") this.#knowSeal(state, this.#meta[at]!);
+    if (command.op === "seal") knowSeal(state, command);
   }
 
-  #knowSeal(state: NodeState, { segment, length }: MetaCommand): void {
-    state.lengths.set(segment, Math.min(state.lengths.get(segment) ?? 0, length));
-    if (state.recovering === segment) state.recovering = 0;
-  }
-
-  #begin(
-    index: number,
-    command: { leader: number; replicas: readonly number[] },
-  ): void {
-    this.#meta.push({ index, op: "open", segment: 0, length: 0 });
-    this.#members = command.replicas;
-    this.#firstLeader = command.leader;
-    const closing = this.#events.findIndex((event) =>
-      event.kind === "close" && event.topic === this.#topic
-    );
-    for (const event of this.#events.slice(0, Math.max(0, closing))) {
-      if (event.kind !== "append" || event.topic !== this.#topic || event.segment !== 1) continue;
-      this.#segmentLimit += event.records.filter((record) => record > 0).length;
-    }
-    for (const id of this.#members) {
-      this.#nodes.set(id, {
-        isUp: true,
-        known: 1,
-        recovering: 0,
-        heard: new Set(),
-        asked: new Set(),
-        lengths: new Map(),
-      });
+  /** By a snapshot. */
+  #learnUpTo(node: number, index: number): void {
+    const state = this.#node(node);
+    for (const command of this.#log.commands.slice(state.known)) {
+      if (command.index <= index) this.#know(node, command);
     }
   }
 
-  #append({ node, segment, records }: TraceEvent & { kind: "append" }): void {
-    for (const record of records) {
-      const to = this.#length(node, segment) + 1;
-      if (record > 0) this.#push(stepOf("AppendEntry", { node, segment, to }));
-      else {
-        this.#cursors.set(segment, -record - 1);
-        this.#push(stepOf("Take", { node, segment, to: -record - 1 }));
-      }
+  #refreshLease({ node, isHeld }: EventOf<"refreshLease">): void {
+    const state = this.#node(node);
+    const segment = isHeld ? this.#log.ledBy(node, state.known) : 0;
+    if (segment === state.lease) return;
+    state.lease = segment;
+    this.#push("RefreshLease", { node, segment });
+  }
+
+  #openWriter({ node, segment, length }: EventOf<"openWriter">): void {
+    this.#push("OpenWriter", { node, segment });
+    if (length === 0) return;
+    // A lone writer resumes: what it holds is as good as committed.
+    must(length === this.#length(node, segment), "a writer holds something else");
+    this.#push("Sync", { node, segment, to: length });
+    this.#commit({ node, segment, length });
+  }
+
+  #append({ node, segment, position, records }: EventOf<"append">): void {
+    must(position === this.#length(node, segment), "a writer appends somewhere else");
+    this.#log.append(segment, position, records);
+    for (const [i, record] of records.entries()) {
+      const to = position + i + 1;
+      if (record > 0) this.#push("AppendEntry", { node, segment, to });
+      else this.#push("Take", { node, segment, to: -record - 1 });
       this.#node(node).lengths.set(segment, to);
     }
   }
 
   #extend(
     action: "ReplicaAppend" | "CatchUp",
-    { node, segment, records }: { node: number; segment: number; records: readonly number[] },
+    { node, segment, position, records }: EventOf<"replicaAppend"> | EventOf<"copy">,
   ): void {
-    for (const _ of records) {
-      const to = this.#length(node, segment) + 1;
-      this.#push(stepOf(action, { node, segment, to }));
+    must(position === this.#length(node, segment), "a replica appends somewhere else");
+    for (let to = position + 1; to <= position + records.length; to++) {
+      this.#push(action, { node, segment, to });
       this.#node(node).lengths.set(segment, to);
     }
   }
 
-  #copy(event: TraceEvent & { kind: "copy" }): void {
+  #copy(event: EventOf<"copy">): void {
     const { node, segment, position, records } = event;
-    if (this.#isSealedFor(node, segment)) return this.#extend("CatchUp", event);
-    const recoverer = [...this.#nodes].find(([, state]) =>
-      state.recovering === segment && state.asked.has(node)
+    const state = this.#node(node);
+    const isRepair = state.gone.has(segment) || !this.#log.holds(node, segment);
+    if (isRepair) return;
+    state.copying.add(segment);
+    if (this.#log.isSealedAt(segment, state.known)) return this.#extend("CatchUp", event);
+    const recoverer = [...this.#nodes].find(([, other]) =>
+      other.recovering === segment && other.asked.has(node)
     );
-    this.#must(recoverer !== undefined, "nobody asked for this copy");
+    must(recoverer !== undefined, "nobody asked for this copy");
+    must(position === this.#length(node, segment), "a replica appends somewhere else");
     const to = position + records.length;
-    this.#push(stepOf("CopyTail", { node: recoverer![0], other: node, segment, to }));
-    this.#node(node).lengths.set(segment, to);
+    this.#push("CopyTail", { node: recoverer![0], other: node, segment, to });
+    state.lengths.set(segment, to);
   }
 
-  #commit({ node, segment, length }: TraceEvent & { kind: "commit" }): void {
-    const steps = this.#steps.filter((step) =>
-      step.action === "Commit" && step.segment === segment
-    );
-    for (let to = (steps.at(-1)?.to ?? 0) + 1; to <= length; to++) {
-      this.#push(stepOf("Commit", { node, segment, to }));
+  #takeBack({ node, segment, length }: EventOf<"takeBack">): void {
+    if (length >= this.#length(node, segment)) return;
+    this.#node(node).lengths.set(segment, length);
+    if (this.#log.isAlone(segment)) this.#log.truncate(segment, length);
+    this.#push("TakeBack", { node, segment, to: length });
+  }
+
+  #sync({ node, segment, length }: EventOf<"sync">): void {
+    const state = this.#node(node);
+    state.copying.delete(segment);
+    if (state.gone.has(segment) || !this.#log.holds(node, segment)) return;
+    this.#push("Sync", { node, segment, to: Math.min(length, this.#length(node, segment)) });
+  }
+
+  #commit({ node, segment, length }: { node: number; segment: number; length: number }): void {
+    for (let to = (this.#committed.get(segment) ?? 0) + 1; to <= length; to++) {
+      this.#push("Commit", { node, segment, to });
+      this.#committed.set(segment, to);
     }
+  }
+
+  /** Of a replica that the specification knows. */
+  #read({ node, segment, offset, records }: EventOf<"read">): void {
+    const state = this.#node(node);
+    if (state.gone.has(segment) || !this.#log.holds(node, segment)) return;
+    const list = this.#log.entriesOf(segment, offset, records);
+    this.#push("Read", { node, segment, to: offset + records.length, list });
+  }
+
+  #takeCount({ node, segment, count }: EventOf<"takeCount">): void {
+    if (this.#counted.has(segment)) return;
+    this.#counted.add(segment);
+    this.#push("TakeCount", { node, segment, ...this.#log.sealOf(segment, "leader"), to: count });
   }
 
   #startRecovery(node: number, segment: number): void {
-    const open = 1 + this.#meta.slice(0, this.#node(node).known)
-      .filter(({ op }) => op === "seal").length;
-    if (open !== segment) return; // too late: it is sealed
     const state = this.#node(node);
-    if (state.recovering !== 0) {
-      this.#push(stepOf("GiveUp", { node, segment }));
-    }
+    if (this.#log.openAt(state.known) !== segment) return; // too late: it is sealed
+    if (state.recovering !== 0) this.#push("GiveUp", { node, segment });
     state.recovering = segment;
     state.heard = new Set();
     state.asked = new Set();
-    this.#push(stepOf("StartRecovery", { node, segment }));
+    this.#push("StartRecovery", { node, segment });
   }
 
   /** It is heard by who decides with it, if anybody does. */
-  #answer(event: TraceEvent & { kind: "answerFence" }, at: number): void {
-    const { node, segment, length } = event;
-    this.#must(length === this.#length(node, segment), "a replica answers less than it holds");
+  #answer(event: EventOf<"answerFence">, at: number): void {
+    const { node, segment, length, isCertain } = event;
+    must(isCertain, "a replica is uncertain");
+    must(length === this.#length(node, segment), "a replica answers less than it holds");
     const decision = this.#events.slice(at).find((later) =>
-      later.kind === "decide" && later.topic === this.#topic && later.segment === segment &&
+      later.kind === "decide" && later.topic === event.topic && later.segment === segment &&
       later.answers.some((answer) => answer.node === node && answer.length === length)
     );
     if (decision === undefined) return;
     const recoverer = this.#node(decision.node);
     if (recoverer.recovering !== segment || recoverer.heard.has(node)) return;
     recoverer.heard.add(node);
-    const heard = { node: decision.node, other: node, segment, to: length };
-    this.#push(stepOf("AnswerFence", heard));
+    this.#push("AnswerFence", { node: decision.node, other: node, segment, to: length });
+  }
+
+  /** A process that doesn't know yet of what it is uncertain is silent, as if it were slow. */
+  #mustBeCertain(event: EventOf<"remember"> | EventOf<"ready">): void {
+    const open = this.#log.openAt(this.#log.commands.length);
+    const isOpen = ({ topic, segment }: { topic: string; segment: number }) =>
+      topic === this.#options.topic && segment >= open;
+    must(!event.uncertain.some(isOpen), "a replica is uncertain");
   }
 
   #crash(id: number, at: number): void {
-    const state = this.#nodes.get(id);
-    if (!state?.isUp) return;
+    const state = this.#node(id);
+    if (!state.isUp) return;
     const restart = this.#events.slice(at).find((event) =>
       event.kind === "restart" && event.node === id
     );
     const logs = restart?.kind === "restart" ? restart.logs : null;
-    const segments = 2 + this.#meta.length;
-    const kept = Array.from({ length: segments }, (_, i) => {
-      const length = state.lengths.get(i + 1) ?? 0;
-      if (logs === null) return length;
-      const log = logs.find(({ topic, segment }) => topic === this.#topic && segment === i + 1);
-      return Math.min(length, log?.length ?? 0);
+    const list = Array.from({ length: this.#log.commands.length + 1 }, (_, i) => {
+      const segment = i + 1;
+      const length = state.lengths.get(segment) ?? 0;
+      const log = logs?.find((held) =>
+        held.topic === this.#options.topic && held.segment === segment
+      );
+      const isFollowed = logs !== null && this.#log.holds(id, segment) && !state.gone.has(segment);
+      const isTrimmed = log === undefined && this.#log.isTrimmed(segment);
+      if (!isFollowed || isTrimmed) return length;
+      const left = log?.length ?? 0;
+      must(
+        left <= length || this.#log.isSealedAt(segment, state.known),
+        "what was taken back is there again",
+      );
+      must(left >= length || !state.copying.has(segment), "a crash takes what was just copied");
+      return Math.min(length, left);
     });
-    kept.forEach((length, i) => state.lengths.set(i + 1, length));
-    state.isUp = false;
-    state.recovering = 0;
-    this.#push(stepOf("Crash", { node: id, kept }));
+    for (const [i, length] of list.entries()) {
+      state.lengths.set(i + 1, length);
+      if (this.#log.isAlone(i + 1)) this.#log.truncate(i + 1, length);
+    }
+    Object.assign(state, { isUp: false, recovering: 0, lease: 0 });
+    this.#push("Crash", { node: id, list });
   }
 
-  #restart(id: number): void {
-    const state = this.#nodes.get(id);
-    if (!state || state.isUp) return;
+  #restart({ node: id, incarnation }: EventOf<"restart">): void {
+    const state = this.#node(id);
+    must(state.incarnation === incarnation, "a disk is lost");
+    if (state.isUp) return;
     state.isUp = true;
-    state.known = this.#meta.length;
-    for (const command of this.#meta) if (command.op === "seal") this.#knowSeal(state, command);
-    this.#push(stepOf("Restart", { node: id }));
+    const { commands } = this.#log;
+    state.known = this.#options.restartsKnowLess ? 1 : commands.length;
+    for (const command of commands.slice(0, state.known)) {
+      if (command.op === "seal") knowSeal(state, command);
+    }
+    this.#push("Restart", { node: id, to: state.known });
   }
+}
 
-  /** Who leads the next segment by the seal that was committed; 0: none was. */
-  #nextLeader(segment: number): number {
-    const seal = this.#events.find((event) =>
-      event.kind === "learn" && event.isDone && event.command.kind === "sealSegment" &&
-      event.command.topic === this.#topic && event.command.segment === segment
-    );
-    return seal?.kind === "learn" && seal.command.kind === "sealSegment"
-      ? seal.command.nextLeader
-      : 0;
-  }
+function knowSeal(state: NodeState, { segment, length }: MetaCommand): void {
+  state.lengths.set(segment, Math.min(state.lengths.get(segment) ?? 0, length));
+  if (state.recovering === segment) state.recovering = 0;
+}
+
+function must(condition: boolean, why: string): void {
+  if (!condition) throw new NoWordsError(why);
 }

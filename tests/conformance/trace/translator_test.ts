@@ -28,15 +28,17 @@ function actionsOf(events: Parameters<typeof translate>[0]): string[] {
 
 Deno.test("translate() makes a batch as many steps, and a rollover what the specification makes of it", () => {
   assert.deepEqual(actionsOf([...cluster(), ...put(0, [11, 12], [2]), ...rollover(2)]), [
+    "RefreshLease 1 0",
     "OpenWriter 1 0",
     "AppendEntry 1 1",
     "AppendEntry 1 2",
     "ReplicaAppend 2 1",
     "ReplicaAppend 2 2",
-    "Sync 1 0",
-    "Sync 2 0",
+    "Acknowledge 1 2",
+    "Acknowledge 2 2",
     "Commit 1 1",
     "Commit 1 2",
+    "Close 1 0",
     "TakeCount 1 2",
     "CommitSeal 0 2",
     "Learn 1 0",
@@ -62,7 +64,7 @@ Deno.test("translate() has a failover hear the answers that it decides with, and
     ...[1, 2, 3, 4].flatMap((index) => learn(index, commandAt(index), { nodes: [1] })),
     ...learn(7, registration(1, "run 1 again")),
   ];
-  assert.deepEqual(actionsOf(events).slice(6), [
+  assert.deepEqual(actionsOf(events).slice(7), [
     "Crash 1 0",
     "StartRecovery 2 0",
     "CommitBegin 0 0",
@@ -74,19 +76,64 @@ Deno.test("translate() has a failover hear the answers that it decides with, and
     "AnswerFence 2 0",
     "Decide 2 1",
     "CopyTail 2 1",
-    "Sync 3 0",
+    "Sync 3 1",
     "ProposeSeal 2 1",
     "CommitSeal 0 1",
     "Learn 2 0",
     "Learn 3 0",
-    "Restart 1 0",
+    "Restart 1 3",
   ]);
 });
 
+Deno.test("translate() has a process that knows less learn metadata again, where the specification can say so", () => {
+  const events = [
+    ...cluster(),
+    ...put(0, [11], [2]),
+    ...rollover(1),
+    died(3),
+    ...restarted(3, 0),
+    ...learn(5, sealing({ run: "run 1", count: 1 }), { nodes: [3] }),
+  ];
+  const last = (restartsKnowLess: boolean) =>
+    translate(events, { ...OPTIONS, restartsKnowLess }).steps.slice(-2)
+      .map(({ action, node, to }) => `${action} ${node} ${to}`);
+  assert.deepEqual(last(true), ["Restart 3 1", "Learn 3 0"]);
+  assert.deepEqual(last(false), ["Crash 3 0", "Restart 3 2"]);
+});
+
+Deno.test("translate() names the entries that a read brought, and 0 for one that was never written", () => {
+  const read = (records: number[]) => on(2, "read", { offset: 1, known: 3, records });
+  const before = [...cluster(), ...put(0, [11]), ...put(1, [-2]), ...put(2, [12, 13])];
+  const listOf = (records: number[]) =>
+    translate([...before, read(records)], OPTIONS).steps.at(-1)!;
+  assert.deepEqual(listOf([12, 13]).list, [2, 3]);
+  assert.equal(listOf([12, 13]).to, 3);
+  assert.deepEqual(listOf([12, 14]).list, [2, 0]);
+});
+
+Deno.test("translate() takes back what a full disk refuses, and leaves out what repair does behind a seal", () => {
+  const events = [
+    ...cluster(),
+    ...put(0, [11], [2]),
+    on(3, "replicaAppend", { position: 0, records: [11] }),
+    on(3, "takeBack", { length: 0 }),
+    ...rollover(1),
+    ...learn(6, { kind: "dropReplica", topic: "t", segment: 1, node: 2 }),
+    on(2, "delete"),
+    on(2, "deleted"),
+    on(2, "copy", { position: 0, records: [11], from: 1 }),
+    on(2, "sync", { length: 1 }),
+  ];
+  const steps = actionsOf(events);
+  assert.ok(steps.includes("TakeBack 3 0"), steps.join());
+  assert.equal(steps.at(-1), "Learn 3 0");
+});
+
 Deno.test("translate() ends before what the specification has no words for, and says so", () => {
-  const events = [...cluster(), ...put(0, [11]), on(2, "takeBack", { length: 1 }), ...put(1, [12])];
+  const deletion = { kind: "deleteTopic", topic: "t", bornSegment: 1 } as const;
+  const events = [...cluster(), ...put(0, [11]), ...learn(5, deletion), ...put(1, [12])];
   const { steps, end } = translate(events, OPTIONS);
-  assert.match(end!, /no words for it.*takeBack/);
+  assert.match(end!, /the topic is deleted: .*deleteTopic/);
   assert.equal(steps.filter(({ action }) => action === "Commit").length, 1);
 });
 
