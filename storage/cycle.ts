@@ -145,7 +145,7 @@ export class Cycle {
     this.#resolves.length = this.#rejects.length = 0;
     this.#positions.length = this.#logs.length = 0;
     this.#watchers = [];
-    this.homing.clear();
+    if (this.homing.size > 0) this.homing.clear();
     this.mustHomeAll = this.isHoming = this.mustSync = false;
     this.pendingBytes = 0;
     this.isAnySynced = this.isDurable = this.isOver = false;

@@ -65,7 +65,7 @@ export class GroupCommit {
   readonly #journal: LogState;
   readonly #hooks: CycleHooks;
   readonly #unsynced = new Set<LogState>();
-  readonly #journalDirty = new Set<DataFile>();
+  readonly #journalDirty: DataFile[] = [];
   readonly #awayLogs = new Set<LogState>();
   #awayBytes = 0;
   /** Something of the cycle that is in flight may be on disk. */
@@ -180,8 +180,7 @@ export class GroupCommit {
 
   /** In the next cycle all logs come home. */
   homeAll(): void {
-    this.#filling.mustHomeAll = true;
-    this.#filling.mustSync = true;
+    this.#filling.mustHomeAll = this.#filling.mustSync = true;
     this.kick();
   }
 
@@ -258,12 +257,12 @@ export class GroupCommit {
   }
 
   #noteAllSynced(): void {
-    this.#journalDirty.clear();
+    this.#journalDirty.length = 0;
     for (const log of this.#unsynced) {
       log.noteSynced();
       log.maybeRest();
     }
-    this.#unsynced.clear();
+    if (this.#unsynced.size > 0) this.#unsynced.clear();
     this.#journal.noteSynced();
   }
 
@@ -360,8 +359,9 @@ export class GroupCommit {
     const { writes, touched } = this.#layout.list;
     for (const file of touched) file.isDirty = true;
     if (this.#layout.journalMoved) {
-      for (const extent of this.#journal.extents) {
-        if (touched.has(extent.file)) this.#journalDirty.add(extent.file);
+      const dirty = this.#journalDirty;
+      for (const { file } of this.#journal.extents) {
+        if (touched.includes(file) && !dirty.includes(file)) dirty.push(file);
       }
     }
     const syncs = this.#filesToSync(cycle);
@@ -427,7 +427,7 @@ export class GroupCommit {
       this.#journal.comeHome(false);
     }
     if (isAnySynced) {
-      this.#journalDirty.clear();
+      this.#journalDirty.length = 0;
       this.#journal.noteSynced();
     }
     if (!cycle.mustSync) return;

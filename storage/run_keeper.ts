@@ -274,7 +274,7 @@ export class RunKeeper {
     try {
       await layout.layOutJournal([]);
       for (const file of touched) file.isDirty = true;
-      await disk.commit(layout.list.writes, [...touched].map((file) => file.disk!));
+      await disk.commit(layout.list.writes, touched.map((file) => file.disk!));
     } catch (error) {
       this.commit.letGo(layout.away);
       layout.begin();

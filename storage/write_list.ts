@@ -12,8 +12,11 @@ const NO_BYTES = new Uint8Array(0);
 /** What goes to disk in this cycle. */
 export class WriteList {
   readonly writes: DiskWrite[] = [];
-  /** The files that are written. */
-  readonly touched = new Set<DataFile>();
+  /**
+   * The files that are written, each once: few. (A set that is cleared for each cycle points from its old table
+   * to its new one: once one of them is old, the collector takes all that follow for reachable.)
+   */
+  readonly touched: DataFile[] = [];
   readonly #spare: DiskWrite[] = [];
 
   /** Starts a cycle. */
@@ -23,13 +26,13 @@ export class WriteList {
       this.#spare.push(write);
     }
     this.writes.length = 0;
-    this.touched.clear();
+    this.touched.length = 0;
   }
 
   /** Adds a write, or makes the last one longer where this one follows it in memory and on disk. */
   add(file: DataFile, place: Omit<DiskWrite, "file">): DiskWrite {
     const disk = file.disk!;
-    this.touched.add(file);
+    if (!this.touched.includes(file)) this.touched.push(file);
     const { throughCache = false } = place;
     const last = this.writes.at(-1);
     if (

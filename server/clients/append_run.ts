@@ -164,10 +164,12 @@ export class AppendRun {
   #indexOf(topic: string): number {
     const last = this.#topics - 1;
     if (last >= 0 && this.#batches[last]!.topic === topic) return last;
-    const known = this.#indexes.get(topic);
-    if (known !== undefined) return known;
+    if (last > 0) {
+      const known = this.#batches[0]!.topic === topic ? 0 : this.#indexes.get(topic);
+      if (known !== undefined) return known;
+    }
     const index = this.#topics++;
-    this.#indexes.set(topic, index);
+    if (index > 0) this.#indexes.set(topic, index);
     if (this.#batches.length <= index) this.#batches.push(new TopicBatch());
     this.#batches[index]!.topic = topic;
     return index;
@@ -175,7 +177,7 @@ export class AppendRun {
 
   #clear(): void {
     this.#topics = this.#bytes = 0;
-    this.#indexes.clear();
+    if (this.#indexes.size > 0) this.#indexes.clear();
     this.#order.length = this.#counts.length = 0;
     // One batch is kept warm; a run over many topics gives back what it took.
     this.#batches.length = Math.min(this.#batches.length, 1);
