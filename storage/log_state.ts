@@ -5,7 +5,7 @@
  * @module
  */
 
-import { DIRECT_BLOCK_BYTES } from "../world/mod.ts";
+import { assert, DIRECT_BLOCK_BYTES } from "../world/mod.ts";
 import { copyPoint, Extent, fixedPoint, type LogPoint } from "./extent.ts";
 import type { DataFiles } from "./data_files.ts";
 import { type AwayFrame, NOTHING_AWAY } from "./journal.ts";
@@ -156,7 +156,10 @@ export class LogState {
     }
     copyPoint(this.homed, this.laid);
     copyPoint(this.written, this.laid);
-    if (isSynced) this.noteSynced();
+    if (!isSynced) return;
+    // ⛔ Frames will say so, and recovery calls rotten by that what is not there.
+    assert(this.tail?.file.isDirty !== true, `what log ${this.name} has at home is synced`);
+    this.noteSynced();
   }
 
   /** A frame was written to the journal. */

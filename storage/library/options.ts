@@ -29,6 +29,37 @@ export interface WalrusOptions {
   backend?: "auto" | "file";
 }
 
+/** The longest time between two syncs that a timer can wait for. */
+const FSYNC_MS_MAX = 2 ** 31 - 1;
+
+/** What is misspelt must not mean "no sync". @throws {RangeError} */
+export function checkOptions({ consistency, fsync, backend }: WalrusOptions): void {
+  if (consistency !== undefined && consistency !== "strictlyAtOnce") {
+    const persistEvery = consistency?.atLeastOnce?.persistEvery;
+    if (!isWhole(persistEvery, Number.MAX_SAFE_INTEGER)) {
+      throw new RangeError(
+        `consistency is "strictlyAtOnce" or { atLeastOnce: { persistEvery } } with a whole number from 1 on, ` +
+          `not ${JSON.stringify(consistency)}.`,
+      );
+    }
+  }
+  const isFsync = fsync === undefined || fsync === "each" || fsync === "none" ||
+    isWhole(fsync?.ms, FSYNC_MS_MAX);
+  if (!isFsync) {
+    throw new RangeError(
+      `fsync is "each", "none" or { ms } with a whole number from 1 to ${FSYNC_MS_MAX}, ` +
+        `not ${JSON.stringify(fsync)}.`,
+    );
+  }
+  if (backend !== undefined && backend !== "auto" && backend !== "file") {
+    throw new RangeError(`backend is "auto" or "file", not ${JSON.stringify(backend)}.`);
+  }
+}
+
+function isWhole(value: unknown, max: number): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= max;
+}
+
 /** Bounds of the library's own, for tests. */
 export interface LibraryLimits {
   /** Bytes consumed of a topic between two attempts to give its space back. */

@@ -10,7 +10,12 @@ import { RecordBatchBuilder, RecordReader } from "../record_batch.ts";
 import type { StorageLimits } from "../limits.ts";
 import type { LogStore } from "../types.ts";
 import { CursorLog } from "./cursor_log.ts";
-import { DEFAULT_LIBRARY_LIMITS, type LibraryLimits, type WalrusOptions } from "./options.ts";
+import {
+  checkOptions,
+  DEFAULT_LIBRARY_LIMITS,
+  type LibraryLimits,
+  type WalrusOptions,
+} from "./options.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { type LibraryWorld, openRealWorld } from "./real_world.ts";
 import { Topic, type TopicHost } from "./topic.ts";
@@ -77,6 +82,9 @@ export class Walrus implements AsyncDisposable {
    * @param options Where, and how durable; all of it has defaults.
    * @throws {DiskError} `Locked`: another process has the directory; `Denied`: it can't be written.
    * @throws {ForeignDirectoryError} The directory holds something else, or a newer format.
+   * @throws {CorruptionError} Its journal is damaged; `walrus verify` shows what is readable up to there.
+   * @throws {UnsteadyDiskError} The disk gives other bytes each time that it is read.
+   * @throws {RangeError} An option is none of the values that it may have.
    *
    * @example
    * ```ts
@@ -92,13 +100,7 @@ export class Walrus implements AsyncDisposable {
    * ```
    */
   static async open(options: WalrusOptions = {}): Promise<Walrus> {
-    const { consistency } = options;
-    if (typeof consistency === "object") {
-      const { persistEvery } = consistency.atLeastOnce;
-      if (!Number.isSafeInteger(persistEvery) || persistEvery < 1) {
-        throw new RangeError(`persistEvery is a whole number from 1 on, not ${persistEvery}.`);
-      }
-    }
+    checkOptions(options);
     return await openWalrus(await openRealWorld(options), options);
   }
 
@@ -233,6 +235,7 @@ export class Walrus implements AsyncDisposable {
     } = {},
   ): Promise<Uint8Array[]> {
     this.#mustBeOpen();
+    mustBeBytes(maxBytes);
     const found = this.#topics.get(topic);
     return found === undefined ? [] : await found.read({ maxBytes, checkpoint });
   }
@@ -243,7 +246,7 @@ export class Walrus implements AsyncDisposable {
    * @param topic The topic.
    * @param offset Of the first entry wanted; what was given back already can't be read any more.
    * @param options `maxBytes`: payload bytes at most (default 1 MiB).
-   * @throws {OutOfRangeError} The offset is before the first entry that is kept.
+   * @throws {OutOfRangeError} The offset is before the first entry that is kept, or no whole number.
    * @throws {CorruptionError}
    *
    * @example
@@ -263,6 +266,10 @@ export class Walrus implements AsyncDisposable {
     { maxBytes = DEFAULT_MAX_BYTES }: { maxBytes?: number } = {},
   ): Promise<TopicEntry[]> {
     this.#mustBeOpen();
+    if (!Number.isSafeInteger(offset) || offset < 0) {
+      throw new OutOfRangeError(`An offset is a whole number from 0 on, not ${offset}.`);
+    }
+    mustBeBytes(maxBytes);
     const log = this.#topics.get(topic)?.log;
     if (log === undefined || offset >= log.endOffset) return [];
     if (offset < log.startOffset) {
@@ -453,6 +460,11 @@ export class Walrus implements AsyncDisposable {
   #mustBeOpen(): void {
     if (this.#closing !== null) throw new LogClosedError("This Walrus is closed.");
   }
+}
+
+function mustBeBytes(maxBytes: number): void {
+  if (maxBytes >= 0) return;
+  throw new RangeError(`maxBytes is a number from 0 on, not ${maxBytes}.`);
 }
 
 /** Opens a Walrus in a world that is handed in; it owns the world's disk from here on. */

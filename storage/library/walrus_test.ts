@@ -48,6 +48,36 @@ async function drain(walrus: Walrus, topic: string): Promise<string[]> {
 const numbered = (count: number, from = 0) =>
   Array.from({ length: count }, (_, index) => `entry ${from + index} ${"e".repeat(index % 300)}`);
 
+Deno.test("Walrus.open() refuses options that it does not know, rather than sync less", async () => {
+  const wrong = [
+    { fsync: "never" },
+    { fsync: { ms: -5 } },
+    { fsync: { ms: NaN } },
+    { fsync: { ms: 0.5 } },
+    { consistency: "maybe" },
+    { consistency: { atLeastOnce: {} } },
+    { consistency: { atLeastOnce: { persistEvery: 0 } } },
+    { backend: "tape" },
+  ];
+  for (const options of wrong) {
+    const opening = Walrus.open({ dataDir: "/nowhere", ...options } as WalrusOptions);
+    await assert.rejects(opening, RangeError, JSON.stringify(options));
+  }
+});
+
+Deno.test("Walrus refuses to read from where nothing can be, or less than nothing", async () => {
+  const walrus = await open(newDrive());
+  await walrus.batchAppendForTopic("topic", numbered(5));
+  for (const offset of [-1, 1.5, NaN]) {
+    await assert.rejects(walrus.readFrom("topic", offset), OutOfRangeError);
+  }
+  for (const maxBytes of [-1, NaN]) {
+    await assert.rejects(walrus.batchReadForTopic("topic", { maxBytes }), RangeError);
+    await assert.rejects(walrus.readFrom("topic", 0, { maxBytes }), RangeError);
+  }
+  assert.equal((await walrus.batchReadForTopic("topic", { maxBytes: 0 })).length, 1);
+});
+
 Deno.test("Walrus.readNext() gives every entry once, in order, over restarts", async () => {
   const drive = newDrive();
   const texts = numbered(300);
