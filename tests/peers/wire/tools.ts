@@ -9,6 +9,7 @@ import type { Tools } from "./servers.ts";
 
 const CACHE = fileURLToPath(new URL("../../../.cache/peers", import.meta.url));
 const ECHO_SOURCE = fileURLToPath(new URL("echo_server.c", import.meta.url));
+const OPEN_LOOP_SOURCE = fileURLToPath(new URL("../latency/open_loop.c", import.meta.url));
 const NATS_VERSION = "v2.15.2";
 const KAFKA_VERSION = "3.9.1";
 
@@ -39,14 +40,26 @@ export async function findTools(): Promise<FoundTools> {
   return { tools, missing };
 }
 
-async function findEcho(): Promise<string> {
-  const path = `${CACHE}/echo_server`;
-  await run("cc", ["-O2", "-Wall", "-Wextra", "-o", path, ECHO_SOURCE]);
+/** The server that does nothing. @throws where there is no C compiler. */
+export async function findEcho(): Promise<string> {
+  await Deno.mkdir(CACHE, { recursive: true });
+  return await compile("echo_server", ECHO_SOURCE);
+}
+
+/** The generator of open-loop load. @throws where there is no C compiler. */
+export async function findOpenLoop(): Promise<string> {
+  await Deno.mkdir(CACHE, { recursive: true });
+  return await compile("open_loop", OPEN_LOOP_SOURCE);
+}
+
+async function compile(name: string, source: string): Promise<string> {
+  const path = `${CACHE}/${name}`;
+  await runProgram("cc", ["-O2", "-Wall", "-Wextra", "-o", path, source]);
   return path;
 }
 
 async function findOnPath(program: string): Promise<string> {
-  await run(program, ["--version"]);
+  await runProgram(program, ["--version"]);
   return program;
 }
 
@@ -54,7 +67,7 @@ async function findNats(): Promise<string> {
   const path = `${CACHE}/nats-server`;
   if (await exists(path)) return path;
   const module = `github.com/nats-io/nats-server/v2@${NATS_VERSION}`;
-  await run("go", ["install", module], { GOBIN: CACHE });
+  await runProgram("go", ["install", module], { GOBIN: CACHE });
   return path;
 }
 
@@ -71,7 +84,7 @@ async function findKafka(): Promise<string> {
     `${dependency("kafka_2.13")}${dependency("kafka-tools")}</dependencies></project>`;
   await Deno.writeTextFile(`${folder}/pom.xml`, project);
   const goal = ["dependency:copy-dependencies", `-DoutputDirectory=${folder}`];
-  await run("mvn", ["-q", "-f", `${folder}/pom.xml`, ...goal]);
+  await runProgram("mvn", ["-q", "-f", `${folder}/pom.xml`, ...goal]);
   await Deno.writeTextFile(`${folder}/complete`, "");
   return folder;
 }
@@ -85,10 +98,16 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function run(command: string, args: string[], env: Record<string, string> = {}) {
+/** Runs a program to its end; returns what it printed. @throws what it said last where it failed. */
+export async function runProgram(
+  command: string,
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<string> {
   const spawn = new Deno.Command(command, { args, env });
-  const { success, stderr } = await spawn.output().catch((error: Error) => {
+  const { success, stdout, stderr } = await spawn.output().catch((error: Error) => {
     throw error instanceof Deno.errors.NotFound ? new Error(`there is no ${command}`) : error;
   });
   if (!success) throw new Error(new TextDecoder().decode(stderr).trim().slice(-300));
+  return new TextDecoder().decode(stdout);
 }
