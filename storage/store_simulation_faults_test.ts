@@ -18,4 +18,7 @@ Deno.test("LogStore keeps its promises on a disk that is full and fails", async 
 Deno.test("LogStore keeps its promises in the lives that have shown it wrong before", async () => {
   // A run that failed after it had taken over what was away let go of it twice.
   for (const from of [1002213, 2002726]) await runSeeds({ from, count: 1 }, { withFullDisk: true });
+  // A journal that was torn before the disk was full, and is so still: the simulation took it for whole.
+  await runSeeds({ from: 10518860, count: 1 }, { withFullDisk: true });
+  await runSeeds({ from: 10509825, count: 1 }, { withFullDisk: true, withFailingDisk: true });
 });

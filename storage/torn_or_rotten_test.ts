@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { RealClock } from "../world/real/mod.ts";
 import { SeededRandom, SimDrive } from "../world/sim/mod.ts";
-import { batchOf, CorruptionError, type LogStore, openLogStore, TINY_LIMITS } from "./mod.ts";
+import {
+  batchOf,
+  CorruptionError,
+  DiskFullError,
+  type LogStore,
+  openLogStore,
+  TINY_LIMITS,
+} from "./mod.ts";
 
 /** Whoever had the drive before is killed. */
 function open(drive: SimDrive): Promise<LogStore> {
@@ -62,6 +69,30 @@ Deno.test("Recovery calls rot in the journal's last frame torn, and every log un
   assert.deepEqual(store.list().map(({ certain }) => certain), [false, false]);
   await log.append(batchOf(new Uint8Array(SMALL)));
   assert.equal((await open(drive)).get("log")!.certain, false, "it stays so");
+});
+
+Deno.test("Recovery finds a torn journal again until there is room to note that no log is certain", async () => {
+  const drive = await storeOf([SMALL, SMALL, SMALL]);
+  rot(drive, 2);
+  drive.capacityBytes = drive.usedBytes;
+  const found: unknown[] = [];
+  for (const end of ["kill", "crash", "close", "room"] as const) {
+    if (end === "room") drive.capacityBytes = Infinity;
+    const store = await open(drive);
+    found.push(store.recovery.torn);
+    assert.deepEqual(store.list().map(({ certain }) => certain), [false, false], end);
+    const appended = store.get("log")!.append(batchOf(new Uint8Array(SMALL)));
+    if (end === "room") await appended;
+    else await assert.rejects(appended, DiskFullError);
+    if (end === "close") await store.close();
+    if (end === "crash") drive.crash("lost");
+  }
+  const [first] = found;
+  assert.equal((first as unknown[]).length, 1);
+  assert.deepEqual(found, [first, first, first, first]);
+  const last = await open(drive);
+  assert.deepEqual(last.recovery.torn, []);
+  assert.deepEqual(last.list().map(({ certain }) => certain), [false, false], "it is noted");
 });
 
 Deno.test("Recovery refuses rot in a journal frame that a later one shows to have been synced", async () => {

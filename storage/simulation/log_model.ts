@@ -30,6 +30,8 @@ export class LogModel {
   acknowledged = 0;
   /** Answered as appended and known to be synced. */
   durable = 0;
+  /** It said that something may be missing: that does not come back. */
+  isUncertain = false;
   /** Known to be created durably. */
   isDurable = false;
   isEach: boolean;
