@@ -26,6 +26,11 @@ export interface LibraryWorld {
 
 /** Opens the directory that the options and the environment name. @throws {DiskError} */
 export async function openRealWorld(options: WalrusOptions): Promise<LibraryWorld> {
+  if (!("Deno" in globalThis)) {
+    throw new Error(
+      "Walrus.open() needs Deno: its disk is made of Deno's calls. What runs on Node is @walrus/walrus/client.",
+    );
+  }
   const dataDir = options.dataDir ?? readEnv("WALRUS_DATA_DIR") ?? DEFAULT_DATA_DIR;
   const key = options.key ?? readEnv("WALRUS_INSTANCE_KEY");
   const disk = await openDisk({
