@@ -4,10 +4,18 @@
  * @module
  */
 
+import { RAFT_LOG_NAME } from "../raft/mod.ts";
 import { type LogStore, openLogStore } from "../storage/mod.ts";
 import type { Logger, World } from "../world/mod.ts";
 import type { NodeConfig } from "./config.ts";
 import { durabilityText } from "./reports/mod.ts";
+import { isFenceLogName } from "./segments/mod.ts";
+
+/** For metadata and fences: so that a node whose disk is full starts, takes part, and can be told to trim. */
+const RESERVE = {
+  bytes: 4 * 1024 * 1024,
+  isVital: (name: string) => name === RAFT_LOG_NAME || isFenceLogName(name),
+};
 
 /** As `openLogStore` does, and with its errors. */
 export async function openNodeStore(
@@ -21,6 +29,8 @@ export async function openNodeStore(
     {
       durability: config.durability,
       limits: config.bounds?.storage ?? {},
+      // Tiny stores have no room for it.
+      ...(config.bounds?.storage === undefined && { reserve: RESERVE }),
       ...(bootId !== undefined && { bootId }),
     },
   );

@@ -6,7 +6,7 @@
  */
 
 import type { RaftNode } from "../raft/mod.ts";
-import { crc32cByTables, type LogStore } from "../storage/mod.ts";
+import { crc32cByTables, DiskFullError, type LogStore } from "../storage/mod.ts";
 import { type Logger, sleep, type Timer, type World } from "../world/mod.ts";
 import { type NodeConfig, SCRUB_BYTES_PER_SECOND_DEFAULT } from "./config.ts";
 import { Controller } from "./controller.ts";
@@ -358,8 +358,9 @@ export class Services {
   async #findUncertain(): Promise<void> {
     const { logger, world } = this.#parts;
     const { replicas } = this.#segments;
-    const isCertain = this.#fences.isCertain && !this.#fences.hasDoubt;
-    while (!isCertain && !this.#isStopped) {
+    const { isCertain, hasDoubt, isWritten } = this.#fences;
+    const isSettled = isCertain && !hasDoubt && isWritten;
+    while (!isSettled && !this.#isStopped) {
       try {
         await this.handlers.metadata.refresh({ timeoutMs: REFRESH_TIMEOUT_MS });
         const uncertain = this.#uncertainSegments();
@@ -376,9 +377,10 @@ export class Services {
         }
         break;
       } catch (error) {
-        logger.log("info", "waiting for the cluster to tell which segments are open", {
-          reason: (error as Error).message,
-        });
+        const message = error instanceof DiskFullError
+          ? "waiting for room on the disk to write down the fences"
+          : "waiting for the cluster to tell which segments are open";
+        logger.log("info", message, { reason: (error as Error).message });
         await sleep(world.clock, UNCERTAIN_RETRY_MS);
       }
     }
@@ -399,7 +401,8 @@ export class Services {
     for (const topic of machine.state.topics.values()) {
       const open = openSegmentOf(topic);
       const isSynced = (topic.durability ?? config.durability) === "each";
-      if (open.replicas.includes(self.id) && (mayMissFences || !isSynced)) {
+      const isDoubted = mayMissFences || (this.#fences.hasDoubt && !isSynced);
+      if (open.replicas.includes(self.id) && isDoubted) {
         uncertain.push({ topic: topic.name, segment: open.number });
       }
     }

@@ -41,6 +41,7 @@ import type {
   RecoveryReport,
   StoreStats,
 } from "./types.ts";
+import { Reserve, type ReserveOptions } from "./reserve.ts";
 import { type LogHost, WalLog } from "./wal_log.ts";
 import { WriteList } from "./write_list.ts";
 import { ZeroAhead } from "./zero_ahead.ts";
@@ -60,6 +61,7 @@ export interface WalStoreOptions {
   bootId: string;
   files: DataFiles;
   recovered: Recovered;
+  reserve: ReserveOptions | null;
   /** The index that it was recovered from; `null` for a new store. */
   checkpoint: FoundCheckpoint["file"];
 }
@@ -78,6 +80,7 @@ export class WalStore implements LogStore, LogHost {
   readonly #commit: GroupCommit;
   readonly #keeper: RunKeeper;
   readonly #reader: LogReader;
+  readonly #reserve: Reserve;
   readonly #pool: ChunkPool;
   #nextLogId: number;
   #isClosed = false;
@@ -98,6 +101,7 @@ export class WalStore implements LogStore, LogHost {
     }
     const key = { crc, salt: image.salt };
     this.#reader = new LogReader({ disk, key, limits });
+    this.#reserve = new Reserve(world, world.reserve);
     this.#pool = new ChunkPool(disk, limits);
     // ⛔ Of the run before nothing is needed once this run's checkpoints are written, and all of it until then:
     // a power loss in between has the next start read the old journal again.
@@ -124,6 +128,7 @@ export class WalStore implements LogStore, LogHost {
       journal,
       layout,
       checkpointer,
+      reserve: this.#reserve,
       describe: () => this.#describe(),
     });
     this.#commit = new GroupCommit({
@@ -209,7 +214,7 @@ export class WalStore implements LogStore, LogHost {
     this.#commit.dropAway(state);
     filling.records.push({ kind: "deleted", logId: state.id });
     this.#release(filling, state.extents.splice(0));
-    await this.#commit.sync();
+    await this.#reserve.watch(null, this.#commit.sync());
   }
 
   close(): Promise<void> {
@@ -223,7 +228,8 @@ export class WalStore implements LogStore, LogHost {
     const refusal = this.#refusal(log, batch);
     if (refusal !== null) return Promise.reject(refusal);
     if (batch.count === 0) return Promise.resolve(log.end.position);
-    return this.#commit.append(log, batch);
+    const appended = this.#commit.append(log, batch);
+    return this.#reserve.isVital(log.name) ? this.#reserve.watch(log.name, appended) : appended;
   }
 
   read(log: LogState, position: number, limits: ReadLimits): Promise<ReadResult> {
@@ -303,6 +309,7 @@ export class WalStore implements LogStore, LogHost {
   async begin(): Promise<void> {
     if (this.#options.isNew) await this.#keeper.writeFirst();
     await this.#keeper.start();
+    await this.#reserve.begin();
   }
 
   #add(image: LogImage): WalLog {
@@ -324,7 +331,7 @@ export class WalStore implements LogStore, LogHost {
       );
     }
     assert(isWhole(batch), "a batch is whole records, as many as it says");
-    return null;
+    return this.#reserve.refusal(log.name, batch);
   }
 
   async #cutTail(

@@ -17,6 +17,7 @@ import {
   type Recovered,
   type RecoveryWorld,
 } from "./recovery.ts";
+import type { ReserveOptions } from "./reserve.ts";
 import { FIRST_USER_LOG_ID, type StoreImage } from "./store_image.ts";
 import type { Durability, LogStore } from "./types.ts";
 import { writeBack } from "./write_back.ts";
@@ -41,6 +42,8 @@ export interface LogStoreOptions {
   durability?: Durability;
   /** Identifies this start of the machine; see `Log.certain`. Unknown unless given. */
   bootId?: string;
+  /** Room that is held back for a full disk; none unless given. */
+  reserve?: ReserveOptions;
   /** Bounds, for tests and tuning. */
   limits?: Partial<StorageLimits>;
 }
@@ -81,6 +84,7 @@ export async function openLogStore(
       durability,
       bootId,
       files,
+      reserve: options.reserve ?? null,
       recovered,
       checkpoint: checkpoint.file,
     });

@@ -15,6 +15,7 @@ import type { GroupCommit } from "./group_commit.ts";
 import { type AwayFrame, type Journal, LINK_BYTES } from "./journal.ts";
 import { alignExtent, type StorageLimits } from "./limits.ts";
 import type { LogState } from "./log_state.ts";
+import type { Reserve } from "./reserve.ts";
 import type { LogImage, StoreImage } from "./store_image.ts";
 
 /** A store of fewer (of the smallest) files does not grow ahead: it may never need more. */
@@ -34,6 +35,7 @@ export interface RunKeeperOptions {
   journal: Journal;
   layout: CycleLayout;
   checkpointer: Checkpointer;
+  reserve: Reserve;
   /** The index that the store was recovered from; `null` once it is settled. */
   checkpoint: { name: string; bytes: Uint8Array } | null;
   /** All of the store's image but for the journal's log. */
@@ -63,6 +65,7 @@ export class RunKeeper {
   afterCycle(cycle: Cycle): Promise<void> | undefined {
     if (cycle.releases.length > 0) this.giveBack(cycle);
     this.#maybeGrowAhead();
+    this.#options.reserve.cover(this.commit.awayBytes);
     const { limits, checkpointer, layout } = this.#options;
     if (layout.moreToHome) return undefined;
     const { frameBytes, journalBytes, awayBytes } = this.commit;
@@ -126,6 +129,7 @@ export class RunKeeper {
   async idle(): Promise<void> {
     await this.#background;
     await this.#options.checkpointer.idle();
+    await this.#options.reserve.idle();
   }
 
   /** The first checkpoint of a new directory: data files without an index are taken for a broken store. */

@@ -17,6 +17,7 @@
 
 import {
   batchOf,
+  DiskFullError,
   type Log,
   type LogStore,
   RecordBatchBuilder,
@@ -30,6 +31,11 @@ const LOG_PREFIX = "fences/";
 /** Bytes of fences that one read brings. */
 const READ_BYTES = 256 * 1024;
 
+/** Whether a log of that name holds fences. */
+export function isFenceLogName(name: string): boolean {
+  return name.startsWith(LOG_PREFIX);
+}
+
 /** One per node. */
 export class Fences {
   readonly #store: LogStore;
@@ -41,6 +47,9 @@ export class Fences {
   readonly #uncertain: Map<string, SegmentTarget>;
   readonly #writing: Map<string, Promise<void>> = new Map();
   #hasDoubt: boolean;
+  #isWritten: boolean;
+  /** Made by a `renew` that found no room: the next one takes it. */
+  #begun: Log | null = null;
 
   private constructor(store: LogStore, log: Log, found: FoundFences) {
     this.#store = store;
@@ -49,21 +58,34 @@ export class Fences {
     this.#durable = new Set(found.fenced.keys());
     this.#uncertain = found.uncertain;
     this.#hasDoubt = found.hasDoubt;
+    this.#isWritten = found.isWritten;
   }
 
-  /** Reads all fences. */
+  /** Reads all fences. On a full disk the node is in doubt until `renew` finds room. */
   static async open(store: LogStore): Promise<Fences> {
-    const found: FoundFences = { fenced: new Map(), uncertain: new Map(), hasDoubt: false };
+    const found: FoundFences = {
+      fenced: new Map(),
+      uncertain: new Map(),
+      hasDoubt: false,
+      isWritten: true,
+    };
     const logs = store.list().filter(({ name }) => name.startsWith(LOG_PREFIX));
     for (const log of logs) await readFences(log, found);
     const log = logs.at(-1) ?? store.create(`${LOG_PREFIX}1`, { durability: "each" });
-    // What recovery found may stand in the page cache only, and must not be told before it is on disk.
-    for (const each of logs) await each.sync();
-    // ⛔ Only this start knows that the power may have failed: were the process killed before it has heard from
-    // the cluster what to be uncertain of, the next one would believe what is left of a log, or that there was none.
-    if (store.recovery.powerMayHaveFailed && !found.hasDoubt) {
-      await log.append(batchOf(encode({ topic: "", segment: 0 }, KIND_DOUBT)));
-      found.hasDoubt = true;
+    try {
+      // What recovery found may stand in the page cache only, and must not be told before it is on disk.
+      for (const each of logs) await each.sync();
+      // ⛔ Only this start knows that the power may have failed: were the process killed before it has heard from
+      // the cluster what to be uncertain of, the next one would believe what is left of a log, or that there was none.
+      if (store.recovery.powerMayHaveFailed && !found.hasDoubt) {
+        await log.append(batchOf(encode({ topic: "", segment: 0 }, KIND_DOUBT)));
+        found.hasDoubt = true;
+      }
+    } catch (error) {
+      if (!(error instanceof DiskFullError)) throw error;
+      // Where the power may have failed the next process finds that out too: the store's run could not begin either.
+      found.hasDoubt ||= store.recovery.powerMayHaveFailed;
+      found.isWritten = false;
     }
     return new Fences(store, log, found);
   }
@@ -71,6 +93,11 @@ export class Fences {
   /** It is not known yet of which segments something may have been forgotten; `renew` ends it. */
   get hasDoubt(): boolean {
     return this.#hasDoubt;
+  }
+
+  /** False where there was no room to make durable what was read; `renew` does. */
+  get isWritten(): boolean {
+    return this.#isWritten;
   }
 
   /** False where a fence may have been forgotten; `renew` ends it. */
@@ -123,9 +150,11 @@ export class Fences {
     for (const target of uncertain) {
       this.#uncertain.set(segmentLogName(target.topic, target.segment), target);
     }
-    const old = this.#logs();
+    const old = this.#logs().filter((log) => log !== this.#begun);
     const number = Number(this.#log.name.slice(LOG_PREFIX.length)) + 1;
-    const log = this.#store.create(`${LOG_PREFIX}${number}`, { durability: "each" });
+    const log = this.#begun ??
+      this.#store.create(`${LOG_PREFIX}${number}`, { durability: "each" });
+    this.#begun = log;
     const batch = new RecordBatchBuilder();
     const kinds = [[this.#fenced, KIND_FENCED], [this.#uncertain, KIND_UNCERTAIN]] as const;
     for (const [targets, kind] of kinds) {
@@ -140,9 +169,11 @@ export class Fences {
     const written = [...this.#fenced.keys()];
     if (batch.count > 0) await log.append(batch);
     else await log.sync();
+    this.#begun = null;
     for (const name of written) this.#durable.add(name);
     for (const each of old) await this.#store.delete(each.name);
     this.#hasDoubt = false;
+    this.#isWritten = true;
   }
 
   #logs(): Log[] {
@@ -163,6 +194,7 @@ interface FoundFences {
   fenced: Map<string, SegmentTarget>;
   uncertain: Map<string, SegmentTarget>;
   hasDoubt: boolean;
+  isWritten: boolean;
 }
 
 const KIND_FENCED = 0;

@@ -42,3 +42,23 @@ Deno.test("Fences keeps the doubt of a power loss until it is known what is unce
   const last = await settle(open("boot 2"));
   assert.deepEqual([last.hasDoubt, last.isUncertain(target)], [false, true]);
 });
+
+Deno.test("Fences opens on a full disk, and is written when there is room", async () => {
+  const { drive, settle, open } = setUp();
+  await settle((await settle(open("boot 1"))).renew([], () => false));
+  drive.kill();
+  for (const file of ["checkpoint-a", "checkpoint-b"]) {
+    drive.fail({ op: "write", code: "NoSpace", times: 1000, file });
+  }
+  const again = await settle(open("boot 1"));
+  assert.deepEqual([again.isWritten, again.hasDoubt, again.isCertain], [false, false, true]);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    await assert.rejects(settle(again.renew([target], () => false)), { name: "DiskFullError" });
+    assert.equal(again.isWritten, false);
+  }
+  drive.clearFaults();
+  await settle(again.renew([], () => false));
+  assert.equal(again.isWritten, true);
+  drive.crash("lost");
+  assert.deepEqual((await settle(open("boot 1"))).uncertain, [target]);
+});

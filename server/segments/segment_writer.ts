@@ -4,7 +4,13 @@
  * @module
  */
 
-import { type Log, type LogStore, type RecordBatch, RecordReader } from "../../storage/mod.ts";
+import {
+  DiskFullError,
+  type Log,
+  type LogStore,
+  type RecordBatch,
+  RecordReader,
+} from "../../storage/mod.ts";
 import { assert, type Clock } from "../../world/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "../config.ts";
 import { NotLeaderError, OutcomeUnknownError, SegmentClosedError } from "../errors.ts";
@@ -19,6 +25,9 @@ import type { SegmentEmitter } from "./segment_events.ts";
  * others only a recovery, and the next segment, take appends again.
  */
 export const STALLED_MS = 3000;
+
+/** How long a segment that others hold as well stays with a node whose disk takes nothing, milliseconds. */
+const FULL_PATIENCE_MS = 2000;
 
 assert(STALLED_MS < REQUEST_TIMEOUT_MS, "a stall is noticed while its first request waits");
 
@@ -69,6 +78,8 @@ export class SegmentWriter {
   #inFlight = 0;
   /** What was committed when records were first seen to wait behind it, and when that was. */
   #stalled: { position: number; sinceMs: number } | null = null;
+  /** When the disk refused an append first. */
+  #fullSinceMs: number | null = null;
   #closing: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
   constructor(parts: SegmentWriterParts) {
@@ -250,7 +261,7 @@ export class SegmentWriter {
     const durable = this.log.append(batch);
     const end = this.log.endPosition;
     // Refused at once (a store that failed, a batch that is too large): nothing is on its way.
-    if (end === position) return void await durable;
+    if (end === position) return await this.#refusedAtOnce(durable);
     const endOffset = this.log.endOffset;
     this.#tracker.appended(end, endOffset);
     this.#parts.emit?.({ kind: "append", position, batch });
@@ -258,6 +269,21 @@ export class SegmentWriter {
     await this.#locally(durable, { position: end, offset: endOffset });
     if (this.#tracker.position >= end) return;
     await this.#tracker.reached(end, this.#parts.clock.nowMs() + REQUEST_TIMEOUT_MS);
+  }
+
+  /** A full disk is another node's chance, but not at once: where all are full, segments would change hands all the time. */
+  async #refusedAtOnce(refused: Promise<number>): Promise<void> {
+    try {
+      await refused;
+    } catch (error) {
+      if (error instanceof DiskFullError && this.#parts.replicas.length > 1) {
+        const nowMs = this.#parts.clock.nowMs();
+        this.#fullSinceMs ??= nowMs;
+        const isPatient = nowMs - this.#fullSinceMs < FULL_PATIENCE_MS;
+        if (!isPatient) this.abandon("this node's disk is full");
+      }
+      throw error;
+    }
   }
 
   /** Waits for this node's own disk, which then counts as one replica. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import type { LocalNode } from "../../cli/local/local_node.ts";
+import { findFreePorts } from "../../cli/local/mod.ts";
+import { LocalNode } from "../../cli/local/local_node.ts";
 import {
   askOnce,
   assertAllThere,
@@ -177,6 +178,63 @@ Deno.test({
         await must("umount", dataDir);
       }
     }),
+});
+
+Deno.test({
+  name:
+    "A node that starts on a full disk serves reads, refuses writes, and makes room when it is told to trim" +
+    (reason === null ? "" : ` (skipped: ${reason})`),
+  ignore: reason !== null,
+  fn: async () => {
+    const dataDir = await Deno.makeTempDir({ prefix: "walrus-test-" });
+    await mountSmallDisk(dataDir);
+    const [raftPort, port] = findFreePorts(2) as [number, number];
+    const environment = { WALRUS_MAX_SEGMENT_ENTRIES: "100" };
+    const node = new LocalNode({
+      nodeId: 1,
+      dataDir,
+      raftPort,
+      clientPort: port,
+      environment,
+    });
+    const fill = async () => {
+      const value = "x".repeat(20_000);
+      for (let i = 0; i < 10_000; i++) {
+        const answer = await askOnce(port, `PUT full ${i}-${value}`);
+        if (answer !== "OK") return answer;
+      }
+      return "OK";
+    };
+    const start = async () => {
+      node.start();
+      await node.ready({ timeoutMs: 30_000 });
+    };
+    try {
+      await start();
+      await registerTopics(port, ["full"]);
+      for (let i = 0; i < 300; i++) assert.equal(await askOnce(port, `PUT full ${i}-first`), "OK");
+      const ballast = await fillDisk(dataDir);
+      assert.match(await fill(), /^ERR disk full: /);
+      for (const end of ["kill", "stop"] as const) {
+        if (end === "kill") await node.kill();
+        else await node.stop({ timeoutMs: STOP_TIMEOUT_MS });
+        await start();
+        assert.match(await askOnce(port, "GET full"), /^OK [01]-first$/);
+        assert.match(await fill(), /^ERR disk full: /);
+      }
+      const { sealed_segments: before } = await stateOf(port, "full");
+      assert.ok(Object.keys(before).length >= 5);
+      assert.equal(await askOnce(port, "TRIM full 1000000"), "OK");
+      await until("there is room", async () => await askOnce(port, "PUT full again") === "OK");
+      assert.match(await fill(), /^ERR disk full: /);
+      await Deno.remove(ballast);
+      await until("there is room", async () => await askOnce(port, "PUT full and again") === "OK");
+    } finally {
+      await node.kill();
+      await must("umount", dataDir);
+      await Deno.remove(dataDir);
+    }
+  },
 });
 
 /** Flips a bit of every place in the node's data files where one of the texts stands; how many there were. */

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { SeededRandom, SimClock, SimDrive } from "../world/sim/mod.ts";
+import { openLogStore } from "./open_log_store.ts";
+import { batchOf } from "./record_batch.ts";
+import { TINY_LIMITS } from "./limits.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const RESERVE = { bytes: 64 * KIB, isVital: (name: string) => name === "vital" };
+const record = new Uint8Array(3 * KIB);
+
+/** A drive with so much room besides the reserve, and a store on it. */
+function setUp(roomBytes: number) {
+  const clock = new SimClock();
+  const random = new SeededRandom("reserve");
+  const drive = new SimDrive({ clock, random, capacityBytes: 4 * MIB + roomBytes });
+  const settle = <T>(work: Promise<T>) => clock.settle(work);
+  const open = () =>
+    settle(
+      openLogStore({ disk: drive.mount(), clock, random }, {
+        limits: TINY_LIMITS,
+        reserve: RESERVE,
+      }),
+    );
+  return { clock, drive, open, settle };
+}
+
+Deno.test("Reserve: a full disk takes what is vital, from a start on too, and the rest when there is room", async () => {
+  const { clock, drive, open, settle } = setUp(300 * KIB);
+  let store = await open();
+  assert.ok(drive.names().includes("reserve"));
+  store.create("vital");
+  store.create("other");
+  const append = (name: string) => settle(store.get(name)!.append(batchOf(record)));
+  const fill = async () => {
+    for (let i = 0; i < 1000; i++) await append("other");
+  };
+  await append("vital");
+  await assert.rejects(fill(), { name: "DiskFullError" });
+  drive.kill();
+
+  store = await open();
+  await assert.rejects(fill(), { name: "DiskFullError" });
+  for (let i = 0; i < 50; i++) {
+    // The first one may find no room, and has the reserve given up by that.
+    await append("vital").catch(() => append("vital"));
+  }
+  assert.ok(!drive.names().includes("reserve"));
+  await assert.rejects(append("other"), /no room on disk\. Nothing was appended/);
+
+  drive.capacityBytes = Infinity;
+  await clock.runFor(1000);
+  await append("other").catch(() => {});
+  await clock.runFor(1000);
+  await append("other");
+  assert.ok(drive.names().includes("reserve"));
+  await settle(store.close());
+});
+
+Deno.test("Reserve: deleting logs makes room on a full disk", async () => {
+  const { open, settle } = setUp(300 * KIB);
+  const store = await open();
+  const names = Array.from({ length: 40 }, (_, i) => `log ${i}`);
+  const filled: string[] = [];
+  await assert.rejects(async () => {
+    for (const name of names) {
+      const log = store.create(name);
+      filled.push(name);
+      for (let i = 0; i < 10; i++) await settle(log.append(batchOf(record)));
+    }
+  }, { name: "DiskFullError" });
+  for (const name of filled.slice(0, 5)) {
+    await settle(store.delete(name)).catch(() => settle(store.delete(name)));
+  }
+  await settle(store.create("again").append(batchOf(record)));
+  await settle(store.close());
+});
