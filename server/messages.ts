@@ -18,6 +18,7 @@
  * | 13 append units, in order | topic string, segment (4), number of ends (4), ends (4 each), packed entries | status (1), accepted (4), offset of the first in the segment (8) |
  * | 14 read open | topic string, segment (4), offset in the topic (8), count (4), max bytes (4), wait ms (4) | status (1), committed end in the topic (8), count (4), packed entries |
  * | 15 leave | run string: that run of the asking node stops | |
+ * | 16 farewell | run string: it leads nothing any more | |, once nothing is asked of it |
  *
  * Extent: silent (1), end (8), durable (8).
  * Status: 0 done; 1 not the leader, or closed: nothing was done, ask the next leader. Strings and byte
@@ -67,6 +68,7 @@ export const METHOD = {
   appendUnits: 13,
   readOpen: 14,
   leave: 15,
+  farewell: 16,
 } as const;
 
 /** Code of a refusal that trying again won't change. */

@@ -462,6 +462,7 @@ class RunningNode implements Node {
     if (!this.#services || this.#services.liveNodes().every((id) => id === this.nodeId)) return;
     await withLimit(this.#world.clock, HANDOVER_TIMEOUT_MS, this.#services.handOver())
       .catch(() => {});
+    await this.#services.farewell();
   }
 
   async #takeDown(): Promise<void> {

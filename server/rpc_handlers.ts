@@ -44,6 +44,9 @@ import {
   takeHere,
 } from "./routing/mod.ts";
 
+/** For a look at the cluster's metadata while a node waits to stop, milliseconds. */
+const FAREWELL_REFRESH_MS = 1000;
+
 /** What the handlers act through. */
 export interface HandlerParts {
   raft: RaftNode;
@@ -71,6 +74,8 @@ export function handleRpc(
     case METHOD.leave:
       parts.departures.note(from, readLeave(body));
       return Promise.resolve(new Uint8Array(0));
+    case METHOD.farewell:
+      return refusing(handleFarewell(parts, from, readLeave(body)));
     case METHOD.join:
       return refusing(handleJoin(parts, body.slice()));
     case METHOD.propose:
@@ -112,6 +117,22 @@ async function refusing(answer: Promise<Uint8Array>): Promise<Uint8Array> {
     const code = error instanceof RemoteError ? error.code : FAILED_CODE;
     throw new RpcRefusal(code, wireMessage(error));
   }
+}
+
+/**
+ * A node that stops has handed over what it led. Nothing more is asked of it by those who know that, and what was asked
+ * before has its answer when it hears this one: only then may it break its connections, else clients would be told
+ * that nobody knows what became of their request.
+ */
+async function handleFarewell(
+  { departures, metadata, routes }: HandlerParts,
+  from: number,
+  run: string,
+): Promise<Uint8Array> {
+  departures.note(from, run);
+  await metadata.refresh({ timeoutMs: FAREWELL_REFRESH_MS });
+  await routes.underWay.over(from);
+  return new Uint8Array(0);
 }
 
 async function handleJoin(parts: HandlerParts, body: Uint8Array): Promise<Uint8Array> {

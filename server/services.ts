@@ -40,7 +40,9 @@ import {
 
 /** How long a stopping node waits for the others to have heard of it, milliseconds. */
 const LEAVE_TIMEOUT_MS = 500;
-/** Between two of them, milliseconds. */
+/** How long it waits for its last answers to arrive, milliseconds. */
+const FAREWELL_TIMEOUT_MS = 2000;
+/** Between two looks at it while it does not tell, milliseconds. */
 const UNCERTAIN_RETRY_MS = 500;
 /** How long one look at the cluster's metadata may take while a node finds out what it may have forgotten. */
 const REFRESH_TIMEOUT_MS = 5000;
@@ -264,6 +266,18 @@ export class Services {
     const others = [...machine.state.nodes.keys()].filter((id) => id !== self.id);
     await Promise.allSettled(
       others.map((id) => peers.call(id, METHOD.leave, body, { timeoutMs: LEAVE_TIMEOUT_MS })),
+    );
+  }
+
+  /** Resolves when nobody waits for an answer of this node's, which leads nothing any more. */
+  async farewell(): Promise<void> {
+    const { machine, peers, self } = this.#parts;
+    const body = writeLeave(self.run);
+    const others = [...machine.state.nodes.keys()].filter((id) =>
+      id !== self.id && peers.isConnected(id)
+    );
+    await Promise.allSettled(
+      others.map((id) => peers.call(id, METHOD.farewell, body, { timeoutMs: FAREWELL_TIMEOUT_MS })),
     );
   }
 

@@ -18,6 +18,7 @@ import {
   RpcCode,
 } from "../network/mod.ts";
 import type { Segments } from "../segments/mod.ts";
+import { AsksUnderWay } from "./asks_under_way.ts";
 import { Forwarding } from "./forwarding.ts";
 import { ReadBuffers } from "./read_buffers.ts";
 import { TopicTails } from "./topic_tails.ts";
@@ -49,6 +50,7 @@ export class Routes {
   readonly fetches: SharedFetches;
   readonly forwarding: Forwarding;
   readonly buffers: ReadBuffers = new ReadBuffers();
+  readonly underWay: AsksUnderWay = new AsksUnderWay();
   readonly #metadata: Metadata;
   readonly #clock: Clock;
 
@@ -94,10 +96,12 @@ export class Routes {
       const segment = openSegmentOf(await this.mustFindTopic(topic));
       const timeoutMs = deadlineMs - this.#clock.nowMs();
       if (timeoutMs <= 0) throw unavailable(topic, segment);
+      // In one turn with the look at metadata: see `farewell`.
+      this.underWay.begin(segment.leader);
       const done = await attempt(segment, timeoutMs).catch((error) => {
         if (wasCertainlyNotDone(error)) return null;
         throw asRequestError(error, topic, segment);
-      });
+      }).finally(() => this.underWay.end(segment.leader));
       if (done !== null) return done;
       const now = this.#metadata.state.topics.get(topic);
       if (now && openSegmentOf(now) === segment) {

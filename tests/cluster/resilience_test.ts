@@ -73,3 +73,29 @@ Deno.test("A rolling restart by SIGTERM under load shows clients nothing but rec
     await assertAllThere(ports, history, TOPICS);
   });
 });
+
+Deno.test("Nodes that stop in turn: clients of the others see neither an error nor a lost connection", async () => {
+  await withCluster(STORM, async (running) => {
+    const ports = running.clientPorts;
+    const history = new History();
+    await registerTopics(ports[0]!, TOPICS);
+    for (const node of [...running.nodes, ...running.nodes]) {
+      const load = startLoad({
+        history,
+        ports: ports.filter((port) => port !== node.options.clientPort),
+        topics: TOPICS,
+        writersPerTopic: 4,
+        depth: 16,
+        valueBytes: 300,
+      });
+      await untilAcknowledged(history, BETWEEN_FAULTS);
+      const exit = await node.stop({ timeoutMs: STOP_TIMEOUT_MS });
+      assert.deepEqual(exit, { code: 0, signal: null });
+      await untilAcknowledged(history, BETWEEN_FAULTS);
+      await load.stop();
+      assert.deepEqual([load.errors, load.reconnects], [[], 0], `node ${node.options.nodeId}`);
+      await running.restart();
+    }
+    await assertAllThere(ports, history, TOPICS);
+  });
+});
