@@ -142,7 +142,9 @@ export class WalrusClient {
   }
 
   /**
-   * Creates the topic unless it is there.
+   * Creates the topic unless it is there. Repeated by itself when the answer was lost: what counts is that the topic is
+   * there with these settings when it resolves. (Where another client deletes the topic, or promises to keep more or
+   * less, in that very moment, the repetition comes last.)
    *
    * @param settings What the topic has of its own; for a topic that is there, what it must have.
    * @throws {ServerError} when the topic is there with other settings.

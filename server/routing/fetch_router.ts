@@ -59,7 +59,7 @@ export async function routeFetch(
         leader: open.leader,
         timeoutMs,
       });
-    });
+    }, { isRead: true });
     if (fetched !== "sealed") return fetched;
   }
 }
@@ -98,7 +98,7 @@ export async function routeEnd(routes: Routes, topic: string): Promise<number> {
     const nothing = { offset: open.baseOffset, count: 0, maxBytes: 0, waitMs: 0 };
     const request = { topic, segment: open.number, ...nothing };
     return fetchOpen(routes, request, { leader: open.leader, timeoutMs });
-  });
+  }, { isRead: true });
   return end;
 }
 

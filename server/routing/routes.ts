@@ -83,6 +83,7 @@ export class Routes {
    * Asks the leader of the topic's open segment until one does it (`null`: it is not the leader). What was
    * certainly not done is tried again with whoever leads next, until the request's time is up.
    *
+   * @param options `isRead`: asking changes nothing, so that an answer that was lost is asked for again.
    * @throws {UnknownTopicError}
    * @throws {UnavailableError} nothing was done.
    * @throws {OutcomeUnknownError} it was sent, and the connection or the time ended before the answer.
@@ -90,16 +91,18 @@ export class Routes {
   async ask<T>(
     topic: string,
     attempt: (segment: SegmentInfo, timeoutMs: number) => Promise<T | null>,
+    options: { isRead: boolean } = { isRead: false },
   ): Promise<T> {
+    const { isRead } = options;
     const deadlineMs = this.#clock.nowMs() + REQUEST_TIMEOUT_MS;
     for (let retryMs = RETRY_MS_MIN;; retryMs = Math.min(2 * retryMs, RETRY_MS_MAX)) {
       const segment = openSegmentOf(await this.mustFindTopic(topic));
       const timeoutMs = deadlineMs - this.#clock.nowMs();
-      if (timeoutMs <= 0) throw unavailable(topic, segment);
+      if (timeoutMs <= 0) throw unavailable(topic, segment, isRead);
       // In one turn with the look at metadata: see `farewell`.
       this.underWay.begin(segment.leader);
       const done = await attempt(segment, timeoutMs).catch((error) => {
-        if (wasCertainlyNotDone(error)) return null;
+        if (wasCertainlyNotDone(error) || (isRead && isAnswerLost(error))) return null;
         throw asRequestError(error, topic, segment);
       }).finally(() => this.underWay.end(segment.leader));
       if (done !== null) return done;
@@ -142,19 +145,26 @@ function wasCertainlyNotDone(error: unknown): boolean {
     (error instanceof RemoteError && error.code === RpcCode.overloaded);
 }
 
+function isAnswerLost(error: unknown): boolean {
+  return error instanceof ConnectionLostError || error instanceof CallTimeoutError;
+}
+
 function asRequestError(error: unknown, topic: string, segment: SegmentInfo): unknown {
-  if (error instanceof ConnectionLostError || error instanceof CallTimeoutError) {
+  if (isAnswerLost(error)) {
     return new OutcomeUnknownError(
       `node ${segment.leader}, which leads ${topic}/${segment.number}, did not answer: ` +
-        `it may or may not have been done (${error.message})`,
+        `it may or may not have been done (${(error as Error).message})`,
     );
   }
   return error;
 }
 
-function unavailable(topic: string, segment: SegmentInfo): UnavailableError {
+function unavailable(topic: string, segment: SegmentInfo, isRead: boolean): UnavailableError {
   return new UnavailableError(
-    `node ${segment.leader}, which leads ${topic}/${segment.number}, did not take it within ` +
-      `${REQUEST_TIMEOUT_MS} ms: is it running and connected to a majority? Nothing was done`,
+    `node ${segment.leader}, which leads ${topic}/${segment.number}, did not ` +
+      `${
+        isRead ? "answer" : "take it"
+      } within ${REQUEST_TIMEOUT_MS} ms: is it running and connected to a ` +
+      `majority?${isRead ? "" : " Nothing was done"}`,
   );
 }
