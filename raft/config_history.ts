@@ -5,8 +5,7 @@
  * @module
  */
 
-import { assert } from "../world/mod.ts";
-import { ByteReader, ByteWriter } from "./binary.ts";
+import { assert, ByteReader, ByteWriter } from "../world/mod.ts";
 import { type Configuration, readConfiguration, writeConfiguration } from "./membership.ts";
 import type { Entry } from "./messages.ts";
 
@@ -76,7 +75,7 @@ export class ConfigHistory {
 export function encodeConfiguration(config: Configuration): Uint8Array {
   const writer = new ByteWriter(64);
   writeConfiguration(writer, config);
-  return writer.bytes.slice();
+  return writer.copy();
 }
 
 /** @throws {MalformedError} */

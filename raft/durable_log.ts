@@ -41,13 +41,19 @@
  * @module
  */
 
-import { assert, type Clock, type Logger, type Timer } from "../world/mod.ts";
+import {
+  assert,
+  ByteWriter,
+  type Clock,
+  type Logger,
+  MalformedError,
+  type Timer,
+} from "../world/mod.ts";
 import { DiskFullError, LogClosedError } from "../storage/errors.ts";
 import { type RecordBatch, RecordBatchBuilder, RecordReader } from "../storage/record_batch.ts";
 import type { Log, LogStore } from "../storage/types.ts";
-import { ByteWriter } from "./binary.ts";
 import type { RestoredState } from "./core_state.ts";
-import { MalformedError, RaftLogCorruptError } from "./errors.ts";
+import { RaftLogCorruptError } from "./errors.ts";
 import {
   DurableReplay,
   RECORD_ENTRY,
@@ -272,47 +278,32 @@ export class DurableRaftLog {
   *#snapshotPieces(snapshot: Snapshot): Generator<Uint8Array> {
     const { data, index } = snapshot;
     for (let offset = 0; offset === 0 || offset < data.length; offset += SNAPSHOT_PIECE_BYTES) {
-      const writer = this.#writer;
-      writer.clear();
-      writer.u8(RECORD_SNAPSHOT_PIECE);
-      writer.u64(index);
-      writer.u64(offset);
-      writer.raw(data.subarray(offset, offset + SNAPSHOT_PIECE_BYTES));
-      yield writer.bytes;
+      const piece = data.subarray(offset, offset + SNAPSHOT_PIECE_BYTES);
+      yield this.#record(RECORD_SNAPSHOT_PIECE).u64(index).u64(offset).raw(piece).view;
     }
   }
 
   #marker({ snapshot, installed }: PersistSnapshot): Uint8Array {
-    const writer = this.#writer;
-    writer.clear();
-    writer.u8(RECORD_SNAPSHOT_MARKER);
-    writer.u8(installed ? 1 : 0);
-    writer.u64(snapshot.index);
-    writer.u64(snapshot.term);
-    writer.u64(snapshot.data.length);
+    const writer = this.#record(RECORD_SNAPSHOT_MARKER).bool(installed);
+    writer.u64(snapshot.index).u64(snapshot.term).u64(snapshot.data.length);
     writeConfiguration(writer, snapshot.config);
-    return writer.bytes;
+    return writer.view;
   }
 
   #hardState(hardState: HardState): Uint8Array {
-    const writer = this.#writer;
-    writer.clear();
-    writer.u8(RECORD_HARD_STATE);
-    writer.u64(hardState.term);
-    writer.u32(hardState.vote);
-    writer.u64(hardState.committed);
-    return writer.bytes;
+    const { term, vote, committed } = hardState;
+    return this.#record(RECORD_HARD_STATE).u64(term).u32(vote).u64(committed).view;
   }
 
   #entry(entry: Entry): Uint8Array {
-    const writer = this.#writer;
-    writer.clear();
-    writer.u8(RECORD_ENTRY);
-    writer.u8(ENTRY_KINDS.indexOf(entry.kind));
-    writer.u64(entry.index);
-    writer.u64(entry.term);
-    writer.raw(entry.data);
-    return writer.bytes;
+    const { kind, index, term, data } = entry;
+    const writer = this.#record(RECORD_ENTRY).u8(ENTRY_KINDS.indexOf(kind));
+    return writer.u64(index).u64(term).raw(data).view;
+  }
+
+  /** The next record, begun. */
+  #record(type: number): ByteWriter {
+    return this.#writer.clear().u8(type);
   }
 
   async #recover(): Promise<RestoredState | null> {

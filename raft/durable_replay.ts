@@ -5,9 +5,9 @@
  * @module
  */
 
-import { ByteReader } from "./binary.ts";
+import { ByteReader, MalformedError } from "../world/mod.ts";
 import type { RestoredState } from "./core_state.ts";
-import { MalformedError, RaftLogCorruptError } from "./errors.ts";
+import { RaftLogCorruptError } from "./errors.ts";
 import { readConfiguration } from "./membership.ts";
 import { ENTRY_KINDS } from "./message_codec.ts";
 import type { Entry, HardState, Snapshot } from "./messages.ts";
@@ -49,7 +49,7 @@ export class DurableReplay {
     if (kind === undefined) throw new MalformedError("entry of an unknown kind");
     const index = reader.u64();
     const term = reader.u64();
-    const data = reader.raw(reader.remaining).slice();
+    const data = reader.rest().slice();
     const first = this.#entries[0]?.entry.index;
     // What it replaces goes. Before the first one that is left: all of them (their beginning was trimmed).
     if (first !== undefined) {
@@ -65,7 +65,7 @@ export class DurableReplay {
   #onPiece(reader: ByteReader): void {
     const index = reader.u64();
     const offset = reader.u64();
-    const data = reader.raw(reader.remaining).slice();
+    const data = reader.rest().slice();
     if (offset === 0) this.#pieces = { index, bytes: 0, data: [] };
     const pieces = this.#pieces;
     // The rest of a snapshot whose beginning was trimmed: a later one follows.

@@ -76,11 +76,6 @@ export class RaftWentBackError extends Error {
   }
 }
 
-/** Bytes that are not what they should be: a message from the network, a record from the disk. */
-export class MalformedError extends Error {
-  override readonly name = "MalformedError";
-}
-
 /** @internal */
 export function busy(why: string): BusyError {
   return new BusyError(`Raft takes no more now: ${why}. Try again later.`);

@@ -18,8 +18,7 @@
  * @module
  */
 
-import type { ByteReader, ByteWriter } from "./binary.ts";
-import { MalformedError } from "./errors.ts";
+import { type ByteReader, type ByteWriter, MalformedError } from "../world/mod.ts";
 
 /** More voters make majorities slower, not safer (DESIGN.md §7). */
 export const MAX_VOTERS = 7;

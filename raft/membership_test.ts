@@ -1,7 +1,7 @@
+import { MalformedError } from "../world/mod.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ConfigHistory, decodeConfiguration, encodeConfiguration } from "./config_history.ts";
-import { MalformedError } from "./errors.ts";
 import {
   type Configuration,
   configurationOf,

@@ -28,9 +28,7 @@
  * @module
  */
 
-import { unreachable } from "../world/mod.ts";
-import { ByteReader, ByteWriter } from "./binary.ts";
-import { MalformedError } from "./errors.ts";
+import { ByteReader, ByteWriter, MalformedError, unreachable } from "../world/mod.ts";
 import { MAX_COMMAND_BYTES, MAX_MESSAGE_BYTES, MAX_SNAPSHOT_BYTES, MAX_TERM } from "./limits.ts";
 import { readConfiguration, writeConfiguration } from "./membership.ts";
 import type { Entry, EntryKind, Message } from "./messages.ts";
@@ -61,13 +59,9 @@ export const ENTRY_KINDS: readonly EntryKind[] = ["command", "noop", "config"];
 /** The message in bytes of its own. */
 export function encodeMessage(message: Message): Uint8Array {
   const writer = new ByteWriter(64 + payloadBytes(message));
-  writer.u8(FORMAT);
-  writer.u8(TYPES[message.type]);
-  writer.u32(message.from);
-  writer.u32(message.to);
-  writer.u64(message.term);
-  writeBody(writer, message);
-  return writer.bytes;
+  writer.u8(FORMAT).u8(TYPES[message.type]);
+  writer.u32(message.from).u32(message.to).u64(message.term);
+  return writeBody(writer, message).view;
 }
 
 /**
@@ -103,58 +97,44 @@ function payloadBytes(message: Message): number {
   return sum;
 }
 
-function writeBody(writer: ByteWriter, message: Message): void {
+function writeBody(writer: ByteWriter, message: Message): ByteWriter {
   switch (message.type) {
     case "VoteRequest":
       writer.u8((message.preVote ? FLAG_PRE_VOTE : 0) | (message.transfer ? FLAG_TRANSFER : 0));
-      writer.u64(message.lastIndex);
-      return writer.u64(message.lastTerm);
+      return writer.u64(message.lastIndex).u64(message.lastTerm);
     case "VoteReply":
       return writer.u8(
         (message.preVote ? FLAG_PRE_VOTE : 0) | (message.granted ? FLAG_GRANTED : 0),
       );
     case "AppendRequest":
-      writer.u64(message.prevIndex);
-      writer.u64(message.prevTerm);
-      writer.u64(message.committed);
+      writer.u64(message.prevIndex).u64(message.prevTerm).u64(message.committed);
       writer.u32(message.entries.length);
       for (const entry of message.entries) {
-        writer.u8(ENTRY_KINDS.indexOf(entry.kind));
-        writer.u64(entry.term);
-        writer.u32(entry.data.length);
-        writer.raw(entry.data);
+        writer.u8(ENTRY_KINDS.indexOf(entry.kind)).u64(entry.term).bytes(entry.data);
       }
-      return;
+      return writer;
     case "AppendReply":
       writer.u8(message.rejected ? FLAG_REJECTED : 0);
-      writer.u64(message.index);
-      writer.u64(message.hintIndex);
-      return writer.u64(message.hintTerm);
+      return writer.u64(message.index).u64(message.hintIndex).u64(message.hintTerm);
     case "Heartbeat":
-      writer.u64(message.committed);
-      return writer.u64(message.round);
+      return writer.u64(message.committed).u64(message.round);
     case "HeartbeatReply":
       return writer.u64(message.round);
     case "SnapshotChunk":
-      writer.u64(message.index);
-      writer.u64(message.indexTerm);
-      writer.u64(message.totalBytes);
-      writer.u64(message.offset);
+      writer.u64(message.index).u64(message.indexTerm);
+      writer.u64(message.totalBytes).u64(message.offset);
       writeConfiguration(writer, message.config);
-      writer.u32(message.data.length);
-      return writer.raw(message.data);
+      return writer.bytes(message.data);
     case "SnapshotReply":
-      writer.u64(message.index);
-      return writer.u64(message.nextOffset);
+      return writer.u64(message.index).u64(message.nextOffset);
     case "TimeoutNow":
-      return;
+      return writer;
     case "ReadRequest":
       return writer.u64(message.requestId);
     case "ReadReply":
-      writer.u64(message.requestId);
-      return writer.u64(message.index);
+      return writer.u64(message.requestId).u64(message.index);
     default:
-      unreachable(message);
+      return unreachable(message);
   }
 }
 
@@ -212,7 +192,7 @@ function readBody(
       const totalBytes = reader.u64();
       const offset = reader.u64();
       const config = readConfiguration(reader);
-      const data = reader.raw(reader.u32());
+      const data = reader.bytes();
       if (totalBytes > MAX_SNAPSHOT_BYTES || offset + data.length > totalBytes) {
         throw new MalformedError(`snapshot piece at ${offset} of ${totalBytes} bytes`);
       }

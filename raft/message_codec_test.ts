@@ -1,7 +1,7 @@
+import { MalformedError } from "../world/mod.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { encodeConfiguration } from "./config_history.ts";
-import { MalformedError } from "./errors.ts";
 import { MAX_MESSAGE_BYTES } from "./limits.ts";
 import type { Configuration } from "./membership.ts";
 import { decodeMessage, encodeMessage } from "./message_codec.ts";

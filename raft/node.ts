@@ -5,13 +5,12 @@
  * @module
  */
 
-import { assert } from "../world/mod.ts";
+import { assert, MalformedError } from "../world/mod.ts";
 import { bootstrapState, EMPTY_STATE, RaftCore } from "./core.ts";
 import { DurableRaftLog } from "./durable_log.ts";
 import {
   busy,
   CommandTooLargeError,
-  MalformedError,
   NotRaftLeaderError,
   OutcomeUnknownError,
   RaftStoppedError,

@@ -22,11 +22,12 @@
  *
  * Extent: silent (1), end (8), durable (8).
  * Status: 0 done; 1 not the leader, or closed: nothing was done, ask the next leader. Strings and byte
- * runs carry their length (network/codec.ts).
+ * runs carry their length (world/bytes.ts).
  *
  * @module
  */
 
+import { ByteReader, ByteWriter, MalformedError } from "../world/mod.ts";
 import { countRecords, type RecordBatch } from "../storage/mod.ts";
 import {
   type NodeInfo,
@@ -37,7 +38,6 @@ import {
   writeCursors,
   writeNode,
 } from "./metadata/mod.ts";
-import { BodyReader, BodyWriter, MalformedError } from "./network/codec.ts";
 import { FIRST_OWN_CODE } from "./network/errors.ts";
 import type {
   Accepted,
@@ -130,12 +130,12 @@ interface AppendParts {
 
 export function writeAppend({ topic, segment, batches }: AppendParts): Uint8Array {
   const bytes = bytesOf(batches);
-  const writer = new BodyWriter(bytes + topic.length + 16).string(topic).u32(segment);
+  const writer = new ByteWriter(bytes + topic.length + 16).string(topic).u32(segment);
   return writeBatches(writer, batches, bytes);
 }
 
 function writeBatches(
-  writer: BodyWriter,
+  writer: ByteWriter,
   batches: readonly RecordBatch[],
   bytes: number,
 ): Uint8Array {
@@ -152,13 +152,13 @@ function bytesOf(batches: readonly RecordBatch[]): number {
 
 /** The batch is a view of `body`. */
 export function readAppend(body: Uint8Array): AppendRequest {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   const topic = reader.string();
   const segment = reader.u32();
   return { topic, segment, batch: readEntryBatch(reader) };
 }
 
-function readEntryBatch(reader: BodyReader): RecordBatch {
+function readEntryBatch(reader: ByteReader): RecordBatch {
   const bytes = reader.bytes();
   const counts = countRecords(bytes);
   if (counts === null || counts.count !== counts.entryCount || counts.count === 0) {
@@ -169,12 +169,12 @@ function readEntryBatch(reader: BodyReader): RecordBatch {
 
 /** `null`: not the leader, or closed. */
 export function writeAppendReply(accepted: number | null): Uint8Array {
-  const writer = new BodyWriter(8);
+  const writer = new ByteWriter(8);
   return writer.u8(accepted === null ? STATUS_NOT_LEADER : STATUS_DONE).u32(accepted ?? 0).view;
 }
 
 export function readAppendReply(body: Uint8Array): number | null {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   const status = reader.u8();
   const accepted = reader.u32();
   return status === STATUS_DONE ? accepted : null;
@@ -184,7 +184,7 @@ export function writeAppendUnits(
   { topic, segment, batches, ends }: AppendParts & { ends: readonly number[] },
 ): Uint8Array {
   const bytes = bytesOf(batches);
-  const writer = new BodyWriter(bytes + topic.length + 4 * ends.length + 20);
+  const writer = new ByteWriter(bytes + topic.length + 4 * ends.length + 20);
   writer.string(topic).u32(segment).u32(ends.length);
   for (const end of ends) writer.u32(end);
   return writeBatches(writer, batches, bytes);
@@ -192,7 +192,7 @@ export function writeAppendUnits(
 
 /** The batch is a view of `body`. */
 export function readAppendUnits(body: Uint8Array): AppendUnitsRequest {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   const topic = reader.string();
   const segment = reader.u32();
   const ends = readList(reader, () => reader.u32());
@@ -206,69 +206,69 @@ export function readAppendUnits(body: Uint8Array): AppendUnitsRequest {
 
 /** `null`: not the leader, or closed. */
 export function writeAppendUnitsReply(accepted: Accepted | null): Uint8Array {
-  const writer = new BodyWriter(16);
+  const writer = new ByteWriter(16);
   if (accepted === null) return writer.u8(STATUS_NOT_LEADER).view;
-  return writer.u8(STATUS_DONE).u32(accepted.entries).u53(accepted.firstOffset).view;
+  return writer.u8(STATUS_DONE).u32(accepted.entries).u64(accepted.firstOffset).view;
 }
 
 export function readAppendUnitsReply(body: Uint8Array): Accepted | null {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   if (reader.u8() !== STATUS_DONE) return null;
-  return { entries: reader.u32(), firstOffset: reader.u53() };
+  return { entries: reader.u32(), firstOffset: reader.u64() };
 }
 
 export function writeTake(request: TakeRequest): Uint8Array {
-  return new BodyWriter().string(request.topic).u32(request.segment).u32(request.count).view;
+  return new ByteWriter().string(request.topic).u32(request.segment).u32(request.count).view;
 }
 
 export function readTake(body: Uint8Array): TakeRequest {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   return { topic: reader.string(), segment: reader.u32(), count: reader.u32() };
 }
 
 /** `null`: not the leader, or closed. */
 export function writeTakeReply(taken: Taken | null): Uint8Array {
-  const writer = new BodyWriter((taken?.bytes.length ?? 0) + 16);
+  const writer = new ByteWriter((taken?.bytes.length ?? 0) + 16);
   if (taken === null) return writer.u8(STATUS_NOT_LEADER).view;
   writer.u8(STATUS_DONE).u8(taken.isExhausted ? 1 : 0).u32(taken.count).bytes(taken.bytes);
   return writer.view;
 }
 
 export function readTakeReply(body: Uint8Array): Taken | null {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   if (reader.u8() !== STATUS_DONE) return null;
   const isExhausted = reader.u8() === 1;
   return { isExhausted, ...readEntries(reader) };
 }
 
 export function writeRead(request: ReadRequest): Uint8Array {
-  const writer = new BodyWriter();
-  writer.string(request.topic).u32(request.segment).u53(request.offset);
+  const writer = new ByteWriter();
+  writer.string(request.topic).u32(request.segment).u64(request.offset);
   return writer.u32(request.count).u32(request.maxBytes).view;
 }
 
 export function readRead(body: Uint8Array): ReadRequest {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   return {
     topic: reader.string(),
     segment: reader.u32(),
-    offset: reader.u53(),
+    offset: reader.u64(),
     count: reader.u32(),
     maxBytes: reader.u32(),
   };
 }
 
 export function writeReadReply(entries: Entries): Uint8Array {
-  const writer = new BodyWriter(entries.bytes.length + 16);
+  const writer = new ByteWriter(entries.bytes.length + 16);
   return writer.u32(entries.count).bytes(entries.bytes).view;
 }
 
 export function readReadReply(body: Uint8Array): Entries {
-  return readEntries(new BodyReader(body));
+  return readEntries(new ByteReader(body));
 }
 
 /** A count and as many packed entries. */
-export function readEntries(reader: BodyReader): Entries {
+export function readEntries(reader: ByteReader): Entries {
   const count = reader.u32();
   const bytes = reader.bytes();
   const counts = countRecords(bytes);
@@ -279,97 +279,97 @@ export function readEntries(reader: BodyReader): Entries {
 }
 
 export function writeProposeReply(reply: ProposeReply): Uint8Array {
-  const writer = new BodyWriter();
+  const writer = new ByteWriter();
   if (reply.kind === "notLeader") return writer.u8(0).view;
   const { outcome } = reply;
-  writer.u8(1).u53(reply.index).u8(outcome.ok ? 1 : 0).string(outcome.ok ? "" : outcome.reason);
+  writer.u8(1).u64(reply.index).u8(outcome.ok ? 1 : 0).string(outcome.ok ? "" : outcome.reason);
   return writer.view;
 }
 
 export function readProposeReply(body: Uint8Array): ProposeReply {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   if (reader.u8() === 0) return { kind: "notLeader" };
-  const index = reader.u53();
+  const index = reader.u64();
   const ok = reader.u8() === 1;
   const reason = reader.string();
   return { kind: "applied", index, outcome: ok ? { ok } : { ok, reason } };
 }
 
 export function writeJoinReply(reply: JoinReply): Uint8Array {
-  const writer = new BodyWriter();
+  const writer = new ByteWriter();
   writer.string(reply.clusterId).u32(reply.nodes.length);
   for (const node of reply.nodes) writeNode(writer, node);
   return writer.view;
 }
 
 export function readJoinReply(body: Uint8Array): JoinReply {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   return { clusterId: reader.string(), nodes: readList(reader, () => readNode(reader)) };
 }
 
 export function writeNodeBody(node: NodeInfo): Uint8Array {
-  const writer = new BodyWriter();
+  const writer = new ByteWriter();
   writeNode(writer, node);
   return writer.view;
 }
 
 export function readNodeBody(body: Uint8Array): NodeInfo {
-  return readNode(new BodyReader(body));
+  return readNode(new ByteReader(body));
 }
 
 export function writeReplicate(target: SegmentTarget, streamed: StreamedBatch): Uint8Array {
   const { bytes } = streamed.batch;
-  const writer = new BodyWriter(bytes.length + target.topic.length + 32);
+  const writer = new ByteWriter(bytes.length + target.topic.length + 32);
   writeTarget(writer, target);
-  return writer.u53(streamed.position).bytes(bytes).u53(streamed.committed).view;
+  return writer.u64(streamed.position).bytes(bytes).u64(streamed.committed).view;
 }
 
 /** The batch is a view of `body`. */
 export function readReplicate(
   body: Uint8Array,
 ): { target: SegmentTarget; streamed: StreamedBatch } {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   const target = readTarget(reader);
   const placed = readPlaced(reader);
-  const committed = reader.remainingBytes > 0 ? reader.u53() : 0;
+  const committed = reader.remainingBytes > 0 ? reader.u64() : 0;
   return { target, streamed: { ...placed, committed } };
 }
 
 export function writeExtent(answer: ReplicateAnswer): Uint8Array {
-  const writer = new BodyWriter(24);
-  if (answer === "silent") return writer.bool(true).u53(0).u53(0).view;
-  return writer.bool(false).u53(answer.end).u53(answer.durable).view;
+  const writer = new ByteWriter(24);
+  if (answer === "silent") return writer.bool(true).u64(0).u64(0).view;
+  return writer.bool(false).u64(answer.end).u64(answer.durable).view;
 }
 
 export function readExtent(body: Uint8Array): ReplicateAnswer {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   if (reader.bool()) return "silent";
-  return { end: reader.u53(), durable: reader.u53() };
+  return { end: reader.u64(), durable: reader.u64() };
 }
 
 export function writeTargetBody(target: SegmentTarget): Uint8Array {
-  const writer = new BodyWriter();
+  const writer = new ByteWriter();
   writeTarget(writer, target);
   return writer.view;
 }
 
 export function readTargetBody(body: Uint8Array): SegmentTarget {
-  return readTarget(new BodyReader(body));
+  return readTarget(new ByteReader(body));
 }
 
 export function writeFenceAnswer(answer: FenceAnswer): Uint8Array {
-  const writer = new BodyWriter();
-  writer.u53(answer.length).u53(answer.entries).u53(answer.bytes).bool(answer.isCertain);
+  const writer = new ByteWriter();
+  writer.u64(answer.length).u64(answer.entries).u64(answer.bytes).bool(answer.isCertain);
   writer.bool(answer.cursors !== null);
   writeCursors(writer, answer.cursors ?? []);
   return writer.view;
 }
 
 export function readFenceAnswer(body: Uint8Array): FenceAnswer {
-  const reader = new BodyReader(body);
-  const length = reader.u53();
-  const entries = reader.u53();
-  const bytes = reader.u53();
+  const reader = new ByteReader(body);
+  const length = reader.u64();
+  const entries = reader.u64();
+  const bytes = reader.u64();
   const isCertain = reader.bool();
   const hasCursors = reader.bool();
   const cursors = readCursors(reader);
@@ -384,14 +384,14 @@ export interface CompleteRequest {
 }
 
 export function writeComplete(request: CompleteRequest): Uint8Array {
-  const writer = new BodyWriter();
+  const writer = new ByteWriter();
   writeTarget(writer, request.target);
-  return writer.u32(request.from).u53(request.end).view;
+  return writer.u32(request.from).u64(request.end).view;
 }
 
 export function readComplete(body: Uint8Array): CompleteRequest {
-  const reader = new BodyReader(body);
-  return { target: readTarget(reader), from: reader.u32(), end: reader.u53() };
+  const reader = new ByteReader(body);
+  return { target: readTarget(reader), from: reader.u32(), end: reader.u64() };
 }
 
 /** Asks for records of both kinds between two positions. */
@@ -402,27 +402,27 @@ export interface FetchRequest {
 }
 
 export function writeFetch(request: FetchRequest): Uint8Array {
-  const writer = new BodyWriter();
+  const writer = new ByteWriter();
   writeTarget(writer, request.target);
-  return writer.u53(request.position).u53(request.end).view;
+  return writer.u64(request.position).u64(request.end).view;
 }
 
 export function readFetch(body: Uint8Array): FetchRequest {
-  const reader = new BodyReader(body);
-  return { target: readTarget(reader), position: reader.u53(), end: reader.u53() };
+  const reader = new ByteReader(body);
+  return { target: readTarget(reader), position: reader.u64(), end: reader.u64() };
 }
 
 export function writePlaced(placed: PlacedBatch): Uint8Array {
-  const writer = new BodyWriter(placed.batch.bytes.length + 16);
-  return writer.u53(placed.position).bytes(placed.batch.bytes).view;
+  const writer = new ByteWriter(placed.batch.bytes.length + 16);
+  return writer.u64(placed.position).bytes(placed.batch.bytes).view;
 }
 
 export function readPlacedBody(body: Uint8Array): PlacedBatch {
-  return readPlaced(new BodyReader(body));
+  return readPlaced(new ByteReader(body));
 }
 
-function readPlaced(reader: BodyReader): PlacedBatch {
-  const position = reader.u53();
+function readPlaced(reader: ByteReader): PlacedBatch {
+  const position = reader.u64();
   const bytes = reader.bytes();
   const counts = countRecords(bytes);
   if (counts === null) {
@@ -433,27 +433,27 @@ function readPlaced(reader: BodyReader): PlacedBatch {
   return { position, batch: { bytes, ...counts } };
 }
 
-function writeTarget(writer: BodyWriter, target: SegmentTarget): void {
+function writeTarget(writer: ByteWriter, target: SegmentTarget): void {
   writer.string(target.topic).u32(target.segment);
 }
 
-function readTarget(reader: BodyReader): SegmentTarget {
+function readTarget(reader: ByteReader): SegmentTarget {
   return { topic: reader.string(), segment: reader.u32() };
 }
 
 export function writeDigest(digest: Digest): Uint8Array {
-  return new BodyWriter().u53(digest.length).u53(digest.entries).u32(digest.checksum).view;
+  return new ByteWriter().u64(digest.length).u64(digest.entries).u32(digest.checksum).view;
 }
 
 export function readDigest(body: Uint8Array): Digest {
-  const reader = new BodyReader(body);
-  return { length: reader.u53(), entries: reader.u53(), checksum: reader.u32() };
+  const reader = new ByteReader(body);
+  return { length: reader.u64(), entries: reader.u64(), checksum: reader.u32() };
 }
 
 export function writeLeave(run: string): Uint8Array {
-  return new BodyWriter().string(run).view;
+  return new ByteWriter().string(run).view;
 }
 
 export function readLeave(body: Uint8Array): string {
-  return new BodyReader(body).string();
+  return new ByteReader(body).string();
 }

@@ -4,8 +4,8 @@
  * @module
  */
 
+import { ByteReader, ByteWriter } from "../world/mod.ts";
 import { readEntries, STATUS_DONE, STATUS_NOT_LEADER } from "./messages.ts";
-import { BodyReader, BodyWriter } from "./network/codec.ts";
 import type { Entries } from "./segments/mod.ts";
 
 /** Reads committed entries of the open segment that the asked node leads. */
@@ -28,17 +28,17 @@ export interface OpenEntries extends Entries {
 }
 
 export function writeReadOpen(request: ReadOpenRequest): Uint8Array {
-  const writer = new BodyWriter();
-  writer.string(request.topic).u32(request.segment).u53(request.offset);
+  const writer = new ByteWriter();
+  writer.string(request.topic).u32(request.segment).u64(request.offset);
   return writer.u32(request.count).u32(request.maxBytes).u32(request.waitMs).view;
 }
 
 export function readReadOpen(body: Uint8Array): ReadOpenRequest {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   return {
     topic: reader.string(),
     segment: reader.u32(),
-    offset: reader.u53(),
+    offset: reader.u64(),
     count: reader.u32(),
     maxBytes: reader.u32(),
     waitMs: reader.u32(),
@@ -47,13 +47,13 @@ export function readReadOpen(body: Uint8Array): ReadOpenRequest {
 
 /** `null`: not the leader, or closed. */
 export function writeReadOpenReply(read: OpenEntries | null): Uint8Array {
-  const writer = new BodyWriter((read?.bytes.length ?? 0) + 24);
+  const writer = new ByteWriter((read?.bytes.length ?? 0) + 24);
   if (read === null) return writer.u8(STATUS_NOT_LEADER).view;
-  return writer.u8(STATUS_DONE).u53(read.end).u32(read.count).bytes(read.bytes).view;
+  return writer.u8(STATUS_DONE).u64(read.end).u32(read.count).bytes(read.bytes).view;
 }
 
 export function readReadOpenReply(body: Uint8Array): OpenEntries | null {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   if (reader.u8() !== STATUS_DONE) return null;
-  return { end: reader.u53(), ...readEntries(reader) };
+  return { end: reader.u64(), ...readEntries(reader) };
 }

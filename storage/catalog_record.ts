@@ -24,7 +24,7 @@
  * @module
  */
 
-import { ByteReader, type ByteWriter, MalformedError, putU64 } from "./bytes.ts";
+import { ByteReader, type ByteWriter, MalformedError, putU64 } from "../world/mod.ts";
 import { readDurability, readPoint, writeDurability, writePoint } from "./checkpoint.ts";
 import type { LogPoint } from "./extent.ts";
 import { type LogImage, newLogImage, type StoreImage } from "./store_image.ts";
@@ -93,7 +93,7 @@ export function encodeCatalogRecord(out: ByteWriter, record: CatalogRecord): voi
   out.u32(record.logId);
   switch (record.kind) {
     case "created":
-      out.text(record.name);
+      out.string(record.name);
       out.u8(record.durability === null ? 0 : 1);
       writeDurability(out, record.durability ?? "each");
       return;
@@ -142,12 +142,12 @@ export function decodeCatalogRecord(bytes: Uint8Array): CatalogRecord | DataReco
   if (code === DATA_KIND) {
     const [position, offset, count, entryCount] = [from.u64(), from.u64(), from.u32(), from.u32()];
     const homeSynced = from.u64();
-    const bytes = from.raw(from.rest);
+    const bytes = from.rest();
     return { kind: "data", logId, position, offset, count, entryCount, homeSynced, bytes };
   }
   switch (kind) {
     case "created": {
-      const name = from.text();
+      const name = from.string();
       const isOwn = from.u8() === 1;
       const durability = readDurability(from);
       return { kind, logId, name, durability: isOwn ? durability : null };

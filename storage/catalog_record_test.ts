@@ -1,6 +1,6 @@
+import { ByteWriter, MalformedError } from "../world/mod.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ByteWriter, MalformedError } from "./bytes.ts";
 import {
   type CatalogRecord,
   CatalogReplay,
@@ -43,8 +43,8 @@ Deno.test("Catalog records read back as they were written", () => {
   for (const record of RECORDS) {
     const out = new ByteWriter(1);
     encodeCatalogRecord(out, record);
-    assert.deepEqual(decodeCatalogRecord(out.bytes), record);
-    if (record.kind === "extent") assert.equal(out.length, EXTENT_RECORD_BYTES);
+    assert.deepEqual(decodeCatalogRecord(out.view), record);
+    if (record.kind === "extent") assert.equal(out.lengthBytes, EXTENT_RECORD_BYTES);
   }
 });
 

@@ -23,7 +23,7 @@
  * @module
  */
 
-import { ByteReader, ByteWriter, MalformedError } from "./bytes.ts";
+import { ByteReader, ByteWriter, MalformedError } from "../world/mod.ts";
 import type { Crc32c } from "./crc32c.ts";
 import { ForeignDirectoryError } from "./errors.ts";
 import type { LogPoint } from "./extent.ts";
@@ -51,7 +51,7 @@ export function encodeCheckpoint(image: StoreImage, crc: Crc32c): Uint8Array {
   writeHead(out, image);
   out.u32(image.logs.length);
   for (const log of image.logs) writeLog(out, log);
-  const bytes = out.bytes.slice();
+  const bytes = out.copy();
   new DataView(bytes.buffer).setUint32(CRC_AT, crc(bytes, VERSION_AT, bytes.length, 0), true);
   return bytes;
 }
@@ -94,33 +94,33 @@ function readImage(from: ByteReader): StoreImage {
 
 function writeHead(out: ByteWriter, image: StoreImage): void {
   out.u64(image.sequence);
-  out.text(image.storeId);
+  out.string(image.storeId);
   out.u32(image.salt);
   out.u32(image.run);
   out.u32(image.nextGeneration);
   out.u32(image.nextLogId);
   out.u8(image.isClean ? 1 : 0);
-  out.text(image.bootId);
+  out.string(image.bootId);
   writeDurability(out, image.durability);
 }
 
 function readHead(from: ByteReader): Omit<StoreImage, "logs"> {
   return {
     sequence: from.u64(),
-    storeId: from.text(),
+    storeId: from.string(),
     salt: from.u32(),
     run: from.u32(),
     nextGeneration: from.u32(),
     nextLogId: from.u32(),
     isClean: from.u8() === 1,
-    bootId: from.text(),
+    bootId: from.string(),
     durability: readDurability(from),
   };
 }
 
 function writeLog(out: ByteWriter, log: LogImage): void {
   out.u32(log.id);
-  out.text(log.name);
+  out.string(log.name);
   out.u8((log.isUncertain ? FLAG_UNCERTAIN : 0) | (log.durability ? FLAG_OWN_DURABILITY : 0));
   writeDurability(out, log.durability ?? "each");
   writePoint(out, log.start);
@@ -132,7 +132,7 @@ function writeLog(out: ByteWriter, log: LogImage): void {
 }
 
 function readLog(from: ByteReader): LogImage {
-  const [id, name, flags] = [from.u32(), from.text(), from.u8()];
+  const [id, name, flags] = [from.u32(), from.string(), from.u8()];
   const durability = readDurability(from);
   const [start, known] = [readPoint(from), readPoint(from)];
   const [extentCount, damageCount] = [from.u32(), from.u32()];

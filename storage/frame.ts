@@ -27,8 +27,8 @@
  * @module
  */
 
+import { getU64, putU64 } from "../world/mod.ts";
 import type { Crc32c } from "./crc32c.ts";
-import { getU64, putU64 } from "./bytes.ts";
 
 /** Bytes before a frame's body. */
 export const FRAME_HEADER_BYTES = 48;

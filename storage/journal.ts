@@ -8,7 +8,7 @@
  * @module
  */
 
-import { ByteWriter } from "./bytes.ts";
+import { ByteWriter } from "../world/mod.ts";
 import {
   type CatalogRecord,
   DATA_RECORD_BYTES,
@@ -210,7 +210,7 @@ export class Journal {
     for (const record of records) {
       this.#bytes.clear();
       encodeCatalogRecord(this.#bytes, record);
-      const bytes = this.#bytes.bytes.slice();
+      const bytes = this.#bytes.copy();
       take(RECORD_HEADER_BYTES + bytes.length).records.push(bytes);
     }
     for (const item of data) {
@@ -255,8 +255,8 @@ export class Journal {
     this.#bytes.clear();
     encodeCatalogRecord(this.#bytes, record);
     const link = {
-      bodyBytes: RECORD_HEADER_BYTES + this.#bytes.length,
-      records: [this.#bytes.bytes.slice()],
+      bodyBytes: RECORD_HEADER_BYTES + this.#bytes.lengthBytes,
+      records: [this.#bytes.copy()],
       data: [],
     };
     this.#write(link, []);

@@ -5,8 +5,7 @@
  * @module
  */
 
-import type { Clock, Disk, DiskRead, Logger } from "../world/mod.ts";
-import { MalformedError } from "./bytes.ts";
+import { type Clock, type Disk, type DiskRead, type Logger, MalformedError } from "../world/mod.ts";
 import { CatalogReplay, type DataRecord, decodeCatalogRecord } from "./catalog_record.ts";
 import { CHECKPOINT_NAMES, decodeCheckpoint } from "./checkpoint.ts";
 import type { Crc32c } from "./crc32c.ts";

@@ -7,6 +7,7 @@
  */
 
 export * from "./assert.ts";
+export * from "./bytes.ts";
 export * from "./clock.ts";
 export * from "./disk.ts";
 export * from "./logger.ts";

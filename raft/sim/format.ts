@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ByteReader } from "../binary.ts";
+import { ByteReader } from "../../world/mod.ts";
 import { formatConfiguration, readConfiguration } from "../membership.ts";
 import type { Entry, Message } from "../messages.ts";
 

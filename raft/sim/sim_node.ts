@@ -5,13 +5,12 @@
  * @module
  */
 
-import type { Random } from "../../world/mod.ts";
+import { ByteReader, ByteWriter, type Random } from "../../world/mod.ts";
 import { RaftCore } from "../core.ts";
 import type { RestoredState } from "../core_state.ts";
 import type { CoreLimits } from "../limits.ts";
 import { decodeMessage, encodeMessage } from "../message_codec.ts";
 import type { Message, Ready } from "../messages.ts";
-import { ByteReader, ByteWriter } from "../binary.ts";
 import { type Canary, canaryRules } from "./canaries.ts";
 import { chain, type Checker, type Observed } from "./checker.ts";
 import { ModelDisk } from "./durable_model.ts";
@@ -156,7 +155,7 @@ export class SimNode implements Observed {
     writer.u64(this.#applied);
     writer.u32(this.#digest);
     for (let i = this.#applied % 5; i > 0; i--) writer.u64(i);
-    return writer.bytes.slice();
+    return writer.copy();
   }
 
   #restore(snapshot: Uint8Array, index: number): void {

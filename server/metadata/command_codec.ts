@@ -11,9 +11,8 @@
  * @module
  */
 
-import { BodyReader, BodyWriter, MalformedError } from "../network/codec.ts";
 import type { Durability } from "../../storage/types.ts";
-import { unreachable } from "../../world/mod.ts";
+import { ByteReader, ByteWriter, MalformedError, unreachable } from "../../world/mod.ts";
 import {
   type Command,
   type Cursor,
@@ -39,7 +38,7 @@ const KIND_SET_RETENTION = 12;
 
 /** The command's bytes, as the table above says. In an older format, what it lacks is left out. */
 export function encodeCommand(command: Command, format: number = METADATA_FORMAT): Uint8Array {
-  const writer = new BodyWriter();
+  const writer = new ByteWriter();
   writer.u8(format);
   switch (command.kind) {
     case "registerNode":
@@ -58,11 +57,11 @@ export function encodeCommand(command: Command, format: number = METADATA_FORMAT
     case "sealSegment":
       writer.u8(KIND_SEAL_SEGMENT).string(command.topic).u32(command.segment);
       writer.bool(command.expectedRun !== null).string(command.expectedRun ?? "");
-      writer.u53(command.count).u53(command.length).u53(command.bytes).bool(command.mayHaveLost);
+      writer.u64(command.count).u64(command.length).u64(command.bytes).bool(command.mayHaveLost);
       writeCursors(writer, command.cursors);
       writer.u32(command.nextLeader);
       writeIds(writer, command.nextReplicas);
-      if (format >= TRIM_FORMAT) writer.u53(command.sealedMs);
+      if (format >= TRIM_FORMAT) writer.u64(command.sealedMs);
       break;
     case "beginSeal":
       writer.u8(KIND_BEGIN_SEAL).string(command.topic).u32(command.segment);
@@ -99,7 +98,7 @@ export function encodeCommand(command: Command, format: number = METADATA_FORMAT
 
 /** @throws {MalformedError} for a format or kind that this build doesn't know, or cut bytes. */
 export function decodeCommand(bytes: Uint8Array): Command {
-  const reader = new BodyReader(bytes);
+  const reader = new ByteReader(bytes);
   const format = readFormat(reader, "command");
   const command = readKind(reader, reader.u8(), format);
   reader.end();
@@ -107,7 +106,7 @@ export function decodeCommand(bytes: Uint8Array): Command {
 }
 
 /** The first byte of commands and snapshots. @throws {MalformedError} for one that this build doesn't know. */
-export function readFormat(reader: BodyReader, what: string): number {
+export function readFormat(reader: ByteReader, what: string): number {
   const format = reader.u8();
   if (format >= 1 && format <= METADATA_FORMAT) return format;
   throw new MalformedError(
@@ -115,7 +114,7 @@ export function readFormat(reader: BodyReader, what: string): number {
   );
 }
 
-function readKind(reader: BodyReader, kind: number, format: number): Command {
+function readKind(reader: ByteReader, kind: number, format: number): Command {
   const isOld = format < TRIM_FORMAT;
   switch (kind) {
     case KIND_REGISTER_NODE:
@@ -137,14 +136,14 @@ function readKind(reader: BodyReader, kind: number, format: number): Command {
         topic: reader.string(),
         segment: reader.u32(),
         expectedRun: readExpectedRun(reader),
-        count: reader.u53(),
-        length: reader.u53(),
-        bytes: reader.u53(),
+        count: reader.u64(),
+        length: reader.u64(),
+        bytes: reader.u64(),
         mayHaveLost: reader.bool(),
         cursors: readCursors(reader),
         nextLeader: reader.u32(),
         nextReplicas: readIds(reader),
-        sealedMs: isOld ? 0 : reader.u53(),
+        sealedMs: isOld ? 0 : reader.u64(),
       };
     case KIND_BEGIN_SEAL:
       return { kind: "beginSeal", topic: reader.string(), segment: reader.u32() };
@@ -174,24 +173,24 @@ function readKind(reader: BodyReader, kind: number, format: number): Command {
   }
 }
 
-function readReplicaOf(reader: BodyReader): { topic: string; segment: number; node: number } {
+function readReplicaOf(reader: ByteReader): { topic: string; segment: number; node: number } {
   return { topic: reader.string(), segment: reader.u32(), node: reader.u32() };
 }
 
-function readExpectedRun(reader: BodyReader): string | null {
+function readExpectedRun(reader: ByteReader): string | null {
   const isPlanned = reader.bool();
   const run = reader.string();
   return isPlanned ? run : null;
 }
 
 /** Fields of a node, also in snapshots and join requests. */
-export function writeNode(writer: BodyWriter, node: NodeInfo): void {
+export function writeNode(writer: ByteWriter, node: NodeInfo): void {
   writer.u32(node.id).string(node.incarnation).string(node.raftHost).u32(node.raftPort);
   writer.string(node.clientHost).u32(node.clientPort).string(node.run);
 }
 
 /** The twin of {@link writeNode}. */
-export function readNode(reader: BodyReader): NodeInfo {
+export function readNode(reader: ByteReader): NodeInfo {
   return {
     id: reader.u32(),
     incarnation: reader.string(),
@@ -209,14 +208,14 @@ const DURABILITY_NONE = 2;
 const DURABILITY_MS = 3;
 
 /** A durability or none: one byte, and four with the milliseconds. */
-export function writeDurability(writer: BodyWriter, durability: Durability | null): void {
+export function writeDurability(writer: ByteWriter, durability: Durability | null): void {
   if (durability === null) writer.u8(DURABILITY_NODES).u32(0);
   else if (typeof durability === "object") writer.u8(DURABILITY_MS).u32(durability.ms);
   else writer.u8(durability === "each" ? DURABILITY_EACH : DURABILITY_NONE).u32(0);
 }
 
 /** The twin of {@link writeDurability}. */
-export function readDurability(reader: BodyReader): Durability | null {
+export function readDurability(reader: ByteReader): Durability | null {
   const kind = reader.u8();
   const ms = reader.u32();
   switch (kind) {
@@ -234,40 +233,40 @@ export function readDurability(reader: BodyReader): Durability | null {
 }
 
 /** Bytes, milliseconds, entries: 8 bytes each, 0 for `null`. */
-export function writeRetention(writer: BodyWriter, { bytes, ms, entries }: Retention): void {
-  for (const promise of [bytes, ms, entries]) writer.u53(promise ?? 0);
+export function writeRetention(writer: ByteWriter, { bytes, ms, entries }: Retention): void {
+  for (const promise of [bytes, ms, entries]) writer.u64(promise ?? 0);
 }
 
 /** The twin of {@link writeRetention}. */
-export function readRetention(reader: BodyReader): Retention {
-  const [bytes, ms, entries] = [1, 2, 3].map(() => reader.u53() || null);
+export function readRetention(reader: ByteReader): Retention {
+  const [bytes, ms, entries] = [1, 2, 3].map(() => reader.u64() || null);
   return { bytes: bytes!, ms: ms!, entries: entries! };
 }
 
 /** A list of node ids. */
-export function writeIds(writer: BodyWriter, ids: readonly number[]): void {
+export function writeIds(writer: ByteWriter, ids: readonly number[]): void {
   writer.u32(ids.length);
   for (const id of ids) writer.u32(id);
 }
 
 /** The twin of {@link writeIds}. */
-export function readIds(reader: BodyReader): number[] {
+export function readIds(reader: ByteReader): number[] {
   return readList(reader, () => reader.u32());
 }
 
 /** A list of cursors. */
-export function writeCursors(writer: BodyWriter, cursors: readonly Cursor[]): void {
+export function writeCursors(writer: ByteWriter, cursors: readonly Cursor[]): void {
   writer.u32(cursors.length);
-  for (const cursor of cursors) writer.string(cursor.name).u53(cursor.offset);
+  for (const cursor of cursors) writer.string(cursor.name).u64(cursor.offset);
 }
 
 /** The twin of {@link writeCursors}. */
-export function readCursors(reader: BodyReader): Cursor[] {
-  return readList(reader, () => ({ name: reader.string(), offset: reader.u53() }));
+export function readCursors(reader: ByteReader): Cursor[] {
+  return readList(reader, () => ({ name: reader.string(), offset: reader.u64() }));
 }
 
 /** A length and that many items; the array grows as items are read, whatever the length claims. */
-export function readList<T>(reader: BodyReader, item: () => T): T[] {
+export function readList<T>(reader: ByteReader, item: () => T): T[] {
   const items: T[] = [];
   for (let left = reader.u32(); left > 0; left--) items.push(item());
   return items;

@@ -17,7 +17,7 @@
  * @module
  */
 
-import { BodyReader, BodyWriter, MalformedError } from "../network/codec.ts";
+import { ByteReader, ByteWriter, MalformedError } from "../../world/mod.ts";
 import { KEEP_ALL, TRIM_FORMAT } from "./command.ts";
 import {
   readCursors,
@@ -41,7 +41,7 @@ const STATE_SEALED = 2;
 
 /** The whole state; equal states give equal bytes, since maps keep the order of the commands. */
 export function encodeSnapshot(state: MetadataState): Uint8Array {
-  const writer = new BodyWriter();
+  const writer = new ByteWriter();
   const { format } = state;
   const isOld = format < TRIM_FORMAT;
   const runs = isOld ? new Map<string, number>() : runsOf(state);
@@ -66,7 +66,7 @@ export function encodeSnapshot(state: MetadataState): Uint8Array {
       const first = topic.segments[0]!;
       writer.u32(topic.bornSegment);
       writeRetention(writer, topic.retention);
-      writer.u32(first.number).u53(first.baseOffset);
+      writer.u32(first.number).u64(first.baseOffset);
     }
     writer.u32(topic.segments.length);
     for (const segment of topic.segments) {
@@ -74,9 +74,9 @@ export function encodeSnapshot(state: MetadataState): Uint8Array {
       if (isOld) writer.string(segment.leaderRun);
       else writer.u32(runs.get(segment.leaderRun)!);
       writeIds(writer, segment.replicas);
-      writer.u8(stateByte(segment)).u53(segment.count ?? 0).u53(segment.length ?? 0);
-      writer.u53(segment.bytes ?? 0).bool(segment.mayHaveLost);
-      if (!isOld) writer.u53(segment.sealedMs);
+      writer.u8(stateByte(segment)).u64(segment.count ?? 0).u64(segment.length ?? 0);
+      writer.u64(segment.bytes ?? 0).bool(segment.mayHaveLost);
+      if (!isOld) writer.u64(segment.sealedMs);
     }
   }
   return writer.view;
@@ -84,7 +84,7 @@ export function encodeSnapshot(state: MetadataState): Uint8Array {
 
 /** @throws {MalformedError} for a format that this build doesn't know, or cut bytes. */
 export function decodeSnapshot(bytes: Uint8Array): MetadataState {
-  const reader = new BodyReader(bytes);
+  const reader = new ByteReader(bytes);
   const format = readFormat(reader, "snapshot");
   const state = new MetadataState();
   state.format = format;
@@ -103,7 +103,7 @@ export function decodeSnapshot(bytes: Uint8Array): MetadataState {
 }
 
 function readTopic(
-  reader: BodyReader,
+  reader: ByteReader,
   { format, runs, state }: {
     format: number;
     runs: readonly string[] | null;
@@ -118,7 +118,7 @@ function readTopic(
   const bornSegment = isOld ? 1 : reader.u32();
   const retention = isOld ? KEEP_ALL : readRetention(reader);
   let number = isOld ? 1 : reader.u32();
-  let baseOffset = isOld ? 0 : reader.u53();
+  let baseOffset = isOld ? 0 : reader.u64();
   const segments = readList(reader, () => {
     const segment = readSegment(reader, { number, baseOffset, runs, state });
     number++;
@@ -129,7 +129,7 @@ function readTopic(
 }
 
 function readSegment(
-  reader: BodyReader,
+  reader: ByteReader,
   place: {
     number: number;
     baseOffset: number;
@@ -142,11 +142,11 @@ function readSegment(
   const leaderRun = runs === null ? reader.string() : runAt(runs, reader.u32());
   const replicas = metadata.shared(readIds(reader));
   const state = reader.u8();
-  const count = reader.u53();
-  const length = reader.u53();
-  const bytes = reader.u53();
+  const count = reader.u64();
+  const length = reader.u64();
+  const bytes = reader.u64();
   const mayHaveLost = reader.bool();
-  const sealedMs = runs === null ? 0 : reader.u53();
+  const sealedMs = runs === null ? 0 : reader.u64();
   const isSealed = state === STATE_SEALED;
   return {
     number,

@@ -15,8 +15,7 @@
  * @module
  */
 
-import { assert } from "../../world/mod.ts";
-import { MalformedError } from "./codec.ts";
+import { assert, MalformedError } from "../../world/mod.ts";
 
 /** Bytes before each body. */
 export const FRAME_HEADER_BYTES = 12;

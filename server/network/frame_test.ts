@@ -1,6 +1,6 @@
+import { MalformedError } from "../../world/mod.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { MalformedError } from "./codec.ts";
 import {
   encodeFrame,
   FRAME_HEADER_BYTES,

@@ -23,9 +23,15 @@
  * @module
  */
 
-import { type Address, formatAddress, parseAddress } from "../../world/mod.ts";
+import {
+  type Address,
+  ByteReader,
+  ByteWriter,
+  formatAddress,
+  MalformedError,
+  parseAddress,
+} from "../../world/mod.ts";
 import type { FormerRuns } from "../runs.ts";
-import { BodyReader, BodyWriter, MalformedError } from "./codec.ts";
 
 /**
  * What this code speaks. Nodes whose versions differ by at most one work together. Since version 2 a node
@@ -108,7 +114,7 @@ export class HandshakeRefusedError extends Error {
 /** The body of `hello` and `welcome`. */
 export function encodeHello(self: NodeIdentity, purpose: ConnectionPurpose): Uint8Array {
   const { formerRuns } = self;
-  const writer = new BodyWriter()
+  const writer = new ByteWriter()
     .u32(MAGIC)
     .u16(PROTOCOL_VERSION)
     .u8(purpose === "stream" ? 1 : 2)
@@ -127,7 +133,7 @@ export function encodeHello(self: NodeIdentity, purpose: ConnectionPurpose): Uin
 
 /** @throws {MalformedError} when it is no hello at all. */
 export function decodeHello(body: Uint8Array): Hello {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   if (reader.u32() !== MAGIC) {
     throw new MalformedError("The other side is not a Walrus node (is this a client port?).");
   }
@@ -146,7 +152,7 @@ export function decodeHello(body: Uint8Array): Hello {
   };
 }
 
-function readFormerRuns(reader: BodyReader): FormerRuns {
+function readFormerRuns(reader: ByteReader): FormerRuns {
   const runs = Array.from({ length: reader.u8() }, () => reader.uuid());
   const [confirmed = NO_RUN, ...pending] = runs;
   return { confirmed: confirmed === NO_RUN ? null : confirmed, pending };
@@ -167,17 +173,17 @@ export function encodeRefusal(refusal: Refusal): Uint8Array {
   while (new TextEncoder().encode(text).length > MAX_REASON_BYTES) {
     text = text.slice(0, Math.floor(text.length / 2));
   }
-  return new BodyWriter().string(text).u8(refusal.code).copy();
+  return new ByteWriter().string(text).u8(refusal.code).copy();
 }
 
 /** @throws {MalformedError} */
 export function decodeRefusal(body: Uint8Array): Refusal {
-  const reader = new BodyReader(body);
+  const reader = new ByteReader(body);
   const reason = reader.string(MAX_REASON_BYTES);
   return { reason, code: reader.remainingBytes > 0 ? reader.u8() : RefusalCode.notNow };
 }
 
-function readAddress(reader: BodyReader): Address {
+function readAddress(reader: ByteReader): Address {
   const text = reader.string(MAX_ADDRESS_BYTES);
   const address = parseAddress(text);
   if (address === undefined) {

@@ -1,6 +1,6 @@
+import { ByteWriter, MalformedError } from "../../world/mod.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { BodyWriter, MalformedError } from "./codec.ts";
 import {
   decodeHello,
   decodeRefusal,
@@ -35,7 +35,7 @@ Deno.test("decodeHello() gives back what encodeHello() was given", () => {
 });
 
 Deno.test("decodeHello() passes over fields that later versions add", () => {
-  const longer = new BodyWriter().raw(encodeHello(identity, "stream")).string("new").copy();
+  const longer = new ByteWriter().raw(encodeHello(identity, "stream")).string("new").copy();
   assert.deepEqual(decodeHello(longer), decodeHello(encodeHello(identity, "stream")));
 });
 
@@ -79,6 +79,6 @@ Deno.test("encodeRefusal() keeps any reason within a handshake frame", () => {
 });
 
 Deno.test("decodeRefusal() takes a refusal without a code for one of the moment", () => {
-  const old = new BodyWriter().string("full").copy();
+  const old = new ByteWriter().string("full").copy();
   assert.deepEqual(decodeRefusal(old), { reason: "full", code: RefusalCode.notNow });
 });

@@ -1,13 +1,11 @@
 /**
  * Calls between nodes over any {@link Network}: handshake, frames, one connection per peer with
  * reconnects, deadlines and bounds everywhere, and who is alive. It knows nothing of what the messages
- * mean: a method is a number, a body is bytes (`BodyWriter` and `BodyReader` make and read them). Uses
- * `world/` only.
+ * mean: a method is a number, a body is bytes (messages.ts makes and reads them). Uses `world/` only.
  *
  * @module
  */
 
-export { BodyReader, BodyWriter, MalformedError } from "./codec.ts";
 export * from "./errors.ts";
 export { MAX_BODY_BYTES } from "./frame.ts";
 export {

@@ -4,9 +4,16 @@
  * @module
  */
 
-import { assert, type Clock, type Connection, type Timer } from "../../world/mod.ts";
+import {
+  assert,
+  ByteReader,
+  ByteWriter,
+  type Clock,
+  type Connection,
+  MalformedError,
+  type Timer,
+} from "../../world/mod.ts";
 import { CallTable } from "./call_table.ts";
-import { BodyReader, BodyWriter, MalformedError } from "./codec.ts";
 import {
   OverloadedError,
   PeerUnavailableError,
@@ -61,7 +68,7 @@ export class RpcConnection {
   readonly #calls: CallTable;
   readonly #queue: FrameQueue;
   readonly #reader: FrameReader;
-  readonly #errorWriter = new BodyWriter();
+  readonly #errorWriter = new ByteWriter();
   readonly #maxBodyBytes: number;
   #handled = 0;
   #isClosed = false;
@@ -315,7 +322,7 @@ export class RpcConnection {
 
 function decodeError(body: Uint8Array): Error {
   try {
-    const reader = new BodyReader(body);
+    const reader = new ByteReader(body);
     return new RemoteError(reader.u32(), reader.string(), reader.bytes().slice());
   } catch (error) {
     return new RemoteError(RpcCode.internal, `Unreadable refusal: ${textOf(error)}`, EMPTY);

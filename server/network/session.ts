@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { Clock, Connection } from "../../world/mod.ts";
-import { MalformedError } from "./codec.ts";
+import { type Clock, type Connection, MalformedError } from "../../world/mod.ts";
 import {
   encodeFrame,
   FrameKind,

@@ -11,14 +11,14 @@
  * @module
  */
 
+import { ByteReader, ByteWriter, MalformedError } from "../../world/mod.ts";
 import { type Cursor, readCursors, writeCursors } from "../metadata/mod.ts";
-import { BodyReader, BodyWriter, MalformedError } from "../network/codec.ts";
 
 const KIND_CURSORS = 1;
 
 /** The bytes of a cursor record. */
 export function encodeCursors(cursors: readonly Cursor[]): Uint8Array {
-  const writer = new BodyWriter();
+  const writer = new ByteWriter();
   writer.u8(KIND_CURSORS);
   writeCursors(writer, cursors);
   return writer.view;
@@ -31,7 +31,7 @@ export function sharedOffset(cursors: readonly Cursor[]): number {
 
 /** @throws {MalformedError} for a kind that this build doesn't know, or cut bytes. */
 export function decodeCursors(payload: Uint8Array): Cursor[] {
-  const reader = new BodyReader(payload);
+  const reader = new ByteReader(payload);
   const kind = reader.u8();
   if (kind !== KIND_CURSORS) {
     throw new MalformedError(`control record of unknown kind ${kind}: upgrade this node`);

@@ -15,6 +15,7 @@
  * @module
  */
 
+import { ByteReader, ByteWriter } from "../../world/mod.ts";
 import {
   batchOf,
   DiskFullError,
@@ -23,7 +24,6 @@ import {
   RecordBatchBuilder,
   RecordReader,
 } from "../../storage/mod.ts";
-import { BodyReader, BodyWriter } from "../network/codec.ts";
 import type { SegmentTarget } from "./open_segment.ts";
 import { segmentLogName } from "./segment_name.ts";
 
@@ -206,7 +206,7 @@ async function readFences(log: Log, found: FoundFences): Promise<void> {
     const run = await log.read(position, { maxBytes: READ_BYTES });
     const records = new RecordReader(run.bytes);
     while (records.next()) {
-      const reader = new BodyReader(records.payload());
+      const reader = new ByteReader(records.payload());
       const target = { topic: reader.string(), segment: reader.u32() };
       const kind = reader.u8();
       if (kind === KIND_DOUBT) found.hasDoubt = true;
@@ -220,5 +220,5 @@ async function readFences(log: Log, found: FoundFences): Promise<void> {
 }
 
 function encode(target: SegmentTarget, kind: number): Uint8Array {
-  return new BodyWriter().string(target.topic).u32(target.segment).u8(kind).view;
+  return new ByteWriter().string(target.topic).u32(target.segment).u8(kind).view;
 }

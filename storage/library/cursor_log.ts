@@ -10,7 +10,7 @@
  * @module
  */
 
-import { ByteReader, ByteWriter } from "../bytes.ts";
+import { ByteReader, ByteWriter } from "../../world/mod.ts";
 import { RecordBatchBuilder, RecordReader } from "../record_batch.ts";
 import { type Logger, silentLogger } from "../../world/mod.ts";
 import { CorruptionError, DiskFullError } from "../errors.ts";
@@ -53,7 +53,7 @@ export class CursorLog {
       while (reader.next()) {
         const from = new ByteReader(reader.payload());
         const offset = from.u64();
-        offsets.set(new TextDecoder().decode(from.raw(from.rest)), offset);
+        offsets.set(new TextDecoder().decode(from.rest()), offset);
       }
       position += run.count;
     }
@@ -96,11 +96,8 @@ export class CursorLog {
   }
 
   #add(topic: string, offset: number): void {
-    this.#record.clear();
-    this.#record.u64(offset);
-    this.#record.raw(new TextEncoder().encode(topic));
-    const { bytes } = this.#record;
-    this.#batch.add(bytes, 0, bytes.length, "control");
+    const { view } = this.#record.clear().u64(offset).raw(new TextEncoder().encode(topic));
+    this.#batch.add(view, 0, view.length, "control");
   }
 
   #compact(): void {

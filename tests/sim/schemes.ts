@@ -5,7 +5,7 @@
  * @module
  */
 
-import { BodyWriter } from "../../server/network/codec.ts";
+import { ByteWriter } from "../../world/mod.ts";
 import { batchOf } from "../../storage/mod.ts";
 import type { SeededRandom, SimClock, SimNetwork } from "../../world/sim/mod.ts";
 import type { Machine } from "./machine.ts";
@@ -170,6 +170,6 @@ export class Schemes {
 
 /** The record of a segment's fence, as it stands on disk (server/segments/fences.ts). */
 function fenceOf(target: { topic: string; segment: number }): Uint8Array {
-  return batchOf(new BodyWriter().string(target.topic).u32(target.segment).u8(0).view).bytes
+  return batchOf(new ByteWriter().string(target.topic).u32(target.segment).u8(0).view).bytes
     .slice();
 }
