@@ -242,13 +242,22 @@ export function readTakeReply(body: Uint8Array): Taken | null {
 }
 
 export function writeRead(request: ReadRequest): Uint8Array {
+  return beginRead(request).view;
+}
+
+/** The fields that all requests to read entries begin with. */
+export function beginRead(request: ReadRequest): ByteWriter {
   const writer = new ByteWriter();
   writer.string(request.topic).u32(request.segment).u64(request.offset);
-  return writer.u32(request.count).u32(request.maxBytes).view;
+  return writer.u32(request.count).u32(request.maxBytes);
 }
 
 export function readRead(body: Uint8Array): ReadRequest {
-  const reader = new ByteReader(body);
+  return readReadFields(new ByteReader(body));
+}
+
+/** What {@link beginRead} wrote. */
+export function readReadFields(reader: ByteReader): ReadRequest {
   return {
     topic: reader.string(),
     segment: reader.u32(),

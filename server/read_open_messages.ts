@@ -5,18 +5,21 @@
  */
 
 import { ByteReader, ByteWriter } from "../world/mod.ts";
-import { readEntries, STATUS_DONE, STATUS_NOT_LEADER } from "./messages.ts";
+import {
+  beginRead,
+  readEntries,
+  readReadFields,
+  type ReadRequest,
+  STATUS_DONE,
+  STATUS_NOT_LEADER,
+} from "./messages.ts";
 import type { Entries } from "./segments/mod.ts";
 
-/** Reads committed entries of the open segment that the asked node leads. */
-export interface ReadOpenRequest {
-  topic: string;
-  segment: number;
-  /** Of the first entry, counted from the topic's first. */
-  offset: number;
-  /** 0: only tell how far the topic is committed. */
-  count: number;
-  maxBytes: number;
+/**
+ * Reads committed entries of the open segment that the asked node leads. Here `offset` is counted from the topic's
+ * first entry, and `count` 0 only asks how far the topic is committed.
+ */
+export interface ReadOpenRequest extends ReadRequest {
   /** How long to wait where nothing is committed at the offset yet, milliseconds. */
   waitMs: number;
 }
@@ -28,21 +31,12 @@ export interface OpenEntries extends Entries {
 }
 
 export function writeReadOpen(request: ReadOpenRequest): Uint8Array {
-  const writer = new ByteWriter();
-  writer.string(request.topic).u32(request.segment).u64(request.offset);
-  return writer.u32(request.count).u32(request.maxBytes).u32(request.waitMs).view;
+  return beginRead(request).u32(request.waitMs).view;
 }
 
 export function readReadOpen(body: Uint8Array): ReadOpenRequest {
   const reader = new ByteReader(body);
-  return {
-    topic: reader.string(),
-    segment: reader.u32(),
-    offset: reader.u64(),
-    count: reader.u32(),
-    maxBytes: reader.u32(),
-    waitMs: reader.u32(),
-  };
+  return { ...readReadFields(reader), waitMs: reader.u32() };
 }
 
 /** `null`: not the leader, or closed. */

@@ -57,9 +57,59 @@ export abstract class AnswerScanner {
 }
 
 const LF = 0x0a;
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
+const MINUS = 0x2d;
+const LINE_END_BYTES = 2;
+
+/** Answers of servers that speak in lines, some of which announce how many bytes follow them. */
+export abstract class LineScanner extends AnswerScanner {
+  protected override scan(bytes: Uint8Array, end: number): number {
+    let answers = 0;
+    let at = 0;
+    while (at < end) {
+      const body = endOfLine(bytes, at, end);
+      if (body === -1) break;
+      if (bytes[at] === MINUS) throw refusal(bytes, at, body);
+      let next = body;
+      if (this.announces(bytes, at, body)) {
+        next = body + lastNumber(bytes, body) + LINE_END_BYTES;
+        if (next > end) break;
+        if (this.refuses(bytes, body)) throw refusal(bytes, body, next);
+        answers++;
+      }
+      at = next;
+    }
+    this.scannedBytes = at;
+    return answers;
+  }
+
+  /** Whether the line at `from` ends with a number of bytes that follow it, and with them is an answer. */
+  protected abstract announces(bytes: Uint8Array, from: number, end: number): boolean;
+
+  /** Whether the whole answer whose body begins at `body` is a refusal. */
+  protected refuses(_bytes: Uint8Array, _body: number): boolean {
+    return false;
+  }
+}
+
+/** The number at the end of the line that ends before `lineEnd`. */
+function lastNumber(bytes: Uint8Array, lineEnd: number): number {
+  let value = 0;
+  let unit = 1;
+  for (let at = lineEnd - LINE_END_BYTES - 1; isDigit(bytes[at]); at--) {
+    value += (bytes[at]! - DIGIT_0) * unit;
+    unit *= 10;
+  }
+  return value;
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= DIGIT_0 && byte <= DIGIT_9;
+}
 
 /** The place behind the line feed of the line at `from`; `-1` when it has not come yet. */
-export function endOfLine(bytes: Uint8Array, from: number, end: number): number {
+function endOfLine(bytes: Uint8Array, from: number, end: number): number {
   for (let at = from; at < end; at++) if (bytes[at] === LF) return at + 1;
   return -1;
 }

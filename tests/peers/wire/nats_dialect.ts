@@ -6,15 +6,10 @@
  */
 
 import type { Connection } from "../../../world/mod.ts";
-import { AnswerScanner, converse, type Dialect, endOfLine, refusal } from "./dialect.ts";
+import { type AnswerScanner, converse, type Dialect, LineScanner } from "./dialect.ts";
 
 const SUBJECT = "bench.in";
-const CR = 0x0d;
-const SPACE = 0x20;
-const DIGIT_0 = 0x30;
 const M = 0x4d;
-const MINUS = 0x2d;
-const LINE_END_BYTES = 2;
 /** A refusal is `{"error":…`, a good answer `{"stream":…`. */
 const ERROR_MARK = 0x65;
 const ERROR_MARK_AT = 2;
@@ -54,33 +49,12 @@ export class NatsDialect implements Dialect {
 }
 
 /** `MSG <subject> <sid> <length> CR LF <bytes> CR LF`; other lines are the server's own affairs. */
-class MessageScanner extends AnswerScanner {
-  protected override scan(bytes: Uint8Array, end: number): number {
-    let answers = 0;
-    let at = 0;
-    while (at < end) {
-      const body = endOfLine(bytes, at, end);
-      if (body === -1) break;
-      if (bytes[at] === MINUS) throw refusal(bytes, at, body);
-      let next = body;
-      if (bytes[at] === M) {
-        next = body + lastNumber(bytes, body) + LINE_END_BYTES;
-        if (next > end) break;
-        if (bytes[body + ERROR_MARK_AT] === ERROR_MARK) throw refusal(bytes, body, next);
-        answers++;
-      }
-      at = next;
-    }
-    this.scannedBytes = at;
-    return answers;
+class MessageScanner extends LineScanner {
+  protected override announces(bytes: Uint8Array, from: number): boolean {
+    return bytes[from] === M;
   }
-}
 
-/** The number at the end of the line that ends before `lineEnd`. */
-function lastNumber(bytes: Uint8Array, lineEnd: number): number {
-  let from = lineEnd - LINE_END_BYTES;
-  while (bytes[from - 1] !== SPACE) from--;
-  let value = 0;
-  for (let at = from; bytes[at] !== CR; at++) value = value * 10 + bytes[at]! - DIGIT_0;
-  return value;
+  protected override refuses(bytes: Uint8Array, body: number): boolean {
+    return bytes[body + ERROR_MARK_AT] === ERROR_MARK;
+  }
 }

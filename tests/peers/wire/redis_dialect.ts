@@ -5,13 +5,9 @@
  */
 
 import type { Connection } from "../../../world/mod.ts";
-import { AnswerScanner, converse, type Dialect, endOfLine, refusal } from "./dialect.ts";
+import { type AnswerScanner, converse, type Dialect, LineScanner, refusal } from "./dialect.ts";
 
 const DOLLAR = 0x24;
-const MINUS = 0x2d;
-const DIGIT_0 = 0x30;
-const CR = 0x0d;
-const LINE_END_BYTES = 2;
 
 /** Appends to one stream. */
 export class RedisDialect implements Dialect {
@@ -37,22 +33,9 @@ export class RedisDialect implements Dialect {
 }
 
 /** Bulk strings: `$<length> CR LF <bytes> CR LF`. */
-class BulkScanner extends AnswerScanner {
-  protected override scan(bytes: Uint8Array, end: number): number {
-    let answers = 0;
-    let at = 0;
-    while (at < end) {
-      const body = endOfLine(bytes, at, end);
-      if (body === -1) break;
-      if (bytes[at] === MINUS || bytes[at] !== DOLLAR) throw refusal(bytes, at, body);
-      let length = 0;
-      for (let i = at + 1; bytes[i] !== CR; i++) length = length * 10 + bytes[i]! - DIGIT_0;
-      const next = body + length + LINE_END_BYTES;
-      if (next > end) break;
-      answers++;
-      at = next;
-    }
-    this.scannedBytes = at;
-    return answers;
+class BulkScanner extends LineScanner {
+  protected override announces(bytes: Uint8Array, from: number, end: number): boolean {
+    if (bytes[from] !== DOLLAR) throw refusal(bytes, from, end);
+    return true;
   }
 }
