@@ -19,6 +19,8 @@ export interface LocalClusterOptions {
   raftPorts: readonly number[];
   clientPorts: readonly number[];
   environment?: Record<string, string>;
+  /** See {@link LocalNodeOptions.script}. */
+  script?: string;
   /** Where each node stands, unless that is this machine's loopback. */
   placeOf?: (nodeId: number) => NodePlace;
   onLine?: (nodeId: number, line: string) => void;
@@ -41,6 +43,7 @@ export class LocalCluster {
         environment: options.environment ?? {},
         onLine: (line) => options.onLine?.(nodeId, line),
       };
+      if (options.script) node.script = options.script;
       if (options.placeOf) node.place = options.placeOf(nodeId);
       if (i > 0) node.joinPort = options.raftPorts[0]!;
       return new LocalNode(node);

@@ -20,6 +20,8 @@ export interface LocalNodeOptions {
   joinPort?: number;
   /** Where it stands, unless that is this machine's loopback. */
   place?: NodePlace;
+  /** The script that is run from source, unless that is `main.ts`. */
+  script?: string;
   /** Besides what this process has. */
   environment?: Record<string, string>;
   /** Takes the node's log lines. */
@@ -54,11 +56,12 @@ interface HowToRun {
 }
 
 /** From source by this very Deno; or the executable at `path`, which needs nothing that `PATH` has. */
-function howToRun(path: string | undefined): HowToRun {
+function howToRun(path: string | undefined, script: string | undefined): HowToRun {
   if (path) return { program: resolve(path), args: [], env: { PATH: "" } };
   const root = new URL("../../", import.meta.url);
   const config = fileURLToPath(new URL("deno.json", root));
-  const args = ["run", "-q", "-A", "--config", config, fileURLToPath(new URL("main.ts", root))];
+  const main = script ?? fileURLToPath(new URL("main.ts", root));
+  const args = ["run", "-q", "-A", "--config", config, main];
   return { program: Deno.execPath(), args, env: { DENO_NO_UPDATE_CHECK: "1" } };
 }
 
@@ -96,7 +99,7 @@ export class LocalNode {
   /** Starts the process; `ready()` tells when it serves. */
   start(): void {
     const { options } = this;
-    const { program, args, env } = howToRun(Deno.env.get("WALRUS_EXECUTABLE"));
+    const { program, args, env } = howToRun(Deno.env.get("WALRUS_EXECUTABLE"), options.script);
     args.push("serve", "--node-id", `${options.nodeId}`, "--data-dir", options.dataDir);
     args.push("--raft-port", `${options.raftPort}`, "--client-port", `${options.clientPort}`);
     const { place } = options;

@@ -8,7 +8,7 @@
 
 import { CorruptionError, type Log, type LogStore } from "../../storage/mod.ts";
 import { type Clock, type Logger, type Random, sleep } from "../../world/mod.ts";
-import { parseSegmentLogName, type SegmentTarget } from "../segments/mod.ts";
+import { isSegmentLogName, parseSegmentLogName, type SegmentTarget } from "../segments/mod.ts";
 
 /** Bytes of one read. */
 const READ_BYTES = 256 * 1024;
@@ -91,9 +91,8 @@ export class Scrub {
   async #pass(): Promise<void> {
     const { random, store } = this.#parts;
     const all = store.list().map(({ name }) => name);
-    const isSegment = (name: string) => parseSegmentLogName(name) !== null;
-    for (const name of all.filter((name) => !isSegment(name))) await this.#readOwn(name);
-    const names = all.filter(isSegment);
+    for (const name of all.filter((name) => !isSegmentLogName(name))) await this.#readOwn(name);
+    const names = all.filter(isSegmentLogName);
     // From another one each time: else, on a node that is restarted often, the last ones are never reached.
     const first = names.length > 0 ? random.nextU32() % names.length : 0;
     this.#progress.segments_left = names.length;

@@ -23,7 +23,7 @@ import { type Digest, digestOf } from "./digest.ts";
 import type { Fences } from "./fences.ts";
 import { type PlacedBatch, Replica, type ReplicaExtent, type StreamedBatch } from "./replica.ts";
 import { emitterOf, type SegmentEvents } from "./segment_events.ts";
-import { parseSegmentLogName, segmentLogName } from "./segment_name.ts";
+import { isSegmentLogName, parseSegmentLogName, segmentLogName } from "./segment_name.ts";
 
 /** How long to wait before a missing tail is asked for again, milliseconds. */
 const COMPLETE_RETRY_MS = 200;
@@ -83,6 +83,9 @@ export class Replicas {
   readonly #live: Map<string, Replica> = new Map();
   /** What may be a copy that a repair makes here and that metadata does not count yet, and until when it is kept. */
   readonly #copies: Map<string, number> = new Map();
+  /** And what a process before this one may have made: names of logs, as few bytes as there can be of them. */
+  #oldCopies: readonly string[];
+  readonly #oldCopiesUntilMs: number;
   /** Logs that are being deleted. */
   readonly #deletions: Map<string, Promise<void>> = new Map();
   /** ⛔ Nothing is accepted, and no answer is certain, before it is known what may have been forgotten. */
@@ -94,10 +97,8 @@ export class Replicas {
   constructor(parts: ReplicasParts) {
     this.#parts = parts;
     // ⛔ A process before this one may have made a copy that is about to be counted: which those are is forgotten.
-    const untilMs = parts.clock.nowMs() + COPY_KEPT_MS;
-    for (const { name } of parts.store.list()) {
-      if (parseSegmentLogName(name) !== null) this.#copies.set(name, untilMs);
-    }
+    this.#oldCopies = parts.store.list().map(({ name }) => name);
+    this.#oldCopiesUntilMs = parts.clock.nowMs() + COPY_KEPT_MS;
   }
 
   /** What may have been forgotten stands in the fences: from here on all else is accepted. */
@@ -113,7 +114,9 @@ export class Replicas {
 
   /** Replicas on this node's disk. */
   get heldCount(): number {
-    return this.#parts.store.list().filter(({ name }) => parseSegmentLogName(name) !== null).length;
+    let count = 0;
+    for (const { name } of this.#parts.store.list()) if (isSegmentLogName(name)) count++;
+    return count;
   }
 
   /** Completions give up. */
@@ -261,6 +264,8 @@ export class Replicas {
     for (const [name, untilMs] of this.#copies) {
       if (untilMs <= clock.nowMs()) this.#copies.delete(name);
     }
+    if (this.#oldCopiesUntilMs <= clock.nowMs()) this.#oldCopies = [];
+    const oldCopies = new Set(this.#oldCopies);
     for (const { name } of store.list()) {
       const target = parseSegmentLogName(name);
       if (target === null) continue;
@@ -269,7 +274,7 @@ export class Replicas {
         await this.#delete(name);
         continue;
       }
-      if (this.#live.has(name) || this.#copies.has(name)) continue;
+      if (this.#live.has(name) || this.#copies.has(name) || oldCopies.has(name)) continue;
       const info = this.#infoOf(target);
       if (!info || info.count === null || info.replicas.includes(nodeId)) continue;
       await this.#delete(name);

@@ -26,6 +26,8 @@ export interface LoadOptions {
   /** Requests in flight on each connection. */
   depth: number;
   valueBytes: number;
+  /** What writers' names begin with, where one history has several loads. */
+  prefix?: string;
 }
 
 /** Writers at work. */
@@ -40,7 +42,7 @@ export interface Load {
 
 /** Starts to write; a writer whose connection ends goes on at the next port, under a new name. */
 export function startLoad(options: LoadOptions): Load {
-  const { history, ports, topics, writersPerTopic, depth, valueBytes } = options;
+  const { history, ports, topics, writersPerTopic, depth, valueBytes, prefix = "" } = options;
   const errors: string[] = [];
   const writers: Set<Writer> = new Set();
   let isStopping = false;
@@ -49,7 +51,7 @@ export function startLoad(options: LoadOptions): Load {
   const live = async (topic: string, index: number) => {
     for (let life = 0; !isStopping; life++) {
       const port = ports[(index + life) % ports.length]!;
-      const name = `${topic}-w${index}-c${life}`;
+      const name = `${prefix}${topic}-w${index}-c${life}`;
       const onError = (answer: string) => errors.push(answer);
       let writer: Writer;
       try {

@@ -8,6 +8,7 @@
 export * from "./checkers.ts";
 export * from "./drain.ts";
 export * from "./extra_node.ts";
+export * from "./heap_bytes.ts";
 export * from "./history.ts";
 export * from "./load.ts";
 export * from "./members.ts";

@@ -37,7 +37,11 @@ export interface RunningCluster {
 export async function withCluster(
   environment: Record<string, string>,
   test: (running: RunningCluster) => Promise<void>,
-  options: { placeOf?: (nodeId: number) => NodePlace; clientPorts?: readonly number[] } = {},
+  options: {
+    placeOf?: (nodeId: number) => NodePlace;
+    clientPorts?: readonly number[];
+    script?: string;
+  } = {},
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "walrus-test-" });
   const ports = findFreePorts(2 * LOCAL_NODES);
@@ -49,6 +53,7 @@ export async function withCluster(
     clientPorts,
     environment: { WALRUS_LOG: "info", ...environment },
     ...(options.placeOf && { placeOf: options.placeOf }),
+    ...(options.script && { script: options.script }),
     onLine: (nodeId, line) => {
       const lines = logs.get(nodeId) ?? [];
       lines.push(line);
