@@ -13,7 +13,7 @@ export function segmentLogName(topic: string, segment: number | ""): string {
   return `${PREFIX}${topic}/${segment}`;
 }
 
-/** Whether a log is a replica of a segment: of a hundred thousand a hundred times as quick to ask as which one. */
+/** Whether a log is a replica of a segment: quicker to ask of a hundred thousand than of which one. */
 export function isSegmentLogName(name: string): boolean {
   return name.startsWith(PREFIX);
 }
