@@ -22,8 +22,8 @@ const CC_FLAGS = [
   "-fvisibility=hidden",
   "-Wl,--exclude-libs,ALL",
 ];
-const SOURCES = ["shim.c", "crc32c.c"];
-const LIBRARIES = ["-l:liburing.a"];
+const SOURCES = ["shim.c", "crc32c.c", "commit_thread.c"];
+const LIBRARIES = ["-l:liburing.a", "-lpthread"];
 const HASH_BYTES = 8;
 const encoder = new TextEncoder();
 

@@ -6,6 +6,8 @@
  * pointer beyond the call that brought it: a function returns only when the kernel has let go of every
  * buffer. A ring belongs to one call at a time; its owner in TypeScript sees to that.
  *
+ * (A small commit can be given to a thread that the ring has of its own: commit_thread.c.)
+ *
  * Work comes and goes in one array of doubles. Numbers up to 2^53 are exact in it, which covers offsets
  * and user-space addresses, and JavaScript fills it without a BigInt:
  *
@@ -44,7 +46,7 @@
 
 /* Changes with every change that ffi/shim.ts must know of. */
 #ifndef WALRUS_SHIM_ABI
-#define WALRUS_SHIM_ABI 4
+#define WALRUS_SHIM_ABI 5
 #endif
 /*
  * The kernel moves a little less than 2 GiB in one call (MAX_RW_COUNT): we ask for no more than this. Tests

@@ -9,7 +9,7 @@ import { assert } from "../world/mod.ts";
 import { buildShim } from "./build.ts";
 import { Job } from "./job.ts";
 
-const SHIM_ABI = 4;
+const SHIM_ABI = 5;
 
 const SYMBOLS = {
   walrus_abi: { parameters: [], result: "u32" },
@@ -20,6 +20,13 @@ const SYMBOLS = {
     result: "void",
     nonblocking: true,
   },
+  walrus_commit_thread_open: { parameters: ["pointer"], result: "pointer" },
+  walrus_commit_thread_close: { parameters: ["pointer"], result: "void" },
+  walrus_commit_thread_give: {
+    parameters: ["pointer", "buffer", "u32", "u32", "u32"],
+    result: "u32",
+  },
+  walrus_commit_thread_wait: { parameters: ["pointer"], result: "void", nonblocking: true },
   walrus_read: { parameters: ["pointer", "buffer", "u32"], result: "void", nonblocking: true },
   walrus_read_cached: { parameters: ["buffer", "u32"], result: "u32" },
   walrus_fallocate: { parameters: ["i32", "f64", "f64"], result: "i32", nonblocking: true },
@@ -36,6 +43,7 @@ export class Ring {
   #pointer: Deno.PointerValue;
   /** The job under way: this reference keeps its memory while the kernel uses it. */
   #running: Job | null = null;
+  #thread: Deno.PointerValue = null;
 
   constructor(library: Library, pointer: Deno.PointerValue) {
     this.#library = library;
@@ -53,6 +61,33 @@ export class Ring {
     this.#running = null;
   }
 
+  /** Makes the thread for {@link Ring.commitSoon}. False: there is none to be had. */
+  openThread(): boolean {
+    assert(this.#pointer !== null, "a ring is open while it is used");
+    this.#thread ??= this.#library.symbols.walrus_commit_thread_open(this.#pointer);
+    return this.#thread !== null;
+  }
+
+  /**
+   * The same as `commit`, on a thread of the ring's own, for which this one waits where it is, `waitUs`
+   * microseconds at most. True: it is done; false: it is done when `committed` resolves.
+   */
+  commitSoon(job: Job, { waitUs }: { waitUs: number }): boolean {
+    assert(this.#thread !== null, "the ring has a thread");
+    this.#start(job);
+    const { doubles, transfers, syncs } = job;
+    const { walrus_commit_thread_give: give } = this.#library.symbols;
+    if (give(this.#thread, doubles, transfers, syncs, waitUs) === 0) return false;
+    this.#running = null;
+    return true;
+  }
+
+  /** Resolves when the job that `commitSoon` did not see the end of is done. */
+  async committed(): Promise<void> {
+    await this.#library.symbols.walrus_commit_thread_wait(this.#thread);
+    this.#running = null;
+  }
+
   /** Does the job's reads. Look at `job.failure()` and `job.remaining(i)` afterwards. */
   async read(job: Job): Promise<void> {
     this.#start(job);
@@ -62,6 +97,8 @@ export class Ring {
 
   close(): void {
     assert(this.#running === null, "a ring is idle when it is closed");
+    if (this.#thread !== null) this.#library.symbols.walrus_commit_thread_close(this.#thread);
+    this.#thread = null;
     if (this.#pointer !== null) this.#library.symbols.walrus_ring_close(this.#pointer);
     this.#pointer = null;
   }

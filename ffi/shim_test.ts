@@ -124,6 +124,50 @@ testShim("Ring.commit() leaves in the page cache what it does not sync", async (
   await Deno.remove(directory, { recursive: true });
 });
 
+testShim("Ring.commitSoon() commits by a thread, whether its end is seen or not", async () => {
+  // The counts of jobs begin near their end, so that they begin anew in the middle of this.
+  const wrapping = await buildShim({ defines: ["FIRST_JOB=0xfffffffau"] });
+  assert(wrapping.ok && built.ok);
+  for (const path of [built.path, wrapping.path]) {
+    const opened = await openShim({ path });
+    assert(opened.ok);
+    const { shim } = opened;
+    const name = await Deno.makeTempFile({ prefix: "walrus_soon_" });
+    const fd = openSync(name, "r+");
+    const ring = shim.openRing(8);
+    assert(ring.ok && ring.ring.openThread());
+    const job = shim.newJob();
+    const buffer = shim.newAlignedBuffer(64, 4096);
+    const seen = new Set<boolean>();
+    for (let at = 0; at < 12; at++) {
+      // None is seen to end at once; each third after a pause, when the thread sleeps.
+      const waitUs = at % 2 === 0 ? 0 : 10_000_000;
+      if (at % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+      buffer[at] = at + 1;
+      job.clear();
+      job.addTransfer({ fd }, { fileOffset: at, buffer, bufferOffset: at, length: 1 });
+      job.addSync(fd);
+      const isDone: boolean = ring.ring.commitSoon(job, { waitUs });
+      assert.equal(ring.ring.busy, !isDone);
+      if (!isDone) await ring.ring.committed();
+      assert(!ring.ring.busy);
+      assert.equal(job.failure(), null);
+      assert.deepEqual(await Deno.readFile(name), buffer.slice(0, at + 1));
+      seen.add(isDone);
+    }
+    assert.equal(seen.size, 2, "both ways were gone");
+    job.clear();
+    job.addTransfer({ fd: 1 << 20 }, { fileOffset: 0, buffer, bufferOffset: 0, length: 1 });
+    if (!ring.ring.commitSoon(job, { waitUs: 10_000_000 })) await ring.ring.committed();
+    assert.equal(job.failure()?.op, "write");
+    ring.ring.close();
+    shim.close();
+    closeSync(fd);
+    await Deno.remove(name);
+  }
+  await Deno.remove(wrapping.path);
+});
+
 Deno.test("errnoName() names what it knows and numbers the rest", () => {
   assert.equal(errnoName(5), "EIO");
   assert.equal(errnoName(28), "ENOSPC");

@@ -17,6 +17,7 @@ import {
 import { DirectoryDisk, type DirectoryDiskOptions, openDescriptor } from "./directory.ts";
 import { diskError } from "./disk_errors.ts";
 import { acquire, type OpenFile, release } from "./open_file.ts";
+import { Patience } from "./patience.ts";
 
 /** Requests that the commit ring takes at once; a larger commit goes in several rounds of one call. */
 export const COMMIT_RING_ENTRIES = 256;
@@ -29,6 +30,10 @@ export const READ_RINGS_MAX = 4;
 export const CACHED_READ_BYTES_MAX = 64 * 1024;
 /** And up to this number. */
 export const CACHED_READS_MAX = 16;
+/** One sync and so much to write: over in about the time that it takes to wake a thread. */
+const SHORT_COMMIT_BYTES_MAX = 8 * 1024;
+/** For such a one the main thread waits in its place, microseconds. */
+const WAIT_US_MAX = 200;
 const EINVAL = 22;
 
 interface Reader {
@@ -54,6 +59,10 @@ export class UringDisk extends DirectoryDisk implements Disk {
   readonly #cachedJob: Job;
   readonly #idleReaders: Reader[] = [];
   #readers = 0;
+  readonly #patience = new Patience({
+    nowMs: () => performance.now(),
+    soon: (task) => setImmediate(task),
+  });
   /** Until a direct write is refused. */
   #direct = true;
   #waiting: WaitingReads[] = [];
@@ -126,7 +135,16 @@ export class UringDisk extends DirectoryDisk implements Disk {
       job.addTransfer({ fd: handle, directFd: isDirect ? directFd : null }, write);
     }
     for (const file of syncs) job.addSync(file.handle);
-    await this.#commitRing.commit(job);
+    const ring = this.#commitRing;
+    const isShort = syncs.length === 1 && lengthOf(writes) <= SHORT_COMMIT_BYTES_MAX;
+    if (!isShort || !this.#patience.hasSome || !ring.openThread()) {
+      await ring.commit(job);
+    } else {
+      const isDone = ring.commitSoon(job, { waitUs: WAIT_US_MAX });
+      if (!isDone) await ring.committed();
+      const rest = this.#patience.note(isDone);
+      if (rest !== null) await rest;
+    }
     return job.failure();
   }
 
@@ -195,4 +213,10 @@ export class UringDisk extends DirectoryDisk implements Disk {
     }
     this.#maybeRead();
   }
+}
+
+function lengthOf(writes: readonly DiskWrite[]): number {
+  let bytes = 0;
+  for (const { length } of writes) bytes += length;
+  return bytes;
 }
