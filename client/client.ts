@@ -37,6 +37,7 @@ import {
 } from "./offset_answers.ts";
 import { type TailedEntry, tailEntries, type TailOptions } from "./tail.ts";
 import {
+  ACCEPT_LOSS,
   APPEND_ENTRIES_MAX,
   type Command,
   FETCH_WAIT_MS_MAX,
@@ -308,12 +309,15 @@ export class WalrusClient {
   /**
    * Begins to move everything off a node, which then leaves the cluster: `nodes()` shows how far it is.
    *
+   * @param options `acceptLoss`: the node will never come back, and what can't be found out without it is given up:
+   * segments that wait for its answer are sealed with what the others have, and say `may_have_lost`.
    * @throws {ServerError} when there is no such node, or it is the last one.
    * @throws {OutcomeUnknownError} when the answer was lost: look at `nodes()`. It is not repeated, since another
    * node may have joined with the id.
    */
-  removeNode(id: number): Promise<void> {
-    return this.#request("REMOVE-NODE", "", { argument: String(id), read: readOk });
+  removeNode(id: number, options: { acceptLoss?: boolean } = {}): Promise<void> {
+    const argument = `${id}${options.acceptLoss ? ACCEPT_LOSS : ""}`;
+    return this.#request("REMOVE-NODE", "", { argument, read: readOk });
   }
 
   /**

@@ -59,7 +59,7 @@ export class Request {
   topicEnd = 0;
   /**
    * `bytes[payloadStart, payloadEnd)`: the payload of a `PUT`, the packed entries of an `APPEND`, the settings
-   * of a `REGISTER`, the offset of a `TRIM`, the id of a `REMOVE-NODE`; empty elsewhere.
+   * of a `REGISTER`, the offset of a `TRIM`, the id of a `REMOVE-NODE`, with `accept-loss` or not; empty elsewhere.
    */
   payloadStart = 0;
   payloadEnd = 0;
@@ -187,14 +187,23 @@ function parseRemoveNode(
   into: Request,
 ): RequestKind {
   const start = Math.min(end, behindCommand + 1);
-  const idEnd = trimEnd(bytes, start, end);
-  const at = digitsEnd(bytes, start, idEnd);
-  if (at === start || at < idEnd || idEnd - start > NODE_ID_DIGITS_MAX) {
+  const argumentEnd = trimEnd(bytes, start, end);
+  const idEnd = digitsEnd(bytes, start, argumentEnd);
+  const isAlone = idEnd === argumentEnd || isAcceptLoss(bytes.subarray(idEnd, argumentEnd));
+  if (idEnd === start || !isAlone || idEnd - start > NODE_ID_DIGITS_MAX) {
     return fail(into, `REMOVE-NODE takes the id of a node, a number: ${usageOf("REMOVE-NODE")}`);
   }
   into.payloadStart = start;
-  into.payloadEnd = idEnd;
+  into.payloadEnd = argumentEnd;
   return into.kind = "REMOVE-NODE";
+}
+
+/** What follows the id where the node will never come back. */
+export const ACCEPT_LOSS = " accept-loss";
+
+function isAcceptLoss(bytes: Uint8Array): boolean {
+  return bytes.length === ACCEPT_LOSS.length &&
+    bytes.every((byte, i) => byte === ACCEPT_LOSS.charCodeAt(i));
 }
 
 function trimEnd(bytes: Uint8Array, start: number, end: number): number {
@@ -242,7 +251,7 @@ function usageOf(command: Command): string {
     case "NODES":
       return command;
     case "REMOVE-NODE":
-      return "REMOVE-NODE <id>";
+      return "REMOVE-NODE <id> [accept-loss]";
     case "PUT":
       return "PUT <topic> <payload>";
     case "APPEND":

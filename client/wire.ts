@@ -21,7 +21,7 @@
  * | `OFFSETS <topic>` | `OK <first> <next>`: offsets of the first entry that can be read, and of the next one to come |
  * | `STATE <topic>` | a JSON object |
  * | `METRICS`, `TOPICS`, `NODES` | a JSON object |
- * | `REMOVE-NODE <id>` | `OK`: it has begun |
+ * | `REMOVE-NODE <id> [accept-loss]` | `OK`: it has begun |
  * | anything, when it goes wrong | `ERR <message>` |
  *
  * Three messages begin with fixed words that programs may look at: `unknown topic` (nothing was done),

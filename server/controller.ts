@@ -83,8 +83,8 @@ export interface ClientService {
   topics(): Promise<string>;
   /** The JSON of `NODES`. */
   nodes(): Promise<string>;
-  /** Begins to empty a node, which then leaves the cluster. */
-  removeNode(id: number): Promise<void>;
+  /** Begins to empty a node, which then leaves the cluster; `acceptLoss`: it will never come back. */
+  removeNode(id: number, options: { acceptLoss: boolean }): Promise<void>;
 }
 
 /** What a controller is made from. */
@@ -226,9 +226,10 @@ export class Controller implements ClientService {
     return Promise.resolve(nodesReport(metadata.state, metrics.raft.status, metrics.isLive));
   }
 
-  async removeNode(id: number): Promise<void> {
+  async removeNode(id: number, { acceptLoss }: { acceptLoss: boolean }): Promise<void> {
     const { metadata } = this.#parts;
-    await metadata.propose({ kind: "drainNode", id }, { timeoutMs: REQUEST_TIMEOUT_MS });
+    const kind = acceptLoss ? "giveUpNode" as const : "drainNode" as const;
+    await metadata.propose({ kind, id }, { timeoutMs: REQUEST_TIMEOUT_MS });
   }
 }
 

@@ -187,9 +187,10 @@ function removeNodeCommand(parts: ShellParts): Command {
     summary: "move everything off a node, which then leaves; nodes shows how far it is",
     examples: ["remove-node 3", "nodes"],
   }).argument("<id>", "", integerBetween(1, Number.MAX_SAFE_INTEGER))
-    .action((id: number) =>
+    .option("--accept-loss", "its disk is gone for good: give up what only it may have had")
+    .action((id: number, flags: { acceptLoss?: boolean }) =>
       parts.withClient(async (client) => {
-        await client.removeNode(id);
+        await client.removeNode(id, { acceptLoss: flags.acceptLoss === true });
         printOk(parts.output);
         return EXIT.ok;
       })

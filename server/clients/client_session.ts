@@ -12,6 +12,7 @@
  */
 
 import {
+  ACCEPT_LOSS,
   FrameReader,
   parseRequest,
   Request,
@@ -216,7 +217,7 @@ export class ClientSession {
         case "NODES":
           return this.#answerJson(await service.nodes());
         case "REMOVE-NODE":
-          await service.removeNode(Number(this.#payloadText()));
+          await this.#removeNode();
           return this.#answers.writer.ok();
         case "DELETE":
           await service.deleteTopic(topic);
@@ -230,6 +231,12 @@ export class ClientSession {
     } catch (error) {
       this.#answers.writer.error(wireMessage(error));
     }
+  }
+
+  async #removeNode(): Promise<void> {
+    const argument = this.#payloadText();
+    const acceptLoss = argument.endsWith(ACCEPT_LOSS);
+    await this.#service().removeNode(Number.parseInt(argument), { acceptLoss });
   }
 
   #answerJson(text: string): void {

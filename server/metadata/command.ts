@@ -9,9 +9,11 @@
 import type { Durability } from "../../storage/types.ts";
 
 /** The newest format of commands and snapshots. Raised when a kind or a field is added; older ones stay readable. */
-export const METADATA_FORMAT = 2;
+export const METADATA_FORMAT = 3;
 /** Topics are deleted and trimmed, and keep only so much, from this format on. */
 export const TRIM_FORMAT = 2;
+/** Nodes can be given up from this format on. */
+export const GIVE_UP_FORMAT = 3;
 
 /** How a node is reached, and which disk it is. */
 export interface NodeInfo {
@@ -147,6 +149,15 @@ export interface DrainNode {
   id: number;
 }
 
+/**
+ * As {@link DrainNode}, and the node will never come back: recoveries don't wait for it. ⛔ What only it had
+ * acknowledged is lost by that, and each seal says so.
+ */
+export interface GiveUpNode {
+  kind: "giveUpNode";
+  id: number;
+}
+
 /** Forgets a drained node. Refused while a segment is still on it. */
 export interface RemoveNode {
   kind: "removeNode";
@@ -176,6 +187,7 @@ export type Command =
   | BeginSeal
   | SealSegment
   | DrainNode
+  | GiveUpNode
   | RemoveNode
   | AddReplica
   | DropReplica

@@ -4,7 +4,7 @@
  * | bytes | field |
  * | ----- | ----- |
  * | 1 | format, 1 to {@link METADATA_FORMAT} |
- * | 1 | kind: 1 registerNode, 2 createTopic, 3 sealSegment, 4 beginSeal, 5 drainNode, 6 removeNode, 7 addReplica, 8 dropReplica, 9 raiseFormat, 10 deleteTopic, 11 trimTopic, 12 setRetention |
+ * | 1 | kind: 1 registerNode, 2 createTopic, 3 sealSegment, 4 beginSeal, 5 drainNode, 6 removeNode, 7 addReplica, 8 dropReplica, 9 raiseFormat, 10 deleteTopic, 11 trimTopic, 12 setRetention, 13 giveUpNode |
  * | … | the fields in the order of the interfaces below; strings and lists carry their length |
  *
  * Format 1 lacks `firstSegment` and `retention` of createTopic, `sealedMs` of sealSegment, and kinds 10 to 12.
@@ -35,6 +35,7 @@ const KIND_RAISE_FORMAT = 9;
 const KIND_DELETE_TOPIC = 10;
 const KIND_TRIM_TOPIC = 11;
 const KIND_SET_RETENTION = 12;
+const KIND_GIVE_UP_NODE = 13;
 
 /** The command's bytes, as the table above says. In an older format, what it lacks is left out. */
 export function encodeCommand(command: Command, format: number = METADATA_FORMAT): Uint8Array {
@@ -68,6 +69,9 @@ export function encodeCommand(command: Command, format: number = METADATA_FORMAT
       break;
     case "drainNode":
       writer.u8(KIND_DRAIN_NODE).u32(command.id);
+      break;
+    case "giveUpNode":
+      writer.u8(KIND_GIVE_UP_NODE).u32(command.id);
       break;
     case "removeNode":
       writer.u8(KIND_REMOVE_NODE).u32(command.id);
@@ -149,6 +153,8 @@ function readKind(reader: ByteReader, kind: number, format: number): Command {
       return { kind: "beginSeal", topic: reader.string(), segment: reader.u32() };
     case KIND_DRAIN_NODE:
       return { kind: "drainNode", id: reader.u32() };
+    case KIND_GIVE_UP_NODE:
+      return { kind: "giveUpNode", id: reader.u32() };
     case KIND_REMOVE_NODE:
       return { kind: "removeNode", id: reader.u32() };
     case KIND_ADD_REPLICA:

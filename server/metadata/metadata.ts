@@ -10,7 +10,7 @@ import { type Clock, sleep } from "../../world/mod.ts";
 import { OutcomeUnknownError, RefusedError, UnavailableError } from "../errors.ts";
 import { METHOD, type ProposeReply, readProposeReply } from "../messages.ts";
 import { type Peers, PeerUnavailableError, RemoteError } from "../network/mod.ts";
-import { type Command, TRIM_FORMAT } from "./command.ts";
+import { type Command, GIVE_UP_FORMAT, TRIM_FORMAT } from "./command.ts";
 import { encodeCommand } from "./command_codec.ts";
 import type { MetadataMachine } from "./machine.ts";
 import type { MetadataState, Outcome } from "./state.ts";
@@ -56,7 +56,7 @@ export class Metadata {
   async propose(command: Command, options: { timeoutMs: number }): Promise<void> {
     const deadlineMs = this.#clock.nowMs() + options.timeoutMs;
     const { format } = this.state;
-    if (format < TRIM_FORMAT && needsTrimFormat(command)) {
+    if (format < formatFor(command)) {
       throw new RefusedError("not all nodes of the cluster run a version that can do this yet");
     }
     const bytes = encodeCommand(command, format);
@@ -135,12 +135,14 @@ export class Metadata {
   }
 }
 
-/** What nodes of format 1 would choke on, or not do. */
-function needsTrimFormat(command: Command): boolean {
+/** Nodes that don't read this format would choke on the command, or not do it. */
+function formatFor(command: Command): number {
+  if (command.kind === "giveUpNode") return GIVE_UP_FORMAT;
   if (command.kind === "createTopic") {
-    return Object.values(command.retention).some((promise) => promise !== null);
+    const keepsAll = Object.values(command.retention).every((promise) => promise === null);
+    return keepsAll ? 1 : TRIM_FORMAT;
   }
-  return ["deleteTopic", "trimTopic", "setRetention"].includes(command.kind);
+  return ["deleteTopic", "trimTopic", "setRetention"].includes(command.kind) ? TRIM_FORMAT : 1;
 }
 
 function leaderless(waitedMs: number): UnavailableError {

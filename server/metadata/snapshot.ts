@@ -8,6 +8,7 @@
  * | 4, … | since format 2: count of the runs that segments speak of, then those, strings |
  * | 4, … | count of nodes, then each node (command_codec.ts) |
  * | 4, … | ids of the nodes that are being drained |
+ * | 4, … | since format 3: ids of the nodes that were given up |
  * | 4, … | count of incarnations of removed nodes, then those |
  * | 4, … | count of topics, then each: name, replication factor (4), durability (5), cursors; since format 2: number of its very first segment (4), retention (24), number (4) and base offset (8) of the first one that is there; count of segments (4), and for each of those: leader (4), leader's run (string), replica ids, state (1): 0 open, 1 sealing, 2 sealed, sealed count (8), sealed length (8), payload bytes (8), may have lost (1), since format 2: when it was sealed (8) |
  *
@@ -18,7 +19,7 @@
  */
 
 import { ByteReader, ByteWriter, MalformedError } from "../../world/mod.ts";
-import { KEEP_ALL, TRIM_FORMAT } from "./command.ts";
+import { GIVE_UP_FORMAT, KEEP_ALL, TRIM_FORMAT } from "./command.ts";
 import {
   readCursors,
   readDurability,
@@ -55,6 +56,7 @@ export function encodeSnapshot(state: MetadataState): Uint8Array {
   writer.u32(state.nodes.size);
   for (const node of state.nodes.values()) writeNode(writer, node);
   writeIds(writer, [...state.draining]);
+  if (format >= GIVE_UP_FORMAT) writeIds(writer, [...state.givenUp]);
   writer.u32(state.removed.size);
   for (const incarnation of state.removed) writer.string(incarnation);
   writer.u32(state.topics.size);
@@ -94,6 +96,8 @@ export function decodeSnapshot(bytes: Uint8Array): MetadataState {
   const runs = format < TRIM_FORMAT ? null : readList(reader, () => reader.string());
   for (const node of readList(reader, () => readNode(reader))) state.nodes.set(node.id, node);
   for (const id of readIds(reader)) state.draining.add(id);
+  const givenUp = format < GIVE_UP_FORMAT ? [] : readIds(reader);
+  for (const id of givenUp) state.givenUp.add(id);
   for (const incarnation of readList(reader, () => reader.string())) state.removed.add(incarnation);
   for (const topic of readList(reader, () => readTopic(reader, { format, runs, state }))) {
     state.topics.set(topic.name, topic);

@@ -80,6 +80,8 @@ export class MetadataState {
   readonly nodes: Map<number, NodeInfo> = new Map();
   /** Nodes on their way out: they get nothing new. */
   readonly draining: Set<number> = new Set();
+  /** Of these, the ones that will never come back: nothing waits for them. */
+  readonly givenUp: Set<number> = new Set();
   /** Incarnations of removed nodes: they don't come back by themselves. */
   readonly removed: Set<string> = new Set();
   readonly topics: Map<string, TopicInfo> = new Map();
@@ -102,6 +104,11 @@ export class MetadataState {
         return this.#sealSegment(command, changes);
       case "drainNode":
         return this.#drainNode(command.id, changes);
+      case "giveUpNode": {
+        const outcome = this.#drainNode(command.id, changes);
+        if (outcome.ok) this.givenUp.add(command.id);
+        return outcome;
+      }
       case "removeNode":
         return this.#removeNode(command.id, changes);
       case "addReplica":
@@ -274,6 +281,7 @@ export class MetadataState {
     this.removed.add(node.incarnation);
     this.nodes.delete(id);
     this.draining.delete(id);
+    this.givenUp.delete(id);
     changes.push({ kind: "node", id });
     return DONE;
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Command, KEEP_ALL } from "./command.ts";
+import { type Command, GIVE_UP_FORMAT, KEEP_ALL } from "./command.ts";
 import { decodeCommand, encodeCommand } from "./command_codec.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Change, MetadataState, openSegmentOf, segmentAt } from "./state.ts";
@@ -154,6 +154,19 @@ Deno.test("MetadataState.apply() removes a node only when it is drained and hold
   assert.deepEqual(state.apply({ ...nodes[1], incarnation: "new" } as Command, []), { ok: true });
 });
 
+Deno.test("MetadataState.apply() gives a node up until it is removed, and snapshots remember it", () => {
+  const state = new MetadataState();
+  applyAll(state, [...nodes, { kind: "raiseFormat", format: GIVE_UP_FORMAT }]);
+  assert.deepEqual(state.apply({ kind: "giveUpNode", id: 2 }, []), { ok: true });
+  assert.ok(state.draining.has(2) && state.givenUp.has(2));
+  const restored = decodeSnapshot(encodeSnapshot(state));
+  assert.deepEqual([...restored.givenUp], [2]);
+  applyAll(restored, [{ kind: "removeNode", id: 2 }]);
+  assert.equal(restored.givenUp.size, 0);
+  assert.equal(state.apply({ kind: "giveUpNode", id: 9 }, []).ok, false);
+  assert.ok(!state.givenUp.has(9));
+});
+
 Deno.test("MetadataState.apply() does not drain the last node", () => {
   const state = new MetadataState();
   applyAll(state, [nodes[0]!]);
@@ -253,7 +266,10 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     retention,
   }),
   fc.record({ kind: fc.constant("beginSeal" as const), topic: fc.string(), segment: id }),
-  fc.record({ kind: fc.constantFrom("drainNode" as const, "removeNode" as const), id }),
+  fc.record({
+    kind: fc.constantFrom("drainNode" as const, "giveUpNode" as const, "removeNode" as const),
+    id,
+  }),
   fc.record({
     kind: fc.constantFrom("addReplica" as const, "dropReplica" as const),
     topic: fc.string(),

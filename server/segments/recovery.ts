@@ -69,7 +69,8 @@ export async function recoverSegment(parts: RecoveryParts, target: SegmentTarget
   const info = topic && openSegmentOf(topic);
   if (info?.number !== target.segment) return;
   const answers = await fenceReplicas(parts, target, info);
-  const verdict = judge(answers, info.replicas.length);
+  const answerable = answerableOf(metadata, info.replicas);
+  const verdict = judge(answers, info.replicas.length, answerable);
   if (verdict === null) {
     throw new UnavailableError(
       `${target.topic}/${target.segment}: ${answers.length} of ${info.replicas.length} replicas answered`,
@@ -84,7 +85,8 @@ export async function recoverSegment(parts: RecoveryParts, target: SegmentTarget
   await copyTail(parts, target, {
     answers,
     longest: verdict.longest,
-    replicas: info.replicas.length,
+    // Of a segment that was given up in part, no more can hold it than there are.
+    copies: Math.min(neededAnswers(info.replicas.length), answerable),
   });
   await seal(parts, target, verdict);
   if (verdict.mayHaveLost) {
@@ -101,14 +103,24 @@ export async function recoverSegment(parts: RecoveryParts, target: SegmentTarget
 
 /**
  * ⛔ R − W + 1 certain answers (W: a majority of R) always include one that has every acknowledged entry.
- * Uncertain ones give data, but no vote. Where certain answers can never be enough, all must answer. Pure.
+ * Uncertain ones give data, but no vote. Where certain answers can never be enough, all must answer that ever can:
+ * `answerable`, without nodes that an operator has given up (spec/DECISIONS.md, 26). Pure.
  */
-export function judge(answers: readonly Answer[], replicas: number): Verdict | null {
+export function judge(
+  answers: readonly Answer[],
+  replicas: number,
+  answerable: number = replicas,
+): Verdict | null {
   const needed = neededAnswers(replicas);
   const certain = answers.filter((answer) => answer.isCertain).length;
-  if (certain < needed && answers.length < replicas) return null;
+  if (answers.length === 0 || (certain < needed && answers.length < answerable)) return null;
   const longest = answers.reduce((best, answer) => answer.length > best.length ? answer : best);
   return { longest, mayHaveLost: certain < needed };
+}
+
+/** Replicas whose answer may still come. */
+function answerableOf({ state }: Metadata, replicas: readonly number[]): number {
+  return replicas.filter((id) => !state.givenUp.has(id)).length;
 }
 
 /** R − W + 1: so many replicas always include one of every majority. */
@@ -169,9 +181,9 @@ function fenceReplicas(
 async function copyTail(
   parts: RecoveryParts,
   target: SegmentTarget,
-  found: { answers: readonly Answer[]; longest: Answer; replicas: number },
+  found: { answers: readonly Answer[]; longest: Answer; copies: number },
 ): Promise<void> {
-  const { answers, longest, replicas } = found;
+  const { answers, longest, copies: needed } = found;
   const short = answers.filter((answer) => answer.length < longest.length);
   const copies = await Promise.allSettled(
     short.map(({ node }) =>
@@ -179,7 +191,7 @@ async function copyTail(
     ),
   );
   const failed = copies.filter((copy) => copy.status === "rejected");
-  if (answers.length - failed.length >= neededAnswers(replicas)) return;
+  if (answers.length - failed.length >= needed) return;
   throw new UnavailableError(
     `${target.topic}/${target.segment}: its tail could not be copied: ${failed[0]!.reason}`,
   );

@@ -26,6 +26,16 @@ Deno.test("judge() takes data of the uncertain, but no vote; where all have answ
   assert.equal(judge([answer(1, 5), answer(2, 9, false), answer(3, 6)], 3)!.mayHaveLost, false);
 });
 
+Deno.test("judge() does not wait for nodes that were given up, and says that it may have lost", () => {
+  const stuck = [answer(1, 5), answer(2, 9, false)];
+  const verdict = judge(stuck, 3, 2)!;
+  assert.deepEqual([verdict.longest.node, verdict.mayHaveLost], [2, true]);
+  assert.equal(judge([answer(1, 5)], 3, 2), null);
+  // Enough certain answers need nobody to be given up, and lose nothing.
+  assert.equal(judge([answer(1, 5), answer(3, 5)], 3, 2)!.mayHaveLost, false);
+  assert.equal(judge([], 1, 0), null);
+});
+
 Deno.test("judge() never seals below what a majority acknowledged, whoever answers", () => {
   const replicas = fc.integer({ min: 1, max: 5 });
   const lengths = fc.array(fc.nat(9), { minLength: 5, maxLength: 5 });

@@ -45,7 +45,8 @@ export function learn(model: Model, event: EventOf<"learn">): void {
 /** Commands beside the specification's: their place among the others does not matter. */
 function isAside({ kind }: Command): boolean {
   return kind === "addReplica" || kind === "dropReplica" || kind === "drainNode" ||
-    kind === "removeNode" || kind === "raiseFormat" || kind === "setRetention";
+    kind === "giveUpNode" || kind === "removeNode" || kind === "raiseFormat" ||
+    kind === "setRetention";
 }
 
 function learnAside(model: Model, event: EventOf<"learn">): void {
