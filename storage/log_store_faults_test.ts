@@ -80,6 +80,33 @@ async function check(store: LogStore, acknowledged: Map<string, string[]>): Prom
   }
 }
 
+Deno.test("LogStore keeps what comes after a refused append, and nothing of that", async () => {
+  const large = (text: string) => batchOf(encoder.encode(text.repeat(TINY_LIMITS.homeBytesMin)));
+  // What a write that finds no room leaves behind differs: nothing, all, or a part.
+  for (let seed = 1; seed <= 20; seed++) {
+    for (const next of ["log", "other"]) {
+      const drive = new SimDrive({ clock: new RealClock(), random: new SeededRandom(seed) });
+      const store = await open(drive);
+      store.create("other");
+      const log = store.create("log");
+      // The third leaves room behind it in its extent.
+      for (let index = 0; index < 3; index++) await log.append(large("a"));
+      drive.fail({ op: "write", code: "NoSpace" });
+      await assert.rejects(log.append(large("b")), DiskFullError);
+      // Goes to the journal, at the position of what was refused.
+      await store.get(next)!.append(batchOf(encoder.encode("c")));
+      drive.crash("lost");
+      const again = await open(drive);
+      assert.deepEqual(again.recovery.torn, []);
+      assert.deepEqual(again.list().map(({ certain }) => certain), [true, true]);
+      const texts = async (name: string) =>
+        (await readAll(again.get(name)!)).map((text) => text[0]).join("");
+      const expected = next === "log" ? ["aaac", ""] : ["aaa", "c"];
+      assert.deepEqual([await texts("log"), await texts("other")], expected, `seed ${seed}`);
+    }
+  }
+});
+
 const FAULTS: [FaultyOp, DiskError["code"]][] = [
   ["write", "Io"],
   ["write", "NoSpace"],

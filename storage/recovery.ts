@@ -211,8 +211,9 @@ class Recovery {
   /** Most tails end where they were known to end: one small read for each, many in one call, shows it. */
   async #scanTails(logs: readonly LogImage[]): Promise<void> {
     const pending: LogImage[] = [];
-    for (let from = 0; from < logs.length; from += PROBES_AT_ONCE) {
-      pending.push(...await this.#probe(logs.slice(from, from + PROBES_AT_ONCE)));
+    const growing = logs.filter((log) => this.#mayHaveGrown(log));
+    for (let from = 0; from < growing.length; from += PROBES_AT_ONCE) {
+      pending.push(...await this.#probe(growing.slice(from, from + PROBES_AT_ONCE)));
     }
     const work = async () => {
       for (let log = pending.pop(); log !== undefined; log = pending.pop()) {
@@ -222,6 +223,15 @@ class Recovery {
       }
     };
     await Promise.all(Array.from({ length: SCANS_AT_ONCE }, work));
+  }
+
+  /**
+   * ⛔ No run writes to extents of those before it, and the index of a run knows all that counts of them. What
+   * stands behind is a frame that was refused: taken for the log's, it would hide what was acknowledged since,
+   * at the same positions, in the journal.
+   */
+  #mayHaveGrown({ extents }: LogImage): boolean {
+    return extents.at(-1)?.run === this.#image.run;
   }
 
   /** Those of the logs that have something, or may have, behind what is known. */
