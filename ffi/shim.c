@@ -21,14 +21,12 @@
  * |         | after a read its length is what was not read: it was beyond the end               |
  * | then    | syncs: one fd each                                                                |
  *
- * How a write goes (each way was measured against the others on ext4), where a sync follows:
+ * How a write goes (each way was measured against the others on ext4):
  * - whole blocks in aligned memory: around the page cache, all such writes side by side in the ring,
  *   long ones in pieces: three of 1 MiB are written and synced in half the time of one of 3 MiB;
  * - a long run that begins or ends inside of a block: those ends through the page cache, the blocks
  *   between as above, from a copy where the memory is not aligned;
  * - all else through the page cache, by plain pwrite: io_uring would hand it to a kernel thread first.
- * Where none follows nobody waits for the device: everything goes through the page cache, a fifth of the time,
- * and the system is told to begin with writing it out, so that a later sync does not find gigabytes to write.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -70,8 +68,6 @@
 #ifndef DIRECT_PIECE_BYTES
 #define DIRECT_PIECE_BYTES (1u << 20)
 #endif
-/* From here on a write that nobody waits for is begun to be written out at once. */
-#define WRITE_OUT_BYTES_MIN (256u << 10)
 /* How long to step back when the kernel has no memory for a request right now. */
 #define AGAIN_PAUSE_US 200
 /* What is refused with EAGAIN this often in a row has failed. */
@@ -348,15 +344,6 @@ static struct piece piece_of(const double *item, unsigned index) {
   };
 }
 
-/* A write that no sync follows. */
-static void write_through_cache(struct ring *ring, double *job, struct piece whole) {
-  struct piece piece = whole;
-  run_one(ring, job, &piece, WRITE);
-  if (has_failed(job) || whole.left < WRITE_OUT_BYTES_MIN) return;
-  /* A hint: where it fails, a sync writes it, and tells of what went wrong meanwhile. */
-  (void)sync_file_range(whole.fd, (off_t)whole.offset, (off_t)whole.left, SYNC_FILE_RANGE_WRITE);
-}
-
 static void begin(double *job) { job[0] = job[1] = job[2] = 0; }
 
 /* All writes, each whole; then, unless one failed, an fdatasync of each file behind them. */
@@ -366,8 +353,7 @@ EXPORT void walrus_commit(struct ring *ring, double *job, uint32_t writes, uint3
   begin(job);
   for (uint32_t index = 0; index < writes && !has_failed(job); index++, item += TRANSFER_DOUBLES) {
     if (item[LENGTH] == 0) continue;
-    if (syncs == 0) write_through_cache(ring, job, piece_of(item, index));
-    else count = begin_write(ring, job, count, piece_of(item, index), (int)item[DIRECT_FD]);
+    count = begin_write(ring, job, count, piece_of(item, index), (int)item[DIRECT_FD]);
   }
   if (count > 0 && !has_failed(job)) run(ring, job, count, WRITE);
   if (syncs == 0 || has_failed(job)) return;

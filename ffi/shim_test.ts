@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { buildShim, errnoName, openShim, type Shim } from "./mod.ts";
 
 const built = await buildShim();
@@ -89,39 +89,6 @@ testShim("Shim.newAlignedBuffer() is aligned, zeroed, and as long as asked", asy
     assert.deepEqual(buffer, new Uint8Array(length));
   }
   shim.close();
-});
-
-testShim("Ring.commit() leaves in the page cache what it does not sync", async () => {
-  const shim = await loadShim();
-  const directory = await Deno.makeTempDir({ prefix: "walrus_cache_" });
-  const name = `${directory}/file`;
-  await Deno.writeFile(name, new Uint8Array(0));
-  const fd = openSync(name, "r+");
-  const opened = shim.openRing(8);
-  assert(opened.ok);
-  const { ring } = opened;
-  let directFd = fd;
-  try {
-    directFd = openSync(name, constants.O_RDWR | constants.O_DIRECT);
-  } catch {
-    // This file system has no direct writes.
-  }
-  const length = 512 << 10;
-  const buffer = shim.newAlignedBuffer(length, 4096).fill(7);
-  const job = shim.newJob();
-  job.addTransfer({ fd, directFd }, { fileOffset: 0, buffer, bufferOffset: 0, length });
-  await ring.commit(job);
-  assert.equal(job.failure(), null);
-  const back = new Uint8Array(length);
-  job.clear();
-  job.addTransfer({ fd }, { fileOffset: 0, buffer: back, bufferOffset: 0, length });
-  assert(shim.readCached(job), "it is read without asking the device");
-  assert.deepEqual(back, new Uint8Array(buffer));
-  ring.close();
-  shim.close();
-  closeSync(fd);
-  if (directFd !== fd) closeSync(directFd);
-  await Deno.remove(directory, { recursive: true });
 });
 
 testShim("Ring.commitSoon() commits by a thread, whether its end is seen or not", async () => {

@@ -30,6 +30,8 @@ export const READ_RINGS_MAX = 4;
 export const CACHED_READ_BYTES_MAX = 64 * 1024;
 /** And up to this number. */
 export const CACHED_READS_MAX = 16;
+/** A commit without a sync of up to this size goes through the page cache. */
+const CACHED_WRITE_BYTES_MAX = 256 * 1024;
 /** One sync and so much to write: over in about the time that it takes to wake a thread. */
 const SHORT_COMMIT_BYTES_MAX = 8 * 1024;
 /** For such a one the main thread waits in its place, microseconds. */
@@ -129,9 +131,12 @@ export class UringDisk extends DirectoryDisk implements Disk {
   ): Promise<JobFailure | null> {
     const job = this.#commitJob;
     job.clear();
+    let mayBeDirect = this.#direct;
+    // Nobody waits for the device then: a copy into the page cache is all that is to be done.
+    if (syncs.length === 0 && lengthOf(writes) <= CACHED_WRITE_BYTES_MAX) mayBeDirect = false;
     for (const write of writes) {
       const { handle, directFd } = write.file as OpenFile;
-      const isDirect = this.#direct && write.throughCache !== true;
+      const isDirect = mayBeDirect && write.throughCache !== true;
       job.addTransfer({ fd: handle, directFd: isDirect ? directFd : null }, write);
     }
     for (const file of syncs) job.addSync(file.handle);
