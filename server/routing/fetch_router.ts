@@ -105,7 +105,7 @@ export async function routeEnd(routes: Routes, topic: string): Promise<number> {
 /**
  * Reads of the open segment that this node leads, for its own clients and for other nodes; `null` where it does
  * not (any more), or can't tell: entries that are there may be read whatever became of the lease, for they stay
- * committed, but where the topic ends only a leader with a lease knows.
+ * committed, but where the topic ends only a leader with a lease knows, and only while it takes appends.
  *
  * @throws {OffsetOutOfRangeError}
  */
@@ -117,7 +117,7 @@ export async function fetchHere(
   const led = ledBy(routes, request);
   if (led === null) return null;
   const isNothingYet = offset === led.readableEnd;
-  if ((isNothingYet || request.count === 0) && !led.writer.hasLease) return null;
+  if ((isNothingYet || request.count === 0) && !led.writer.isEnd) return null;
   if (isNothingYet && waitMs > 0) {
     await routes.tails.wait(topic, offset, waitMs).done;
     return await fetchHere(routes, { ...request, waitMs: 0 });
@@ -146,13 +146,21 @@ async function fetchSealed(
   { segment, spec }: { segment: SegmentInfo; spec: FetchSpec },
 ): Promise<Entries> {
   const offset = spec.offset - segment.baseOffset;
-  return await readSealed(routes, segment, {
+  const request = {
     topic,
     segment: segment.number,
     offset,
     count: Math.min(spec.count, segment.count! - offset),
     maxBytes: spec.maxBytes,
-  }, routes.buffers);
+  };
+  try {
+    return await readSealed(routes, segment, request, routes.buffers);
+  } catch (error) {
+    // It may have been trimmed under the read's hands: then that is what is to be said.
+    const now = routes.topicNow(topic);
+    if (now !== undefined) mustNotBeTrimmed(now, spec.offset);
+    throw error;
+  }
 }
 
 /** Only what is committed: behind it the log may hold what a recovery will cut. */

@@ -6,13 +6,15 @@ import { fetchHere } from "./fetch_router.ts";
 import type { Routes } from "./routes.ts";
 
 /** A node that leads t/1, in which one entry is committed. */
-function leader(lease: { isValid: boolean }): { routes: Routes; waits: number[] } {
+function leader(
+  lease: { isValid: boolean; isClosed?: boolean },
+): { routes: Routes; waits: number[] } {
   const entry = { ...batchOf(new Uint8Array(3)), firstPosition: 0, firstOffset: 0 };
   const log = { endOffset: 1, endPosition: 1, read: () => Promise.resolve(entry) };
   const writer = {
     log: log as unknown as Log,
-    get hasLease() {
-      return lease.isValid;
+    get isEnd() {
+      return lease.isValid && !lease.isClosed;
     },
   };
   const led = { number: 1, baseOffset: 0, readableEnd: 1, writer } as unknown as OpenSegment;
@@ -41,6 +43,13 @@ Deno.test("fetchHere() tells where the topic ends only with a lease: others may 
   lease.isValid = false;
   assert.equal(await fetchHere(routes, { ...first, count: 0 }), null);
   assert.equal(await fetchHere(routes, beyond), null);
+});
+
+Deno.test("fetchHere() does not say that a topic ends in a segment that is closed: its seal may be unheard of here only", async () => {
+  const { routes } = leader({ isValid: true, isClosed: true });
+  assert.equal(await fetchHere(routes, { ...first, count: 0 }), null);
+  assert.equal(await fetchHere(routes, beyond), null);
+  assert.equal((await fetchHere(routes, first))?.count, 1);
 });
 
 Deno.test("fetchHere() gives entries that are committed, with a lease or without", async () => {

@@ -42,13 +42,14 @@ function recordsOf(bytes: Uint8Array): number[] {
   const reader = new RecordReader(bytes);
   while (reader.next()) {
     if (reader.isControl) records.push(-1 - sharedOffset(decodeCursors(reader.payload())));
-    else records.push(1 + hashOf(bytes, reader.start, reader.end));
+    else records.push(recordOfEntry(bytes, reader.start, reader.end));
   }
   return records;
 }
 
-function hashOf(bytes: Uint8Array, start: number, end: number): number {
+/** The number that stands for an entry with this payload. */
+export function recordOfEntry(bytes: Uint8Array, start: number, end: number): number {
   let hash = FNV_OFFSET;
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, FNV_PRIME);
-  return hash >>> 0;
+  return 1 + (hash >>> 0);
 }

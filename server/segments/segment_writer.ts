@@ -123,6 +123,14 @@ export class SegmentWriter {
     return this.#parts.leases.isValid;
   }
 
+  /**
+   * Whether the topic ends here, as far as a leader can know. Not once the segment is closed, lease or no lease: its
+   * own seal may have been committed, and others have gone on behind it, before this node hears of that.
+   */
+  get isEnd(): boolean {
+    return this.hasLease && !this.#isClosed;
+  }
+
   get isFull(): boolean {
     const { entries, bytes } = this.#parts.limits;
     return this.log.endOffset >= entries || this.log.payloadBytes >= bytes;

@@ -116,6 +116,7 @@ export class SharedCursor {
   async #serveWaiting(): Promise<void> {
     const takes = this.#waiting;
     this.#waiting = [];
+    let reading = Infinity;
     try {
       this.#writer.mustAccept();
       // What was trimmed before anybody took it is passed over; the next move says so durably.
@@ -124,7 +125,9 @@ export class SharedCursor {
       const wanted = takes.reduce((sum, take) => sum + take.count, 0);
       const count = Math.min(wanted, committedEnd - from, TAKE_ENTRIES_MAX);
       if (count <= 0) return takes.forEach((take) => take.resolve(NOTHING));
+      reading = from;
       const entries = await this.#source.read(from, { count, maxBytes: READ_BYTES_MAX });
+      reading = Infinity;
       this.#emit?.({ kind: "take", offset: from, batch: entries });
       await this.#moving;
       // The move before failed: what it handed out is free again, and what was read behind it is void.
@@ -134,6 +137,11 @@ export class SharedCursor {
       this.#waiting = takes.slice(served.length).concat(this.#waiting);
       this.#moving = this.#move(served);
     } catch (error) {
+      if (this.#firstOffset() > reading) {
+        // Trimmed while it was read: who waits is served from what is left.
+        this.#waiting = takes.concat(this.#waiting);
+        return;
+      }
       for (const take of takes) take.reject(error);
     }
   }

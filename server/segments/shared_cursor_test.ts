@@ -169,3 +169,18 @@ Deno.test("SharedCursor.take() goes on behind what was trimmed, and moves there 
   assert.deepEqual(textsOf(await again), ["7"]);
   assert.equal(cursor.committed, 8);
 });
+
+Deno.test("SharedCursor serves from what is left where entries are trimmed while it reads them", async () => {
+  const { cursor, source, trimmed, writer } = setUp(9);
+  source.failure = new Error("no replica is held here");
+  const first = cursor.take(1);
+  const second = cursor.take(2);
+  trimmed.firstOffset = 4;
+  source.failure = null;
+  await settle();
+  writer.moves.at(-1)?.commit();
+  assert.deepEqual(textsOf(await first), ["4"]);
+  await settle();
+  writer.moves.at(-1)?.commit();
+  assert.deepEqual(textsOf(await second), ["5", "6"]);
+});

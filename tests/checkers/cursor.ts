@@ -33,12 +33,13 @@ export interface CursorProblem {
  * - delivered twice: two takes got the same entry;
  * - read before commit: a take got what is not in the topic;
  * - cursor backwards: a take that began after another had ended got an earlier entry;
- * - skipped: with `isDrained`, an entry that nobody got, and that no take of unknown outcome can have taken.
+ * - skipped: with `isDrained`, an entry that nobody got, and that no take of unknown outcome can have taken. Those
+ *   before `firstOffset` were trimmed: the cursor may have been carried past them.
  */
 export function checkCursor(
   takes: readonly Take[],
   content: readonly string[],
-  options: { isDrained: boolean },
+  options: { isDrained: boolean; firstOffset?: number },
 ): CursorProblem[] {
   const problems: CursorProblem[] = [];
   const offsets = new Map(content.map((value, offset) => [value, offset]));
@@ -59,7 +60,10 @@ export function checkCursor(
     } else delivered.set(offset, take);
   }
   problems.push(...checkOrder(delivered, content));
-  if (options.isDrained) problems.push(...checkSkips(takes, delivered, content));
+  if (options.isDrained) {
+    const kept = { content, from: options.firstOffset ?? 0 };
+    problems.push(...checkSkips(takes, delivered, kept));
+  }
   return problems;
 }
 
@@ -94,14 +98,14 @@ function checkOrder(
 function checkSkips(
   takes: readonly Take[],
   delivered: ReadonlyMap<number, Take>,
-  content: readonly string[],
+  { content, from }: { content: readonly string[]; from: number },
 ): CursorProblem[] {
   const unknown = takes.filter((take) => take.outcome === "unknown")
     .sort((a, b) => a.startMs - b.startMs);
   // From the end: the earliest answer among all later entries bounds when the taker began.
   let boundMs = Infinity;
   const missing: { offset: number; beforeMs: number }[] = [];
-  for (let offset = content.length - 1; offset >= 0; offset--) {
+  for (let offset = content.length - 1; offset >= from; offset--) {
     const take = delivered.get(offset);
     if (take) boundMs = Math.min(boundMs, take.endMs);
     else missing.push({ offset, beforeMs: boundMs });

@@ -38,3 +38,12 @@ Deno.test("checkCursor() finds what was skipped, unless a take of unknown outcom
   assert.deepEqual(kindsOf([take(null, 0, Infinity)], ["a", "b"]), ["skipped b"]);
   assert.deepEqual(kindsOf(rest, CONTENT, false), []);
 });
+
+Deno.test("checkCursor() lets the cursor be carried past what was trimmed, and past nothing else", () => {
+  const kinds = (takes: Take[], firstOffset: number) =>
+    checkCursor(takes, CONTENT, { isDrained: true, firstOffset })
+      .map(({ kind, value }) => `${kind} ${value}`);
+  assert.deepEqual(kinds([take("c", 0, 1)], 2), []);
+  assert.deepEqual(kinds([take("c", 0, 1)], 1), ["skipped b"]);
+  assert.deepEqual(kinds([take("a", 0, 1), take("c", 2, 3)], 1), ["skipped b"]);
+});

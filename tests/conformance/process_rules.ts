@@ -125,7 +125,7 @@ export function remember(model: Model, event: EventOf<"remember">): void {
   const uncertain = new Set(event.uncertain.map(nameOf));
   if (event.isCertain) {
     for (const [segment, replica] of node.replicas) {
-      if (segment.isSealed) continue;
+      if (isOver(segment)) continue;
       need(
         !replica.isFenced || fenced.has(segment.name),
         "FenceIsDurable",
@@ -146,6 +146,11 @@ export function remember(model: Model, event: EventOf<"remember">): void {
   for (const at of event.fenced) model.replica(node, model.segment(at)!).isFenced = true;
   for (const at of event.uncertain) becomeUncertain(model, node, at);
   node.isInDoubt = !event.isCertain;
+}
+
+/** No seal is to come, so no vote: it is sealed, or its topic was deleted, for whoever has heard of that or has not. */
+function isOver(segment: SegmentModel): boolean {
+  return segment.isSealed || segment.goneAt !== Infinity;
 }
 
 /** ⛔ What may have been forgotten is remembered. */
@@ -173,7 +178,7 @@ export function ready(model: Model, event: EventOf<"ready">): void {
   need(node.isUp, "Restart", "its process does not run");
   const uncertain = new Set(event.uncertain.map(nameOf));
   for (const [segment, replica] of node.replicas) {
-    if (!segment.isSealed) mustDoubt(segment, replica, uncertain);
+    if (!isOver(segment)) mustDoubt(segment, replica, uncertain);
   }
   for (const at of event.uncertain) becomeUncertain(model, node, at);
   node.isInDoubt = false;

@@ -57,8 +57,10 @@ export function checkCommit(model: Model, segment: SegmentModel): void {
     "NoAckedEntryLost",
     () => `${name} was sealed at ${seal!.length} records, and now ${committed} are acknowledged`,
   );
+  // Who holds it still may throw it away before its writer hears that the topic was deleted.
+  const isGone = segment.goneAt !== Infinity;
   hold(
-    !segment.topic.isSynced ||
+    isGone || !segment.topic.isSynced ||
       model.holding(segment, committed) >= segment.majority - segment.lostOn.size,
     "AckedIsOnAMajority",
     () => `${committed} records of ${name} are held by ${model.holding(segment, committed)} nodes`,

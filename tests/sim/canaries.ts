@@ -252,4 +252,116 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     story: "replacements",
     seedsMax: 20,
   },
+  batchDivided: {
+    rule: "a batch is whole in one segment, or not there",
+    edits: [{
+      file: "server/segments/segment_writer.ts",
+      from: "const count = ends === null ? room : ends.find((end) => end >= room);",
+      to: "const count = room;",
+    }],
+    story: "batches",
+    seedsMax: 20,
+  },
+  batchTorn: {
+    rule: "a replica holds whole batches at every moment",
+    edits: [{
+      file: "server/segments/whole_read.ts",
+      from: "  if (!run.goesOn) return run;",
+      to: "  if (run.count >= 0) return run;",
+    }],
+    story: "batches",
+    seedsMax: 40,
+  },
+  appendOffsetWrong: {
+    rule: "the answer to a batch is the offset of its first entry, through other nodes too",
+    edits: [{
+      file: "server/routing/forwarding.ts",
+      from: "firstOffset: accepted.firstOffset + start });",
+      to: "firstOffset: accepted.firstOffset });",
+    }],
+    story: "batches",
+    seedsMax: 20,
+  },
+  fetchUncommitted: {
+    rule: "only committed entries are read by their offset",
+    edits: [{
+      file: "server/segments/segment_writer.ts",
+      from: "  get readableOffset(): number {\n    return this.#readableOffset;",
+      to: "  get readableOffset(): number {\n    return this.#writtenOffset;",
+    }, {
+      file: "server/segments/segment_writer.ts",
+      from: "      this.#writtenOffset = end.offset;\n",
+      to: "      this.#writtenOffset = end.offset;\n      this.#parts.onReadable(end.offset);\n",
+    }],
+    story: "laggards",
+    seedsMax: 40,
+  },
+  trimUndone: {
+    rule: "what was trimmed stays trimmed",
+    edits: [{
+      file: "server/metadata/state.ts",
+      from: "    topic.segments.splice(0, goes);\n",
+      to: "    const gone = topic.segments.splice(0, goes);\n" +
+        "    Object.assign(topic, { gone });\n",
+    }, {
+      file: "server/metadata/state.ts",
+      from: "    topic.cursors = command.cursors.map((cursor) => notBefore(cursor, topic));\n",
+      to: "    topic.cursors = command.cursors.map((cursor) => notBefore(cursor, topic));\n" +
+        "    topic.segments.unshift(...(topic as { gone?: SegmentInfo[] }).gone ?? []);\n" +
+        "    Object.assign(topic, { gone: [] });\n",
+    }],
+    story: "trims",
+    seedsMax: 20,
+  },
+  trimmedKept: {
+    rule: "what is gone leaves every disk",
+    edits: [{
+      file: "server/metadata/state.ts",
+      from: "const first = topic ? topic.segments[0]!.number : this.firstSegmentOf(target.topic);",
+      to: "const first = topic ? topic.bornSegment : this.firstSegmentOf(target.topic);",
+    }, {
+      // It looks with the product's own eyes.
+      file: "tests/sim/replicas_checker.ts",
+      from: "if (target !== null && state.isGone(target)) return",
+      to:
+        "if (target !== null && target.segment < (state.topics.get(target.topic)?.segments[0]!.number ?? 0)) return",
+    }],
+    story: "trims",
+    seedsMax: 20,
+  },
+  trimmedTooMuch: {
+    rule: "a topic keeps what it has promised to keep",
+    edits: [{
+      file: "server/segments/retention.ts",
+      from: "entriesLeft >= (entries ?? 0)",
+      to: "entriesLeft >= (entries ?? 0) / 2",
+    }],
+    story: null,
+    seedsMax: 100,
+  },
+  cursorLeftBehind: {
+    rule: "the cursor is carried past what was trimmed",
+    edits: [{
+      file: "server/segments/shared_cursor.ts",
+      from: "Math.max(this.#next, this.#firstOffset());",
+      to: "Math.max(this.#next, 0 * this.#firstOffset());",
+    }, {
+      // Else it looks again and again.
+      file: "server/segments/shared_cursor.ts",
+      from: "if (this.#firstOffset() > reading) {",
+      to: "if (this.#firstOffset() > reading && takes.length === 0) {",
+    }],
+    story: "trims",
+    seedsMax: 40,
+  },
+  numberUsedAgain: {
+    rule: "the number of a segment is never used twice: nothing of a deleted topic is seen again",
+    edits: [{
+      file: "server/metadata/state.ts",
+      from: "return this.deleted.get(topic) ?? 1;",
+      to: "return this.deleted.size < 0 ? this.deleted.get(topic)! : 1;",
+    }],
+    story: "remakes",
+    seedsMax: 20,
+  },
 };

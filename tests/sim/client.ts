@@ -19,18 +19,21 @@ export class ConnectionEndedError extends Error {
 }
 
 interface Waiter {
-  resolve: (answer: string) => void;
+  resolve: (answer: Uint8Array) => void;
   reject: (error: Error) => void;
 }
 
 /** One client connection. */
 export class SimClient {
+  /** Of the node that it talks to. */
+  readonly host: string;
   readonly #connection: Connection;
   readonly #clock: SimClock;
   readonly #waiting: Waiter[] = [];
   #isClosed = false;
 
-  private constructor(connection: Connection, clock: SimClock) {
+  private constructor(connection: Connection, clock: SimClock, host: string) {
+    this.host = host;
     this.#connection = connection;
     this.#clock = clock;
     this.#receiveAll();
@@ -46,6 +49,7 @@ export class SimClient {
     return new SimClient(
       await network.connect(address, { timeoutMs: CONNECT_TIMEOUT_MS }),
       parts.clock,
+      to,
     );
   }
 
@@ -53,8 +57,13 @@ export class SimClient {
     return this.#isClosed;
   }
 
-  /** Sends what `write` adds: one request. @throws {ConnectionEndedError} */
-  ask(write: (writer: RequestWriter) => void): Promise<string> {
+  /** Sends what `write` adds: one request. Gives its answer as text. @throws {ConnectionEndedError} */
+  async ask(write: (writer: RequestWriter) => void): Promise<string> {
+    return new TextDecoder().decode(await this.askForBytes(write));
+  }
+
+  /** The same; the answer is the caller's. @throws {ConnectionEndedError} */
+  askForBytes(write: (writer: RequestWriter) => void): Promise<Uint8Array> {
     if (this.#isClosed) return Promise.reject(new ConnectionEndedError("closed before"));
     const writer = new RequestWriter();
     write(writer);
@@ -83,15 +92,13 @@ export class SimClient {
 
   async #receiveAll(): Promise<void> {
     const reader = new FrameReader();
-    const decoder = new TextDecoder();
     try {
       for (;;) {
         const count = await this.#connection.read(reader.space());
         if (count === null) break;
         reader.filled(count);
         while (reader.next() === "frame") {
-          const answer = decoder.decode(reader.bytes.subarray(reader.start, reader.end));
-          this.#waiting.shift()?.resolve(answer);
+          this.#waiting.shift()?.resolve(reader.bytes.slice(reader.start, reader.end));
         }
       }
     } catch {

@@ -11,6 +11,7 @@
 import { sleep } from "../../world/mod.ts";
 import type { SimClock } from "../../world/sim/mod.ts";
 import { TINY_LIMITS } from "../../storage/mod.ts";
+import { openSegmentOf } from "../../server/metadata/mod.ts";
 import type { Machine } from "./machine.ts";
 import type { Shape } from "./shape.ts";
 import type { Transcript } from "./transcript.ts";
@@ -51,7 +52,13 @@ const CALM: Shape = {
   topics: ["t"],
   settings: [],
   producers: 2,
+  batchChance: 0.2,
+  batchEntriesMax: 3,
   consumers: 1,
+  readers: 0,
+  trimEveryMs: 0,
+  remade: null,
+  isEmptied: false,
   depthMax: 2,
   valueBytesMax: 16,
   thinkMsMax: 10,
@@ -186,6 +193,8 @@ function leaderOf(machines: readonly Machine[]): Machine {
   const topics = machines.flatMap((
     { node },
   ) => [...node?.inspect().metadata.topics.values() ?? []]);
-  const newest = topics.toSorted((a, b) => a.segments.length - b.segments.length).at(-1);
-  return machines[newest!.segments.at(-1)!.leader - 1]!;
+  const newest = topics.toSorted((a, b) => openSegmentOf(a).number - openSegmentOf(b).number).at(
+    -1,
+  );
+  return machines[openSegmentOf(newest!).leader - 1]!;
 }

@@ -63,6 +63,8 @@ export class Machine {
   #join: Address | null;
   #gate: Gate;
   #clock: ProcessClock | null = null;
+  /** It was to be started while it stopped. */
+  #isStartedAgain = false;
   #starts = 0;
   #boots = 1;
   #drives = 0;
@@ -87,6 +89,7 @@ export class Machine {
 
   /** Starts a process; `state` says what becomes of it. */
   start(): void {
+    if (this.state === "stopping") this.#isStartedAgain = true;
     if (this.state !== "off") return;
     const { clock, network, random, transcript } = this.#in;
     const gate = this.#gate = new Gate(clock);
@@ -161,7 +164,9 @@ export class Machine {
     this.#in.transcript.add(this.host, "stopping");
     this.node!.stop().then(() => {
       if (gate.isDead) return;
+      const isStartedAgain = this.#isStartedAgain;
       this.kill(); // what is left of the process
+      if (isStartedAgain) this.start();
     }, (error) => this.#in.onFailure(`${this.host} can't stop: ${error.stack}`));
   }
 
@@ -216,6 +221,7 @@ export class Machine {
     this.#in.network.killProcess(this.host);
     this.node = null;
     this.state = "off";
+    this.#isStartedAgain = false;
     this.refusal = "";
   }
 

@@ -15,40 +15,44 @@ import { STORIES } from "./shape.ts";
 import { simulate, type WorldName } from "./simulation.ts";
 
 const PROBLEMS_SHOWN_MAX = 12;
+const WORKERS_MAX = 256;
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: "string" },
-    seeds: { type: "string", default: "1..20" },
-    trace: { type: "boolean", default: false },
-    /** Lines of the transcript that are shown of a failure. */
-    lines: { type: "string", default: "40" },
-    /** Runs each seed twice and compares. */
-    twice: { type: "boolean", default: false },
-    /** A world of shape.ts, instead of the one that each seed draws, or a run of crash_steps.ts. */
-    story: { type: "string" },
-    /** Ends at the first seed that fails. */
-    "until-failure": { type: "boolean", default: false },
-    /** Looks for a planted bug (canaries.ts), or for all of them. */
-    canary: { type: "string" },
-    /** So many processes share the seeds. */
-    workers: { type: "string", default: "1" },
-    /** One line of JSON for each seed, for a process that runs this one. */
-    json: { type: "boolean", default: false },
-  },
-});
+const WORLDS = [...Object.keys(STORIES), ...Object.keys(SCENARIOS)];
 
+const USAGE = `deno task sim [options]: whole clusters, each from its seed
+
+  --seeds FROM..TO   the seeds to run (1..20); below 0 for crashes of the other kind in steps:*
+  --seed N           this one only
+  --story NAME       the world that all play in, instead of the one that each seed draws
+  --workers N        so many processes share the seeds (1)
+  --until-failure    ends at the first seed that fails (with one worker)
+  --twice            runs each seed twice, and compares
+  --trace            shows all that happens (with one worker)
+  --lines N          lines of what led to a failure that are shown (40)
+  --canary NAME|all  looks for a planted bug instead, or for all of them; several apart by commas
+  --json             one line of JSON for each seed
+  --help             this
+
+A negative number needs an equals sign: --seed=-12.
+
+Stories: ${Object.keys(STORIES).join(", ")}
+Crashed at each step, which the seed names: ${Object.keys(SCENARIOS).join(", ")}
+Canaries: ${Object.keys(CANARIES).join(", ")}
+`;
+
+const values = readOptions();
+if (values.help) {
+  console.log(USAGE);
+  Deno.exit(0);
+}
 if (values.canary !== undefined) Deno.exit(await runCanaries(values.canary));
 if (values.story !== undefined && !(values.story in STORIES || isScenario(values.story))) {
-  const names = [...Object.keys(STORIES), ...Object.keys(SCENARIOS)];
-  console.error(`No story ${values.story}; there are ${names.join(", ")}.`);
-  Deno.exit(2);
+  exitWith(`there is no story ${values.story}, but ${WORLDS.join(", ")}`);
 }
 const story = (values.story ?? null) as WorldName | null;
-const [from, to] = values.seed !== undefined
-  ? [Number(values.seed), Number(values.seed)]
-  : values.seeds.split("..").map(Number) as [number, number];
-const workers = Number(values.workers);
+const [from, to] = seedsOf(values.seed ?? values.seeds);
+const workers = numberOf("workers", values.workers, { min: 1, max: WORKERS_MAX });
+const lines = numberOf("lines", values.lines, { min: 0, max: Infinity });
 const startMs = performance.now();
 const { seeds, failed, totals } = workers > 1 ? await runInProcesses() : await runHere();
 if (!values.json) {
@@ -57,6 +61,47 @@ if (!values.json) {
   if (failed.length > 0) console.log(`${failed.length} seeds failed: ${failed.join(" ")}`);
 }
 Deno.exit(failed.length > 0 ? 1 : 0);
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        seed: { type: "string" },
+        seeds: { type: "string", default: "1..20" },
+        trace: { type: "boolean", default: false },
+        lines: { type: "string", default: "40" },
+        twice: { type: "boolean", default: false },
+        story: { type: "string" },
+        "until-failure": { type: "boolean", default: false },
+        canary: { type: "string" },
+        workers: { type: "string", default: "1" },
+        json: { type: "boolean", default: false },
+        help: { type: "boolean", default: false, short: "h" },
+      },
+    }).values;
+  } catch (error) {
+    return exitWith((error as Error).message);
+  }
+}
+
+function exitWith(message: string): never {
+  console.error(`sim: ${message}\nsim: --help tells what there is`);
+  Deno.exit(2);
+}
+
+/** `7`, or `1..100`. */
+function seedsOf(text: string): [number, number] {
+  const [, first, last] = /^(-?\d+)(?:\.\.(-?\d+))?$/.exec(text) ?? [];
+  const from = Number(first), to = Number(last ?? first);
+  if (Number.isSafeInteger(from) && Number.isSafeInteger(to) && from <= to) return [from, to];
+  return exitWith(`"${text}" is neither a seed, like 7, nor a range of them, like 1..100`);
+}
+
+function numberOf(name: string, text: string, { min, max }: { min: number; max: number }): number {
+  const value = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (value >= min && value <= max) return value;
+  return exitWith(`--${name} is "${text}", and must be a whole number of at least ${min}`);
+}
 
 interface Outcome {
   seeds: number;
@@ -91,7 +136,7 @@ async function runHere(): Promise<Outcome> {
     failed.push(seed);
     if (values.json) continue;
     if (!values.trace) {
-      for (const line of result.lines.slice(-Number(values.lines))) console.log(line);
+      for (const line of lines > 0 ? result.lines.slice(-lines) : []) console.log(line);
     }
     show({ seed, story, problems: result.problems });
     if (values["until-failure"]) break;
@@ -107,6 +152,10 @@ function show(failure: SeedFailure): void {
 
 async function runCanaries(which: string): Promise<number> {
   const names = which === "all" ? Object.keys(CANARIES) : which.split(",");
+  const unknown = names.find((name) => !(name in CANARIES));
+  if (unknown !== undefined) {
+    exitWith(`there is no canary ${unknown}, but ${Object.keys(CANARIES).join(", ")}`);
+  }
   const root = new URL("../..", import.meta.url).pathname;
   let missing = 0;
   for (const name of names) {

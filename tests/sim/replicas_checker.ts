@@ -4,8 +4,14 @@
  * @module
  */
 
-import { openSegmentOf, type SegmentInfo, type TopicInfo } from "../../server/metadata/mod.ts";
-import { segmentLogName } from "../../server/segments/segment_name.ts";
+import {
+  encodeSnapshot,
+  type MetadataState,
+  openSegmentOf,
+  type SegmentInfo,
+  type TopicInfo,
+} from "../../server/metadata/mod.ts";
+import { parseSegmentLogName, segmentLogName } from "../../server/segments/segment_name.ts";
 import { type Log, RecordReader } from "../../storage/mod.ts";
 import { Losses, type SealSeen } from "./losses.ts";
 import type { Machine } from "./machine.ts";
@@ -23,7 +29,7 @@ interface Seal {
 export class MetadataChecker {
   readonly #seals = new Map<string, Seal>();
   readonly #writers = new Map<string, string>();
-  /** By topic and name: as of the newest seal that was seen. */
+  /** By topic, life and name: as of the newest seal that was seen. */
   readonly #cursors = new Map<string, { segment: number; offset: number }>();
   readonly #onFailure: (message: string) => void;
   readonly #nowMs: () => number;
@@ -95,7 +101,8 @@ export class MetadataChecker {
     if (segment.number !== openSegmentOf(topic).number - 1) return;
     for (const { name, offset } of topic.cursors) {
       const key = `${topic.name} ${segment.number} ${name}`;
-      const newest = this.#cursors.get(`${topic.name} ${name}`) ?? { segment: 0, offset: 0 };
+      const life = `${topic.name} ${topic.bornSegment} ${name}`;
+      const newest = this.#cursors.get(life) ?? { segment: 0, offset: 0 };
       // A node that learns late shows an older seal after a newer one.
       const isOlder = segment.number < newest.segment;
       if (isOlder ? offset > newest.offset : offset < newest.offset) {
@@ -107,7 +114,7 @@ export class MetadataChecker {
         this.#onFailure(`cursor ${key} at ${offset} is beyond what was committed`);
       }
       if (!isOlder) {
-        this.#cursors.set(`${topic.name} ${name}`, { segment: segment.number, offset });
+        this.#cursors.set(life, { segment: segment.number, offset });
       }
     }
   }
@@ -157,16 +164,16 @@ export interface TopicContent {
 }
 
 /**
- * Reads a topic from all its replicas and compares them byte by byte. `machines` are those that run.
+ * Reads what is left of a topic from all its replicas, and compares them byte by byte. `machines` are those that run.
  */
-export async function readTopic(machines: readonly Machine[], name: string): Promise<TopicContent> {
+export async function readTopic(
+  machines: readonly Machine[],
+  topic: TopicInfo,
+): Promise<TopicContent> {
   const problems: string[] = [];
   const entries: string[] = [];
-  const newest = machines.map((machine) => machine.node!.inspect().metadata.topics.get(name))
-    .filter((topic) => topic !== undefined)
-    .sort((a, b) => b.segments.length - a.segments.length)[0];
-  if (!newest) return { entries, problems: [`no node knows topic ${name}`] };
-  for (const segment of newest.segments) {
+  const { name } = topic;
+  for (const segment of topic.segments) {
     const content = await readSegment(machines, { topic: name, segment, problems });
     if (segment.count !== null && content.length !== segment.count) {
       problems.push(
@@ -176,6 +183,34 @@ export async function readTopic(machines: readonly Machine[], name: string): Pro
     entries.push(...content);
   }
   return { entries, problems };
+}
+
+/** The first replica on these machines of a segment that is there no more; `null`: none. */
+export function findLeftover(machines: readonly Machine[], state: MetadataState): string | null {
+  for (const { host, node } of machines) {
+    if (!node) return `${host} does not run`;
+    for (const { name } of node.inspect().store.list()) {
+      const target = parseSegmentLogName(name);
+      if (target !== null && state.isGone(target)) return `${host} still has ${name}`;
+    }
+  }
+  return null;
+}
+
+/** The first machine whose metadata is not the same, to the byte; `null`: all have it. */
+export function findOtherMetadata(
+  machines: readonly Machine[],
+  state: MetadataState,
+): string | null {
+  const expected = encodeSnapshot(state);
+  for (const { host, node } of machines) {
+    if (!node) return `${host} does not run`;
+    const found = encodeSnapshot(node.inspect().metadata);
+    if (found.length !== expected.length || found.some((byte, at) => byte !== expected[at])) {
+      return `${host} knows other metadata than was committed`;
+    }
+  }
+  return null;
 }
 
 async function readSegment(

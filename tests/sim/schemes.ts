@@ -6,6 +6,7 @@
  */
 
 import { ByteWriter } from "../../world/mod.ts";
+import { openSegmentOf } from "../../server/metadata/mod.ts";
 import { batchOf } from "../../storage/mod.ts";
 import type { SeededRandom, SimClock, SimNetwork } from "../../world/sim/mod.ts";
 import type { Machine } from "./machine.ts";
@@ -160,7 +161,7 @@ export class Schemes {
     const name = this.#tools.random.pick(shape.topics);
     const states = machines.map(({ node }) => node?.inspect().metadata.topics.get(name));
     const newest = states.filter((topic) => topic !== undefined)
-      .sort((a, b) => b.segments.length - a.segments.length)[0];
+      .sort((a, b) => openSegmentOf(b).number - openSegmentOf(a).number)[0];
     const open = newest?.segments.at(-1);
     if (!open) return null;
     const replicas = [open.leader, ...open.replicas.filter((id) => id !== open.leader)];

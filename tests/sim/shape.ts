@@ -192,6 +192,42 @@ export const STORIES = {
     faultEveryMs: 500,
     restartMsMax: 400,
   },
+  /** Topics that are deleted and made again and again, while nodes are away that hold what was in them. */
+  remakes: {
+    replicationFactor: 3,
+    durability: "each",
+    topics: ["t"],
+    settings: [""],
+    remade: { topic: "t", everyMs: 500 },
+    trimEveryMs: 1500,
+    producers: 3,
+    thinkMsMax: 10,
+    restartMsMax: 3000,
+    faults: { killOne: 3, crashOne: 3, partial: 2, isolate: 2, ambush: 2, pause: 2, raftDeaf: 1 },
+    faultEveryMs: 500,
+  },
+  /** Topics of which only the end is kept. */
+  trims: {
+    maxSegmentEntries: 6,
+    producers: 4,
+    thinkMsMax: 10,
+    consumers: 1,
+    readers: 2,
+    trimEveryMs: 100,
+    monitorCheckMs: 300,
+    faultEveryMs: 500,
+  },
+  /** Batches that are longer than what is sent at once. */
+  batches: {
+    replicationFactor: 3,
+    durability: "each",
+    batchChance: 0.6,
+    batchEntriesMax: 20,
+    valueBytesMax: 40,
+    readers: 1,
+    producers: 3,
+    thinkMsMax: 10,
+  },
   /** Nodes that die in the middle of seals and recoveries. */
   ambushes: {
     replicationFactor: 3,
@@ -228,7 +264,18 @@ export interface Shape {
   /** Of the topics, in their order: what `REGISTER` is given besides the name. */
   settings: string[];
   producers: number;
+  /** Of their requests, so many are batches: 0 to 1. */
+  batchChance: number;
+  batchEntriesMax: number;
   consumers: number;
+  /** Clients that fetch by offset. */
+  readers: number;
+  /** Mean time between two trims of some topic, milliseconds; 0: there are none. */
+  trimEveryMs: number;
+  /** The topic that is deleted and made again, and how often, milliseconds; `null`: none is. */
+  remade: { topic: string; everyMs: number } | null;
+  /** In the end all topics are deleted, and the disks must be all but empty. */
+  isEmptied: boolean;
   /** Requests of one client on their way. */
   depthMax: number;
   valueBytesMax: number;
@@ -279,7 +326,8 @@ export function drawShape(
   const isStory = random.chance(0.4);
   const drawn = random.pick(names);
   const story = options.story ?? (isStory ? drawn : null);
-  return {
+  const topics = random.chance(0.3) ? ["t", "u"] : ["t"];
+  const shape: Shape = {
     nodes,
     // A cluster of one bears no loss of what was not synced.
     lateNodes: durability === "each" ? lateNodes : 0,
@@ -291,10 +339,18 @@ export function drawShape(
     raftSnapshotEntries: random.pick([15, 40, 200, 10_000]),
     // Larger probes than the tiny ones: else a recovery takes seconds of simulated time.
     storage: { ...TINY_LIMITS, batchBytesMax: 1024 * 1024, recoveryProbeBytes: 4096 },
-    topics: random.chance(0.3) ? ["t", "u"] : ["t"],
-    settings: [],
+    topics,
+    settings: topics.map(() => random.chance(0.2) ? drawRetention(random) : ""),
     producers: 1 + random.below(4),
+    batchChance: random.pick([0, 0.1, 0.3]),
+    batchEntriesMax: random.pick([2, 3, 8]),
     consumers: random.below(4),
+    readers: random.pick([0, 0, 1, 2]),
+    trimEveryMs: random.pick([0, 0, 400, 2000]),
+    remade: random.chance(0.25)
+      ? { topic: topics.at(-1)!, everyMs: random.pick([600, 2500]) }
+      : null,
+    isEmptied: random.chance(0.2),
     depthMax: 1 + random.below(6),
     valueBytesMax: random.pick([16, 40, 400]),
     thinkMsMax: random.pick([10, 30, 80]),
@@ -312,6 +368,21 @@ export function drawShape(
     isBeyondPromise: false,
     ...(story && copyOf(STORIES[story])),
   };
+  // Clients hear of a topic that is gone; and what is gone can't be told of as lost.
+  if (shape.mustNotFail || shape.isBeyondPromise) shape.remade = null;
+  if (shape.isBeyondPromise) {
+    Object.assign(shape, { trimEveryMs: 0, settings: [], isEmptied: false });
+  }
+  return shape;
+}
+
+function drawRetention(random: SeededRandom): string {
+  return random.pick([
+    `retention_entries=${5 + random.below(60)}`,
+    `retention_bytes=${100 + random.below(3000)}`,
+    `retention_ms=${200 + random.below(3000)}`,
+    `retention_entries=${5 + random.below(60)} retention_ms=${200 + random.below(3000)}`,
+  ]);
 }
 
 /** The stories are constants; a shape is its simulation's own. */

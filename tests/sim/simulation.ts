@@ -7,24 +7,31 @@
 
 import { sleep } from "../../world/mod.ts";
 import { SeededRandom, SimClock, SimNetwork, SimStalledError } from "../../world/sim/mod.ts";
-import { checkCursor } from "../checkers/cursor.ts";
-import { checkTopic, type Problem } from "../cluster/checkers.ts";
 import type { TraceEvent } from "../../server/segments/segment_trace.ts";
 import { ConformanceChecker } from "../conformance/checker.ts";
+import { Chronicle } from "./chronicle.ts";
 import { SimClient } from "./client.ts";
+import { Horizon } from "./horizon.ts";
+import { Keeper } from "./keeper.ts";
 import { noLosses } from "./losses.ts";
 import { Machine, RAFT_PORT } from "./machine.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Operator } from "./operator.ts";
+import { firstOffsetOf } from "../../server/metadata/mod.ts";
+import { OffsetReader } from "./offset_reader.ts";
 import {
+  findLeftover,
+  findOtherMetadata,
   findPartialReplica,
   findRottenReplica,
   MetadataChecker,
   readTopic,
+  type TopicContent,
 } from "./replicas_checker.ts";
 import { framesIn, joinFrames } from "./rpc_tap.ts";
 import { drawShape, type Shape, type StoryName } from "./shape.ts";
 import { isScenario, type ScenarioName, shapeOf, StepCrasher } from "./crash_steps.ts";
+import { checkHistory } from "./topic_history.ts";
 import { Transcript } from "./transcript.ts";
 import { Workload } from "./workload.ts";
 
@@ -35,6 +42,12 @@ const RECOVERY_MS_MAX = 20_000;
 /** Simulated time within which, without faults, all sealed replicas must be whole. */
 const WHOLE_MS_MAX = 30_000;
 const DRAIN_MS_MAX = 60_000;
+/** Simulated time within which, without faults, all disks are rid of what was trimmed and deleted. */
+const TIDY_MS_MAX = 60_000;
+/** Between two attempts to have a node take an entry, milliseconds. */
+const PROBE_PAUSE_MS = 20;
+/** How long a client waits for a topic to grow that does grow, simulated time. */
+const WAKE_MS = 5000;
 /** Simulated time within which, without faults, a node is replaced. */
 const OPERATOR_MS_MAX = 120_000;
 /** How often what the nodes know is compared. */
@@ -71,7 +84,14 @@ export interface SimResult {
   puts: number;
   acknowledged: number;
   taken: number;
+  /** Answers to `FETCH` that brought entries. */
+  fetched: number;
+  batches: number;
   sealed: number;
+  /** Segments that were trimmed. */
+  trimmed: number;
+  /** Topics that were deleted. */
+  deleted: number;
   /** Segments whose seal says that acknowledged entries may be missing. */
   alarms: number;
   /** Acknowledged entries that are gone, as such a seal says: only where more is done than is promised to bear. */
@@ -111,7 +131,10 @@ class Simulation {
   readonly #network: SimNetwork;
   readonly #transcript: Transcript;
   readonly #machines: Machine[] = [];
+  readonly #chronicle: Chronicle;
+  readonly #horizon: Horizon;
   readonly #workload: Workload;
+  readonly #keeper: Keeper;
   readonly #operator: Operator;
   readonly #nemesis: Nemesis;
   readonly #steps: StepCrasher | null;
@@ -158,23 +181,22 @@ class Simulation {
     }
     const machines = this.#machines;
     const hosts = machines.map((machine) => machine.host);
+    const onFailure = (message: string) => this.fail(message);
+    const chronicle = this.#chronicle = new Chronicle({
+      onTrim: (trim) => this.#keeper.onTrim(trim),
+      onFailure,
+    });
+    const horizon = this.#horizon = new Horizon({ clock, chronicle, shape });
+    const of = { clock, network, shape, transcript, hosts, horizon, onFailure };
+    this.#keeper = new Keeper({ ...of, random: random.fork("keeper"), chronicle });
     this.#workload = new Workload({
-      clock,
-      network,
+      ...of,
       random: random.fork("load"),
-      shape,
-      transcript,
-      hosts,
+      bornAt: (host, topic) => this.#bornAt(host, topic),
       onError: (message) => shape.mustNotFail && this.fail(message),
     });
-    this.#metadata = new MetadataChecker(() => clock.nowMs(), (message) => this.fail(message));
-    this.#operator = new Operator({
-      clock,
-      network,
-      transcript,
-      machines,
-      onFailure: (message) => this.fail(message),
-    });
+    this.#metadata = new MetadataChecker(() => clock.nowMs(), onFailure);
+    this.#operator = new Operator({ clock, network, transcript, machines, onFailure });
     this.#nemesis = new Nemesis({
       operator: this.#operator,
       clock,
@@ -209,7 +231,7 @@ class Simulation {
       }
     }
     for (const machine of this.#machines) machine.kill();
-    const { history, takes } = this.#workload;
+    const { history, seen, sent, takes } = this.#workload;
     return {
       seed: this.#seed,
       problems: this.#problems,
@@ -219,7 +241,11 @@ class Simulation {
       puts: history.attempts.length,
       acknowledged: history.count("ok"),
       taken: takes.filter((take) => take.outcome === "ok").length,
+      fetched: seen.length,
+      batches: sent.filter(({ offset }) => offset !== null).length,
       sealed: this.#metadata.sealed,
+      trimmed: this.#chronicle.trimmed,
+      deleted: this.#chronicle.deleted,
       alarms: this.#metadata.alarms,
       lost: this.#lost,
       faults: Object.fromEntries(this.#nemesis.counts),
@@ -232,28 +258,36 @@ class Simulation {
     await this.#form();
     this.#monitor();
     this.#workload.start();
+    this.#keeper.start();
     await this.#settle(
       "the fault phase",
       this.#steps?.run() ?? this.#nemesis.run(),
       2 * this.#shape.faultPhaseMs + 10_000,
     );
     this.#nemesis.end();
+    this.#keeper.stop();
     this.#transcript.add("phase", "faults have ended");
     const isMended = () => this.#nemesis.isSettled && !this.#operator.isBusy;
     await this.#until("the operator is done", isMended, OPERATOR_MS_MAX);
     const endedMs = this.#clock.nowMs();
+    await this.#settle("all topics are there", this.#keeper.settle(), RECOVERY_MS_MAX);
     await this.#settle("every node takes entries again", this.#acceptAll(), RECOVERY_MS_MAX);
     this.#recoveryMs = this.#clock.nowMs() - endedMs;
     this.#workload.stopProducers();
     this.#workload.stopConsumers();
     await this.#until("clients end", () => this.#workload.running === 0, DRAIN_MS_MAX);
+    await this.#settle("all that waits is woken", this.#wakeAll(), DRAIN_MS_MAX);
     await this.#settle("topics are read to their end", this.#drain(), DRAIN_MS_MAX);
     await this.#settle("rotten replicas are mended", this.#scrub(), WHOLE_MS_MAX);
     const isWhole = () => (partial = findPartialReplica(this.#machines)) === null;
     let partial: string | null = null;
     await this.#until(() => `sealed replicas are whole (${partial})`, isWhole, WHOLE_MS_MAX);
+    const isTidy = () => (untidy = this.#findUntidy()) === null;
+    let untidy: string | null = null;
+    await this.#until(() => `nodes are rid of what is gone (${untidy})`, isTidy, TIDY_MS_MAX);
     for (const machine of this.#machines) this.#metadata.checkAll(machine);
     await this.#settle("replicas are compared", this.#compare(), DRAIN_MS_MAX);
+    if (this.#shape.isEmptied) await this.#empty();
   }
 
   /** Starts all nodes, waits until they know each other, and registers the topics. */
@@ -264,13 +298,7 @@ class Simulation {
       machine.node?.inspect().metadata.nodes.size === first.length;
     await this.#until("the cluster forms", () => first.every(knowsAll), FORM_MS_MAX);
     const register = async () => {
-      const client = await this.#connect("registrar", this.#machines[0]!);
-      for (const [index, topic] of this.#shape.topics.entries()) {
-        const request = `REGISTER ${topic} ${this.#shape.settings[index] ?? ""}`.trim();
-        const answer = await client.ask((out) => out.addTextFrame(request));
-        this.#transcript.add("registrar", `REGISTER ${topic} → ${answer}`);
-      }
-      client.close();
+      for (const topic of this.#shape.topics) await this.#keeper.register(topic);
     };
     await this.#settle("topics are registered", register(), FORM_MS_MAX);
   }
@@ -298,11 +326,69 @@ class Simulation {
             client.close();
             if (outcome === "ok") break;
           } catch {
-            await sleep(this.#clock, 20);
+            // It does not run yet.
           }
+          await sleep(this.#clock, PROBE_PAUSE_MS);
         }
       }
     }
+  }
+
+  /** Whoever waits at the end of a topic, at any node, is woken by what comes; and each node gives all that there is. */
+  async #wakeAll(): Promise<void> {
+    const reader = this.#reader();
+    for (const topic of this.#shape.topics) {
+      for (const machine of this.#machines) await this.#readThrough(reader, { topic, machine });
+      const next = (await this.#endOf(reader, topic))?.next;
+      if (next === undefined) continue;
+      const waits = this.#machines.map(async (machine) => {
+        const client = await this.#connect("waker", machine);
+        const request = { topic, reader: "waker", offset: next, limits: { waitMs: WAKE_MS } };
+        const outcome = await reader.fetch(client, request);
+        client.close();
+        if (outcome === "empty") {
+          this.fail(`who waits for ${topic} at ${machine.host} is not woken`);
+        }
+      });
+      await sleep(this.#clock, 2 * this.#shape.latencyMs.max + 1);
+      const client = await this.#connect("waker", this.#machines[0]!);
+      await this.#workload.put(client, { topic, writer: "waker", bytes: 0 });
+      client.close();
+      await Promise.all(waits);
+    }
+  }
+
+  async #endOf(
+    reader: OffsetReader,
+    topic: string,
+  ): Promise<{ first: number; next: number } | null> {
+    const client = await this.#connect("waker", this.#machines[0]!);
+    const offsets = await reader.offsets(client, topic);
+    client.close();
+    return offsets;
+  }
+
+  /** All that is left of a topic, by its offsets, through one node. */
+  async #readThrough(
+    reader: OffsetReader,
+    { topic, machine }: { topic: string; machine: Machine },
+  ): Promise<void> {
+    const client = await this.#connect("waker", machine);
+    const { first, next } = await reader.offsets(client, topic) ?? { first: 0, next: 0 };
+    for (let offset = first; offset < next;) {
+      const outcome = await reader.fetch(client, { topic, reader: "waker", offset, limits: {} });
+      // What a topic need not keep goes at any time.
+      const isTrimmed = outcome === "out of range" && offset < this.#horizon.firstOf(topic);
+      if (isTrimmed) return await this.#readThrough(reader, { topic, machine });
+      if (outcome === "empty" || outcome === "out of range") {
+        this.fail(`${topic} goes from ${first} to ${next}, and ${offset} is ${outcome}`);
+      }
+      if (outcome === null || typeof outcome === "string") {
+        await sleep(this.#clock, 20);
+        if (client.isClosed) return await this.#readThrough(reader, { topic, machine });
+      } else offset = outcome.nextOffset;
+    }
+    client.close();
   }
 
   /** Takes what is left of each topic, by each node in turn. */
@@ -345,27 +431,81 @@ class Simulation {
   }
 
   async #compare(): Promise<void> {
-    const { history, takes } = this.#workload;
-    for (const topic of this.#shape.topics) {
-      const { entries, problems } = await readTopic(this.#machines, topic);
-      const attempts = history.ofTopic(topic);
-      const byValue = new Map(attempts.map((attempt) => [attempt.value, attempt]));
-      const losses = this.#shape.isBeyondPromise ? this.#metadata.lossesOf(topic) : noLosses();
-      const isTold = ({ kind, value }: Problem) =>
-        kind === "lost" && losses.explain(byValue.get(value)!);
-      const wrong = checkTopic(attempts, entries);
-      this.#lost += wrong.filter(isTold).length;
-      // Behind a loss others take the offsets.
-      const ofCursor = losses.hasAny
-        ? []
-        : checkCursor(takes.filter((take) => take.topic === topic), entries, { isDrained: true });
-      const found = [
-        ...problems,
-        ...[...wrong.filter((problem) => !isTold(problem)), ...ofCursor]
-          .map(({ kind, value, message }) => `${kind}: ${value} ${message}`),
-      ];
-      for (const problem of found.slice(0, PROBLEMS_SHOWN_MAX)) this.fail(`${topic}: ${problem}`);
+    const { seen, sent, takes } = this.#workload;
+    for (const name of this.#shape.topics) {
+      const ofTopic = <T extends { topic: string }>(all: readonly T[]) =>
+        all.filter(({ topic }) => topic === name);
+      const { entries, firstOffset, problems } = await this.#readLeft(name);
+      const report = checkHistory({
+        topic: name,
+        chronicle: this.#chronicle,
+        sent: ofTopic(sent),
+        seen: ofTopic(seen),
+        takes: ofTopic(takes),
+        left: { firstOffset, entries },
+        losses: this.#shape.isBeyondPromise ? this.#metadata.lossesOf(name) : noLosses(),
+      });
+      this.#lost += report.lost;
+      for (const problem of [...problems, ...report.problems].slice(0, PROBLEMS_SHOWN_MAX)) {
+        this.fail(`${name}: ${problem}`);
+      }
     }
+  }
+
+  /** What replicas hold of a topic; once more where some of it goes meanwhile, since it need not be kept. */
+  async #readLeft(name: string): Promise<TopicContent & { firstOffset: number }> {
+    for (;;) {
+      const topic = this.#chronicle.state.topics.get(name);
+      if (topic === undefined) throw new Error(`nobody knows topic ${name}`);
+      const firstOffset = firstOffsetOf(topic);
+      const asItIs = { ...topic, segments: [...topic.segments] };
+      try {
+        const content = await readTopic(this.#machines, asItIs);
+        if (firstOffsetOf(topic) === firstOffset) return { ...content, firstOffset };
+      } catch (error) {
+        if (firstOffsetOf(topic) === firstOffset) throw error;
+      }
+    }
+  }
+
+  /** What keeps the nodes from being done with all that was trimmed and deleted; `null`: nothing. */
+  #findUntidy(): string | null {
+    const { state } = this.#chronicle;
+    return findLeftover(this.#machines, state) ?? findOtherMetadata(this.#machines, state);
+  }
+
+  /** Deletes everything: the disks' space comes back. */
+  async #empty(): Promise<void> {
+    const deleteAll = async () => {
+      for (const topic of this.#shape.topics) {
+        while (!await this.#keeper.delete(topic)) await sleep(this.#clock, 20);
+      }
+    };
+    await this.#settle("all topics are deleted", deleteAll(), DRAIN_MS_MAX);
+    const isTidy = () => (untidy = this.#findUntidy()) === null;
+    let untidy: string | null = null;
+    await this.#until(() => `what was deleted is gone (${untidy})`, isTidy, TIDY_MS_MAX);
+    this.#transcript.add("emptied", this.#machines.map(({ drive }) => drive.usedBytes).join(" "));
+  }
+
+  #reader(): OffsetReader {
+    const parts = {
+      clock: this.#clock,
+      shape: this.#shape,
+      transcript: this.#transcript,
+      horizon: this.#horizon,
+      bornAt: (host: string, topic: string) => this.#bornAt(host, topic),
+      isReading: () => true,
+      onFailure: (message: string) => this.fail(message),
+    };
+    return new OffsetReader(parts, this.#workload);
+  }
+
+  /** The life of a topic that the node on that host knows; where it runs none, any. */
+  #bornAt(host: string, topic: string): number {
+    const node = this.#machines.find((machine) => machine.host === host)?.node;
+    const metadata = node?.inspect().metadata;
+    return metadata?.topics.get(topic)?.bornSegment ?? metadata?.firstSegmentOf(topic) ?? 0;
   }
 
   #connect(from: string, machine: Machine): Promise<SimClient> {
@@ -374,6 +514,7 @@ class Simulation {
 
   /** ⛔ Holds every step to spec/Walrus.tla. Behind a refusal the state is not to be relied on. */
   #onSpecEvent(event: TraceEvent): void {
+    this.#chronicle.onEvent(event);
     // The specification's disks don't rot.
     if (this.#problems.length > 0 || this.#nemesis.hasRotted) return;
     const refusal = this.#conformance.accept(event);

@@ -7,9 +7,12 @@
 import { sleep } from "../../world/mod.ts";
 import type { SeededRandom, SimClock, SimNetwork } from "../../world/sim/mod.ts";
 import { type Attempt, History, type Outcome } from "../cluster/history.ts";
-import type { Take } from "../checkers/cursor.ts";
+import { recordOf } from "./chronicle.ts";
 import { SimClient } from "./client.ts";
+import { OffsetReader } from "./offset_reader.ts";
 import type { Shape } from "./shape.ts";
+import type { Seen, Sent, SimTake } from "./topic_history.ts";
+import type { Horizon } from "./horizon.ts";
 import type { Transcript } from "./transcript.ts";
 
 /** Requests on one connection before the client takes another, at most. */
@@ -26,6 +29,12 @@ export interface WorkloadParts {
   shape: Shape;
   transcript: Transcript;
   hosts: readonly string[];
+  /** What answers may not fall behind. */
+  horizon: Horizon;
+  /** The life of the topic that the node on that host knows, or one before it. */
+  bornAt: (host: string, topic: string) => number;
+  /** Told of answers that can't be right. */
+  onFailure: (message: string) => void;
   /** Told of answers that say that a node could not do it, other than that it starts or stops. */
   onError: (message: string) => void;
 }
@@ -33,12 +42,16 @@ export interface WorkloadParts {
 /** All clients of one simulation. */
 export class Workload {
   readonly history: History;
-  readonly takes: Take[] = [];
+  readonly sent: Sent[] = [];
+  readonly seen: Seen[] = [];
+  readonly takes: SimTake[] = [];
   readonly #parts: WorkloadParts;
   #isProducing = true;
   #isConsuming = true;
   #running = 0;
   #numbers = 0;
+  /** What stands for each value in the nodes' events: no two may share it. */
+  readonly #records = new Set<number>();
 
   constructor(parts: WorkloadParts) {
     this.#parts = parts;
@@ -58,6 +71,10 @@ export class Workload {
     for (let i = 1; i <= shape.consumers; i++) {
       this.#run(`c${i}`, (...args) => this.#consume(...args));
     }
+    for (let i = 1; i <= shape.readers; i++) {
+      const reader = new OffsetReader({ ...this.#parts, isReading: () => this.#isConsuming }, this);
+      this.#run(`r${i}`, (...args) => reader.read(...args));
+    }
   }
 
   stopProducers(): void {
@@ -73,17 +90,29 @@ export class Workload {
     client: SimClient,
     request: { topic: string; writer: string; bytes: number },
   ): Promise<Outcome> {
-    const { topic, writer, bytes } = request;
-    const value = `${writer}-${++this.#numbers}-`.padEnd(bytes, "x");
-    const attempt = this.history.begin({ topic, value, writer });
-    return await this.#settle(attempt, client.ask((out) => out.addPut(topic, encode(value))));
+    const { topic } = request;
+    const sent = this.#begin(client, request, 1);
+    const value = encode(sent.attempts[0]!.value);
+    return await this.#settle(sent, "PUT", client.ask((out) => out.addPut(topic, value)));
+  }
+
+  /** So many values as one batch through one node. */
+  async append(
+    client: SimClient,
+    request: { topic: string; writer: string; bytes: number; entries: number },
+  ): Promise<Outcome> {
+    const { topic } = request;
+    const sent = this.#begin(client, request, request.entries);
+    const values = sent.attempts.map(({ value }) => encode(value));
+    return await this.#settle(sent, "APPEND", client.ask((out) => out.addAppend(topic, values)));
   }
 
   /** One `GET`. */
-  async take(client: SimClient, request: { topic: string; reader: string }): Promise<Take> {
+  async take(client: SimClient, request: { topic: string; reader: string }): Promise<SimTake> {
     const { clock, transcript } = this.#parts;
-    const take: Take = {
+    const take: SimTake = {
       ...request,
+      minBorn: this.#parts.bornAt(client.host, request.topic),
       startMs: clock.nowMs(),
       endMs: Infinity,
       outcome: "unknown",
@@ -97,7 +126,7 @@ export class Workload {
       answer = "(closed)";
     }
     transcript.add(request.reader, `GET ${request.topic} → ${answer.slice(0, 80)}`);
-    this.#checkError(`GET ${request.topic}`, answer);
+    this.checkError(`GET ${request.topic}`, answer);
     if (answer.startsWith("OK ")) {
       take.outcome = "ok";
       take.value = answer.slice(3);
@@ -107,7 +136,8 @@ export class Workload {
     return take;
   }
 
-  #checkError(request: string, answer: string): void {
+  /** Holds an answer to what clients may be told in this world. */
+  checkError(request: string, answer: string): void {
     // A node that forwards a request to one that stops can't always tell what became of it.
     const isKnown = /this node is (starting|stopping)|^ERR outcome unknown: .*connection/.test(
       answer,
@@ -116,17 +146,54 @@ export class Workload {
     this.#parts.onError(`${request.slice(0, 40)} → ${answer}`);
   }
 
-  async #settle(attempt: Attempt, answering: Promise<string>): Promise<Outcome> {
+  #begin(
+    client: SimClient,
+    { topic, writer, bytes }: { topic: string; writer: string; bytes: number },
+    entries: number,
+  ): Sent {
+    const attempts = Array.from({ length: entries }, () => {
+      const value = this.#newValue(writer, bytes);
+      return this.history.begin({ topic, value, writer });
+    });
+    const sent = {
+      topic,
+      attempts,
+      minBorn: this.#parts.bornAt(client.host, topic),
+      offset: null,
+    };
+    this.sent.push(sent);
+    return sent;
+  }
+
+  #newValue(writer: string, bytes: number): string {
+    for (;;) {
+      const value = `${writer}-${++this.#numbers}-`.padEnd(bytes, "x");
+      const record = recordOf(value);
+      if (this.#records.has(record)) continue;
+      this.#records.add(record);
+      return value;
+    }
+  }
+
+  async #settle(sent: Sent, command: string, answering: Promise<string>): Promise<Outcome> {
+    const [{ value, writer }] = sent.attempts as [Attempt];
     let answer: string;
     try {
       answer = await answering;
     } catch {
       answer = "(closed)";
     }
-    this.#parts.transcript.add(attempt.writer, `PUT ${attempt.value.slice(0, 24)} → ${answer}`);
-    this.#checkError(`PUT ${attempt.value}`, answer);
-    const outcome = answer === "OK" ? "ok" : isCertainlyNotDone(answer) ? "failed" : "unknown";
-    this.history.settle(attempt, outcome);
+    const count = sent.attempts.length;
+    const what = `${command} ${value.slice(0, 24)}${count > 1 ? ` and ${count - 1} more` : ""}`;
+    this.#parts.transcript.add(writer, `${what} → ${answer}`);
+    this.checkError(`${command} ${value}`, answer);
+    const isDone = command === "PUT" ? answer === "OK" : /^OK \d+$/.test(answer);
+    if (isDone && command === "APPEND") {
+      sent.offset = Number(answer.slice(3));
+      this.#parts.horizon.note(sent.topic, sent.offset + count);
+    }
+    const outcome = isDone ? "ok" : isCertainlyNotDone(answer) ? "failed" : "unknown";
+    for (const attempt of sent.attempts) this.history.settle(attempt, outcome);
     return outcome;
   }
 
@@ -153,11 +220,16 @@ export class Workload {
   async #produce(name: string, client: SimClient, random: SeededRandom): Promise<void> {
     const { shape } = this.#parts;
     await this.#pipeline(client, random, () => this.#isProducing, async () => {
-      const outcome = await this.put(client, {
+      const request = {
         topic: random.pick(shape.topics),
         writer: name,
         bytes: random.below(shape.valueBytesMax),
-      });
+      };
+      const isBatch = random.chance(shape.batchChance);
+      const entries = isBatch ? 1 + random.below(shape.batchEntriesMax) : 0;
+      const outcome = isBatch
+        ? await this.append(client, { ...request, entries })
+        : await this.put(client, request);
       return outcome === "ok";
     });
   }
