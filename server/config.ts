@@ -50,6 +50,8 @@ export interface NodeBounds {
   storage?: Partial<StorageLimits>;
   /** Entries of the metadata log between two snapshots of it. */
   raftSnapshotEntries?: number;
+  /** Bytes of records in one message to another replica; more where one append is longer. */
+  messageBytes?: number;
 }
 
 /** Largest node id. */

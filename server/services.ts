@@ -126,7 +126,11 @@ export class Services {
       clock,
       logger,
       meter,
-      limits: { entries: config.maxSegmentEntries, bytes: config.maxSegmentBytes },
+      limits: {
+        entries: config.maxSegmentEntries,
+        bytes: config.maxSegmentBytes,
+        messageBytes: config.bounds?.messageBytes,
+      },
       link: replicaLink(peers),
       placeNext: (topic) => this.#placeNext(topic),
       sourceOf: (topic) => new TopicReader(routes, topic),

@@ -187,7 +187,7 @@ export async function readRecords(segments: Segments, request: FetchRequest): Pr
   const { target, position, end } = request;
   const log = mustHold(segments, target);
   const batch = await readWhole(log, position, {
-    maxBytes: READ_BYTES_MAX,
+    maxBytes: segments.messageBytes,
     maxRecords: end - position,
   });
   return { position, batch };

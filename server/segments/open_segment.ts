@@ -59,7 +59,8 @@ export interface SegmentContext {
   clock: Clock;
   logger: Logger;
   meter: AppendMeter;
-  limits: { entries: number; bytes: number };
+  /** `messageBytes`: see `NodeBounds`. */
+  limits: { entries: number; bytes: number; messageBytes?: number | undefined };
   link: ReplicaLink;
   /** Who leads and holds the topic's next segment. */
   placeNext: (topic: TopicInfo) => Placement;
@@ -312,6 +313,7 @@ export class OpenSegment {
         log: this.writer.log,
         tail: this.#tail,
         clock,
+        messageBytes: this.#context.limits.messageBytes,
         probe: () => link.probe(node, target),
         send: (streamed) => link.send(node, target, streamed),
         committed: () => this.writer.committedOffset,

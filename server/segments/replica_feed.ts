@@ -34,6 +34,8 @@ export interface FeedParts {
   log: Log;
   tail: TailBuffer;
   clock: Clock;
+  /** Instead of the usual {@link MESSAGE_BYTES}. */
+  messageBytes?: number | undefined;
   /** Asks the replica how far it is. */
   probe: () => Promise<ReplicateAnswer>;
   /** Sends records; resolves when they are durable there. The bytes are copied before it returns. */
@@ -47,6 +49,7 @@ export interface FeedParts {
 /** Runs until it is stopped, or the replica has fallen silent for good. */
 export class ReplicaFeed {
   readonly #parts: FeedParts;
+  readonly #messageBytes: number;
   #isStopped = false;
   #isSilent = false;
   #isStreaming = false;
@@ -64,6 +67,7 @@ export class ReplicaFeed {
 
   constructor(parts: FeedParts) {
     this.#parts = parts;
+    this.#messageBytes = parts.messageBytes ?? MESSAGE_BYTES;
   }
 
   start(): void {
@@ -151,14 +155,14 @@ export class ReplicaFeed {
         if (isIdle) await new Promise<void>((resolve) => clock.soon(resolve));
         continue;
       }
-      const run = tail.from(this.#next, MESSAGE_BYTES);
+      const run = tail.from(this.#next, this.#messageBytes);
       if (run !== null) this.#send({ bytes: run.bytes, count: run.count, entryCount: 0 });
       else await this.#sendFromLog(log);
     }
   }
 
   async #sendFromLog(log: Log): Promise<void> {
-    const run = await readWhole(log, this.#next, { maxBytes: MESSAGE_BYTES });
+    const run = await readWhole(log, this.#next, { maxBytes: this.#messageBytes });
     if (run.count > 0) return this.#send(run);
     // Accepted, and on its way to the disk: `notify` says when it is there.
     await this.#woken();

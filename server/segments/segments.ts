@@ -6,7 +6,7 @@
 
 import type { Log } from "../../storage/mod.ts";
 import type { Timer } from "../../world/mod.ts";
-import { REQUEST_TIMEOUT_MS } from "../config.ts";
+import { READ_BYTES_MAX, REQUEST_TIMEOUT_MS } from "../config.ts";
 import { openSegmentOf, type SegmentInfo, type TopicInfo } from "../metadata/mod.ts";
 import type { Fences } from "./fences.ts";
 import { OpenSegment, type SegmentContext, type SegmentTarget, wallStamp } from "./open_segment.ts";
@@ -71,6 +71,11 @@ export class Segments {
       }
     }
     return lag;
+  }
+
+  /** Bytes of records in one answer to another replica; more where one append is longer. */
+  get messageBytes(): number {
+    return this.#context.limits.messageBytes ?? READ_BYTES_MAX;
   }
 
   /** This node's replica of a segment, if it holds one. */

@@ -25,10 +25,10 @@ export interface SegmentStory {
   /** The number of the first segment of the life that it belongs to. */
   readonly born: number;
   readonly baseOffset: number;
-  /** One node alone holds it: what that takes back after an error of its disk is gone. */
-  readonly isAlone: boolean;
   /** What its writer appended, by position: entries are positive, moves of cursors are not. */
   readonly records: number[];
+  /** Of these, so many are committed, and so many of them are entries. */
+  readonly committed: { length: number; entries: number };
   /** Entries; `null` while it is not sealed. */
   count: number | null;
   /** When it was sealed, by the clock of whoever did it; 0 before. */
@@ -100,8 +100,10 @@ export class Chronicle {
         return this.#learn(event);
       case "append":
         return this.#append(event);
-      case "takeBack":
-        return this.#takeBack(event);
+      case "commit":
+        return this.#commit(event);
+      case "openWriter":
+        return this.#openWriter(event);
     }
   }
 
@@ -113,6 +115,12 @@ export class Chronicle {
   /** The life that is there, if any is. */
   currentOf(topic: string): Life | undefined {
     return this.livesOf(topic).findLast((life) => life.isCurrent);
+  }
+
+  /** One past the last entry of a topic that was ever committed. */
+  committedEndOf(topic: string): number {
+    const open = this.currentOf(topic)?.segments.at(-1);
+    return open ? open.baseOffset + open.committed.entries : 0;
   }
 
   /** The segment as it was opened; with the number of one that never was, nothing. */
@@ -175,8 +183,8 @@ export class Chronicle {
         number: info.number,
         born: life.born,
         baseOffset: info.baseOffset,
-        isAlone: info.replicas.length === 1,
         records: [],
+        committed: { length: 0, entries: 0 },
         count: null,
         sealedMs: 0,
         mayHaveLost: false,
@@ -221,9 +229,20 @@ export class Chronicle {
     for (const record of event.records) records.push(record);
   }
 
-  #takeBack(event: TraceEvent & { kind: "takeBack" }): void {
+  /** What a disk that failed was told to take back may be there all the same: how much is shows when it is read anew. */
+  #openWriter(event: TraceEvent & { kind: "openWriter" }): void {
     const segment = this.segment(event.topic, event.segment);
-    if (segment?.isAlone) segment.records.length = Math.min(segment.records.length, event.length);
+    if (segment === undefined) return;
+    if (event.length < segment.records.length) segment.records.length = event.length;
+    // Whoever holds it alone has committed what it has.
+    this.#commit(event);
+  }
+
+  #commit({ topic, segment: number, length }: { topic: string; segment: number; length: number }) {
+    const { committed, records } = this.segment(topic, number)!;
+    for (; committed.length < length; committed.length++) {
+      if (records[committed.length]! > 0) committed.entries++;
+    }
   }
 }
 

@@ -67,6 +67,11 @@ export class Horizon {
     return known ? firstOffsetOf(known) : 0;
   }
 
+  /** Nothing from this offset on may be read now. */
+  committedEndOf(topic: string): number {
+    return this.#parts.chronicle.committedEndOf(topic);
+  }
+
   /** The topic is about to be deleted: offsets say nothing of it any more. */
   blur(topic: string): void {
     this.#blurred.add(topic);

@@ -210,7 +210,11 @@ export class Machine {
       repairAfterMs: 2000,
       maxFrameBytes: 1024 * 1024,
       version: "simulated",
-      bounds: { storage: shape.storage, raftSnapshotEntries: shape.raftSnapshotEntries },
+      bounds: {
+        storage: shape.storage,
+        raftSnapshotEntries: shape.raftSnapshotEntries,
+        messageBytes: shape.messageBytes,
+      },
     };
   }
 

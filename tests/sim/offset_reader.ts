@@ -118,6 +118,12 @@ export class OffsetReader {
     if (fetched.entries.length > (limits.maxEntries ?? Infinity)) {
       onFailure(`${what} brought ${fetched.entries.length} entries`);
     }
+    const committedEnd = horizon.committedEndOf(topic);
+    if (!horizon.isBlurred(topic) && fetched.nextOffset > committedEnd) {
+      onFailure(
+        `${what} brought entries that are not committed: only those before ${committedEnd} are`,
+      );
+    }
     const values = fetched.entries.map((entry) => new TextDecoder().decode(entry));
     this.#notes.seen.push({ topic, reader, minBorn, offset, values });
     horizon.note(topic, fetched.nextOffset);

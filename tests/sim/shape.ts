@@ -222,8 +222,9 @@ export const STORIES = {
     replicationFactor: 3,
     durability: "each",
     batchChance: 0.6,
-    batchEntriesMax: 20,
-    valueBytesMax: 40,
+    batchEntriesMax: 30,
+    valueBytesMax: 120,
+    messageBytes: 300,
     readers: 1,
     producers: 3,
     thinkMsMax: 10,
@@ -260,6 +261,8 @@ export interface Shape {
   monitorCheckMs: number;
   raftSnapshotEntries: number;
   storage: Partial<StorageLimits>;
+  /** Of what replicas are sent at once. */
+  messageBytes: number;
   topics: string[];
   /** Of the topics, in their order: what `REGISTER` is given besides the name. */
   settings: string[];
@@ -339,6 +342,7 @@ export function drawShape(
     raftSnapshotEntries: random.pick([15, 40, 200, 10_000]),
     // Larger probes than the tiny ones: else a recovery takes seconds of simulated time.
     storage: { ...TINY_LIMITS, batchBytesMax: 1024 * 1024, recoveryProbeBytes: 4096 },
+    messageBytes: random.pick([300, 2000, 1024 * 1024]),
     topics,
     settings: topics.map(() => random.chance(0.2) ? drawRetention(random) : ""),
     producers: 1 + random.below(4),

@@ -232,6 +232,16 @@ Deno.test("checkHistory() finds what was acknowledged and is lost, in a topic th
   assert.deepEqual(all.problems([]), ["lost: d"]);
 });
 
+Deno.test("Chronicle knows what is committed, and what a disk that was read anew still has", () => {
+  const { chronicle, ...all } = story();
+  assert.equal(chronicle.committedEndOf("t"), 1);
+  chronicle.onEvent({ kind: "commit", node: 1, topic: "t", segment: 2, length: 1 });
+  assert.equal(chronicle.committedEndOf("t"), 2);
+  chronicle.onEvent({ kind: "openWriter", node: 1, topic: "t", segment: 2, length: 1 });
+  assert.deepEqual(chronicle.segment("t", 2)!.records, [recordOf("b")]);
+  assert.deepEqual(all.failures, []);
+});
+
 Deno.test("Chronicle finds segments that are back, and appends to segments that are not", () => {
   const all = story();
   all.trim(2);
