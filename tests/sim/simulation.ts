@@ -18,7 +18,7 @@ import { Machine, RAFT_PORT } from "./machine.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Operator } from "./operator.ts";
 import { firstOffsetOf } from "../../server/metadata/mod.ts";
-import { OffsetReader } from "./offset_reader.ts";
+import { LastReaders } from "./last_readers.ts";
 import {
   findLeftover,
   findOtherMetadata,
@@ -46,8 +46,6 @@ const DRAIN_MS_MAX = 60_000;
 const TIDY_MS_MAX = 60_000;
 /** Between two attempts to have a node take an entry, milliseconds. */
 const PROBE_PAUSE_MS = 20;
-/** How long a client waits for a topic to grow that does grow, simulated time. */
-const WAKE_MS = 5000;
 /** Simulated time within which, without faults, a node is replaced. */
 const OPERATOR_MS_MAX = 120_000;
 /** How often what the nodes know is compared. */
@@ -276,8 +274,9 @@ class Simulation {
     this.#workload.stopProducers();
     this.#workload.stopConsumers();
     await this.#until("clients end", () => this.#workload.running === 0, DRAIN_MS_MAX);
-    await this.#settle("all that waits is woken", this.#wakeAll(), DRAIN_MS_MAX);
-    await this.#settle("topics are read to their end", this.#drain(), DRAIN_MS_MAX);
+    const readers = this.#lastReaders();
+    await this.#settle("all that waits is woken", readers.wakeAll(), DRAIN_MS_MAX);
+    await this.#settle("topics are read to their end", readers.drain(), DRAIN_MS_MAX);
     await this.#settle("rotten replicas are mended", this.#scrub(), WHOLE_MS_MAX);
     const isWhole = () => (partial = findPartialReplica(this.#machines)) === null;
     let partial: string | null = null;
@@ -329,90 +328,6 @@ class Simulation {
             // It does not run yet.
           }
           await sleep(this.#clock, PROBE_PAUSE_MS);
-        }
-      }
-    }
-  }
-
-  /** Whoever waits at the end of a topic, at any node, is woken by what comes; and each node gives all that there is. */
-  async #wakeAll(): Promise<void> {
-    const reader = this.#reader();
-    for (const topic of this.#shape.topics) {
-      for (const machine of this.#machines) await this.#readThrough(reader, { topic, machine });
-      const next = (await this.#endOf(reader, topic))?.next;
-      if (next === undefined) continue;
-      const waits = this.#machines.map(async (machine) => {
-        const client = await this.#connect("waker", machine);
-        const request = { topic, reader: "waker", offset: next, limits: { waitMs: WAKE_MS } };
-        const outcome = await reader.fetch(client, request);
-        client.close();
-        if (outcome === "empty") {
-          this.fail(`who waits for ${topic} at ${machine.host} is not woken`);
-        }
-      });
-      await sleep(this.#clock, 2 * this.#shape.latencyMs.max + 1);
-      const client = await this.#connect("waker", this.#machines[0]!);
-      await this.#workload.put(client, { topic, writer: "waker", bytes: 0 });
-      client.close();
-      await Promise.all(waits);
-    }
-  }
-
-  async #endOf(
-    reader: OffsetReader,
-    topic: string,
-  ): Promise<{ first: number; next: number } | null> {
-    const client = await this.#connect("waker", this.#machines[0]!);
-    const offsets = await reader.offsets(client, topic);
-    client.close();
-    return offsets;
-  }
-
-  /** All that is left of a topic, by its offsets, through one node. */
-  async #readThrough(
-    reader: OffsetReader,
-    { topic, machine }: { topic: string; machine: Machine },
-  ): Promise<void> {
-    const client = await this.#connect("waker", machine);
-    const { first, next } = await reader.offsets(client, topic) ?? { first: 0, next: 0 };
-    for (let offset = first; offset < next;) {
-      const outcome = await reader.fetch(client, { topic, reader: "waker", offset, limits: {} });
-      // What a topic need not keep goes at any time.
-      const isTrimmed = outcome === "out of range" && offset < this.#horizon.firstOf(topic);
-      if (isTrimmed) return await this.#readThrough(reader, { topic, machine });
-      if (outcome === "empty" || outcome === "out of range") {
-        this.fail(`${topic} goes from ${first} to ${next}, and ${offset} is ${outcome}`);
-      }
-      if (outcome === null || typeof outcome === "string") {
-        await sleep(this.#clock, 20);
-        if (client.isClosed) return await this.#readThrough(reader, { topic, machine });
-      } else offset = outcome.nextOffset;
-    }
-    client.close();
-  }
-
-  /** Takes what is left of each topic, by each node in turn. */
-  async #drain(): Promise<void> {
-    for (const topic of this.#shape.topics) {
-      for (let n = 0, empty = 0; empty < this.#machines.length; n++) {
-        const machine = this.#machines[n % this.#machines.length]!;
-        try {
-          const client = await this.#connect("drainer", machine);
-          let outcome = "ok";
-          for (let i = 0; i < 20 && outcome === "ok"; i++) {
-            const takes = await Promise.all(
-              Array.from(
-                { length: 8 },
-                () => this.#workload.take(client, { topic, reader: "drainer" }),
-              ),
-            );
-            outcome = takes.at(-1)!.outcome;
-          }
-          client.close();
-          if (outcome === "empty") empty++;
-          else empty = 0;
-        } catch {
-          await sleep(this.#clock, 20);
         }
       }
     }
@@ -488,17 +403,18 @@ class Simulation {
     this.#transcript.add("emptied", this.#machines.map(({ drive }) => drive.usedBytes).join(" "));
   }
 
-  #reader(): OffsetReader {
-    const parts = {
+  #lastReaders(): LastReaders {
+    return new LastReaders({
       clock: this.#clock,
+      network: this.#network,
       shape: this.#shape,
       transcript: this.#transcript,
       horizon: this.#horizon,
-      bornAt: (host: string, topic: string) => this.#bornAt(host, topic),
-      isReading: () => true,
-      onFailure: (message: string) => this.fail(message),
-    };
-    return new OffsetReader(parts, this.#workload);
+      machines: this.#machines,
+      workload: this.#workload,
+      bornAt: (host, topic) => this.#bornAt(host, topic),
+      onFailure: (message) => this.fail(message),
+    });
   }
 
   /** The life of a topic that the node on that host knows; where it runs none, any. */
