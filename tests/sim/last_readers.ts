@@ -17,6 +17,9 @@ import type { Workload } from "./workload.ts";
 
 /** How long a client waits for a topic to grow that does grow, simulated time. */
 const WAKE_MS = 5000;
+/** `GET`s on their way, and how often so many are sent to one node before the next one is asked. */
+const DRAIN_DEPTH = 32;
+const DRAIN_ROUNDS = 8;
 
 /** What they read with. */
 export interface LastReadersParts {
@@ -110,10 +113,10 @@ export class LastReaders {
         try {
           const client = await this.#connect("drainer", machine);
           let outcome = "ok";
-          for (let i = 0; i < 20 && outcome === "ok"; i++) {
+          for (let i = 0; i < DRAIN_ROUNDS && outcome === "ok"; i++) {
             const takes = await Promise.all(
               Array.from(
-                { length: 8 },
+                { length: DRAIN_DEPTH },
                 () => this.#parts.workload.take(client, { topic, reader: "drainer" }),
               ),
             );

@@ -222,12 +222,12 @@ export const STORIES = {
     replicationFactor: 3,
     durability: "each",
     batchChance: 0.6,
-    batchEntriesMax: 30,
+    batchEntriesMax: 24,
     valueBytesMax: 120,
     messageBytes: 300,
     readers: 1,
-    producers: 3,
-    thinkMsMax: 10,
+    producers: 2,
+    thinkMsMax: 40,
   },
   /** Nodes that die in the middle of seals and recoveries. */
   ambushes: {

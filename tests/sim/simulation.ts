@@ -42,6 +42,8 @@ const RECOVERY_MS_MAX = 20_000;
 /** Simulated time within which, without faults, all sealed replicas must be whole. */
 const WHOLE_MS_MAX = 30_000;
 const DRAIN_MS_MAX = 60_000;
+/** For a few thousand entries, one by one where the network is slow. */
+const READ_MS_MAX = 180_000;
 /** Simulated time within which, without faults, all disks are rid of what was trimmed and deleted. */
 const TIDY_MS_MAX = 60_000;
 /** Between two attempts to have a node take an entry, milliseconds. */
@@ -276,7 +278,7 @@ class Simulation {
     await this.#until("clients end", () => this.#workload.running === 0, DRAIN_MS_MAX);
     const readers = this.#lastReaders();
     await this.#settle("all that waits is woken", readers.wakeAll(), DRAIN_MS_MAX);
-    await this.#settle("topics are read to their end", readers.drain(), DRAIN_MS_MAX);
+    await this.#settle("topics are read to their end", readers.drain(), READ_MS_MAX);
     await this.#settle("rotten replicas are mended", this.#scrub(), WHOLE_MS_MAX);
     const isWhole = () => (partial = findPartialReplica(this.#machines)) === null;
     let partial: string | null = null;
