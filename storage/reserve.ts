@@ -45,6 +45,7 @@ export class Reserve {
   #awayBytes = 0;
   /** There was no room to make it as large as it should be. */
   #isShort = false;
+  #isFullTold = false;
   #work: Promise<void> | null = null;
   #nextTryMs = -Infinity;
 
@@ -89,6 +90,7 @@ export class Reserve {
     // Moves of cursors are small, and reading goes on.
     if (batch.entryCount === 0 || isVital(logName) || this.#files.freeBytes >= bytes) return null;
     this.#maybeHold();
+    this.#tellFull();
     return new DiskFullError(
       "There is no room on disk. Nothing was appended; make room and try again.",
     );
@@ -115,6 +117,13 @@ export class Reserve {
     await this.#work;
   }
 
+  /** One line until there is room again. */
+  #tellFull(): void {
+    if (this.#isFullTold) return;
+    this.#isFullTold = true;
+    this.#logger.log("warn", "the disk is full: appends are refused until there is room");
+  }
+
   #maybeHold(): void {
     if (this.#work !== null || this.#clock.nowMs() < this.#nextTryMs) return;
     this.#nextTryMs = this.#clock.nowMs() + RETRY_MS;
@@ -132,7 +141,8 @@ export class Reserve {
       }
       this.#heldBytes = bytes;
       this.#isShort = false;
-      this.#logger.log("debug", "room is held back for a full disk", { bytes });
+      if (this.#isFullTold) this.#logger.log("info", "there is room on disk again");
+      this.#isFullTold = false;
     } catch (error) {
       this.#isShort = true;
       if (this.#heldBytes === 0) await this.#disk.remove(FILE_NAME).catch(() => {});
