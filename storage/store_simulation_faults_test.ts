@@ -11,6 +11,13 @@ Deno.test("LogStore keeps its promises on a disk that is full now and then", asy
   await runSeeds({ count: Math.ceil(SEEDS * 0.2) }, { withFullDisk: true });
 });
 
+Deno.test("LogStore keeps its promises on a disk where any write may find no room", async () => {
+  await runSeeds({ count: Math.ceil(SEEDS * 0.1) }, {
+    withFullDisk: true,
+    withRefusedWrites: true,
+  });
+});
+
 Deno.test("LogStore keeps its promises on a disk that is full and fails", async () => {
   await runSeeds({ count: Math.ceil(SEEDS * 0.1) }, { withFullDisk: true, withFailingDisk: true });
 });
@@ -18,6 +25,8 @@ Deno.test("LogStore keeps its promises on a disk that is full and fails", async 
 Deno.test("LogStore keeps its promises in the lives that have shown it wrong before", async () => {
   // A run that failed after it had taken over what was away let go of it twice.
   for (const from of [1002213, 2002726]) await runSeeds({ from, count: 1 }, { withFullDisk: true });
+  // A refused frame hid what was acknowledged after it.
+  await runSeeds({ from: 100, count: 1 }, { withFullDisk: true, withRefusedWrites: true });
   // A journal that was torn before the disk was full, and is so still: the simulation took it for whole.
   await runSeeds({ from: 10518860, count: 1 }, { withFullDisk: true });
   await runSeeds({ from: 10509825, count: 1 }, { withFullDisk: true, withFailingDisk: true });

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { RecordKind } from "../mod.ts";
+import { Buffer } from "node:buffer";
+import { type Log, type RecordKind, RecordReader } from "../mod.ts";
 
 /** One record of the model. */
 export interface ModelRecord {
@@ -17,6 +18,13 @@ export type OpenChange =
   | { kind: "truncate"; position: number }
   | { kind: "trim"; position: number }
   | { kind: "delete" };
+
+/** What a full disk refused, and where: it may stand there all the same. */
+interface Refusal {
+  position: number;
+  records: ModelRecord[];
+  batchEnds: number[];
+}
 
 /** One log of the model. */
 export class LogModel {
@@ -36,6 +44,8 @@ export class LogModel {
   isDurable = false;
   isEach: boolean;
   change: OpenChange | null = null;
+  /** Since the store was last seen to have room. */
+  refusals: Refusal[] = [];
 
   constructor(name: string, { isEach }: { isEach: boolean }) {
     this.name = name;
@@ -57,6 +67,30 @@ export class LogModel {
     this.batchEnds.add(this.records.length);
   }
 
+  /** All from `position` on was refused: the disk was full. */
+  refuse(position: number): void {
+    const batchEnds = [...this.batchEnds].filter((end) => end > position);
+    this.refusals.push({ position, records: this.records.slice(position), batchEnds });
+    this.cut(position);
+  }
+
+  /** Where what is there was refused and nothing was taken since, it is what the log has. */
+  maybeTakeBack(found: ModelRecord[]): void {
+    const end = found.length;
+    const isSame = (record: ModelRecord | undefined, at: number) =>
+      record !== undefined && areSame(record, found[at]!);
+    const hasOwn = end <= this.end && this.records.slice(0, end).every(isSame);
+    if (hasOwn && this.batchEnds.has(end)) return;
+    const back = this.refusals.find(({ position, records, batchEnds }) =>
+      position < end && batchEnds.includes(end) &&
+      records.slice(0, end - position).every((record, at) => isSame(record, position + at))
+    );
+    if (back === undefined) return;
+    this.cut(back.position);
+    this.records.push(...back.records.slice(0, end - back.position));
+    for (const batchEnd of back.batchEnds) this.batchEnds.add(batchEnd);
+  }
+
   cut(position: number): void {
     this.records.length = position;
     this.acknowledged = Math.min(this.acknowledged, position);
@@ -64,4 +98,24 @@ export class LogModel {
     this.batchEnds = new Set([...this.batchEnds].filter((end) => end < position));
     this.batchEnds.add(position);
   }
+}
+
+/** What a log holds, by position; nothing at those before its start. */
+export async function recordsOf(log: Log): Promise<ModelRecord[]> {
+  const records: ModelRecord[] = [];
+  records.length = log.startPosition;
+  while (records.length < log.endPosition) {
+    const run = await log.read(records.length, { maxBytes: 2000 });
+    const reader = new RecordReader(run.bytes);
+    while (reader.next()) {
+      const kind = reader.isControl ? "control" : "entry";
+      records.push({ kind, payload: reader.payload().slice() });
+    }
+  }
+  return records;
+}
+
+/** Whether two records hold the same. */
+export function areSame(a: ModelRecord, b: ModelRecord): boolean {
+  return a.kind === b.kind && Buffer.compare(a.payload, b.payload) === 0;
 }

@@ -34,6 +34,7 @@ export async function firstFailure(
 export function commandOf(seed: number, options: SimulationOptions): string {
   return `deno run -A storage/simulation/main.ts ${seed} 1` +
     (options.withFullDisk ? " --full-disk" : "") +
+    (options.withRefusedWrites ? " --refused-writes" : "") +
     (options.withFailingDisk ? " --failing-disk" : "") +
     (options.limits?.homeBytesMin === 0 ? " --no-journal-data" : "");
 }

@@ -6,7 +6,6 @@
  */
 
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { type Disk, DiskError } from "../../world/mod.ts";
 import { SeededRandom, SimClock, SimDrive } from "../../world/sim/mod.ts";
 import {
@@ -22,7 +21,7 @@ import {
   StoreFailedError,
   TINY_LIMITS,
 } from "../mod.ts";
-import { LogModel, type ModelRecord, type OpenChange } from "./log_model.ts";
+import { areSame, LogModel, type ModelRecord, type OpenChange, recordsOf } from "./log_model.ts";
 
 /** What a simulation varies besides what its seed decides. */
 export interface SimulationOptions {
@@ -36,6 +35,8 @@ export interface SimulationOptions {
   durability?: Durability;
   /** Room of the drive changes while the store runs, and there may be none when it is opened. */
   withFullDisk?: boolean;
+  /** And writes find none although they grow no file. */
+  withRefusedWrites?: boolean;
   /** Now and then a sync or a write fails, and the process is started anew or the power goes. */
   withFailingDisk?: boolean;
 }
@@ -95,10 +96,12 @@ export class StoreSimulation {
       await this.#operate();
       if (this.#failure !== null) throw this.#failure;
       if (this.#options.withFullDisk) this.#changeRoom();
+      if (this.#options.withRefusedWrites) this.#maybeRefuse();
     }
     const { failure } = this.#store;
     this.drive.clearFaults();
-    this.#wasQuiet = failure === null && this.drive.isSynced;
+    const isUnsettled = [...this.#models.values()].some(({ refusals }) => refusals.length > 0);
+    this.#wasQuiet = failure === null && this.drive.isSynced && !isUnsettled;
     if (failure !== null) return this.#endFailed();
     const end = this.random.below(10);
     if (end < 2) {
@@ -201,6 +204,12 @@ export class StoreSimulation {
       : this.drive.usedBytes + this.random.below(48) * 1024;
   }
 
+  #maybeRefuse(): void {
+    if (this.random.below(8) > 0) return;
+    const [after, times] = [this.random.below(8), 1 + this.random.below(3)];
+    this.drive.fail({ op: "write", code: "NoSpace", after, times });
+  }
+
   async #open(): Promise<void> {
     const disk = this.drive.mount();
     const { wrapDisk, crc, limits } = this.#options;
@@ -245,13 +254,16 @@ export class StoreSimulation {
     answer.then((at) => {
       assert.equal(at, position, `${model.name}: the position of an append`);
       model.acknowledged = Math.max(model.acknowledged, end);
+      for (const each of this.#models.values()) each.refusals = [];
       if (model.isEach) model.durable = Math.max(model.durable, end);
       if (model.isEach) model.isDurable = true;
     }).catch((error) => {
       if (this.#isPlanned(error)) return;
       if (!(error instanceof DiskFullError)) return this.#failure ??= error;
       // All that was not answered is refused with it, and the log ends where it was.
-      if (model.records === records && model.end > log.endPosition) model.cut(log.endPosition);
+      if (model.records === records && model.end > log.endPosition) {
+        model.refuse(log.endPosition);
+      }
     });
     if (this.random.below(3) === 0) await this.#steps(1);
     if (this.#store.backlogged) await this.#until(this.#store.drained());
@@ -346,6 +358,8 @@ export class StoreSimulation {
     const isForgotten = model.isUncertain && log.certain;
     assert(!isForgotten, `${name} may have lost something and says once more that it is certain`);
     model.isUncertain = !log.certain;
+    if (model.refusals.length > 0) model.maybeTakeBack(await this.#until(recordsOf(log)));
+    model.refusals = [];
     const end = log.endPosition;
     const isCut = change?.kind === "truncate" && end === change.position;
     if (!isCut) {
@@ -469,8 +483,8 @@ function compareRun(model: LogModel, run: { bytes: Uint8Array; firstPosition: nu
   for (let position = run.firstPosition; reader.next(); position++) {
     const record = model.records[position];
     assert(record !== undefined, `${model.name}: a record at ${position} that nobody appended`);
-    const isSame = record.kind === (reader.isControl ? "control" : "entry") &&
-      Buffer.compare(record.payload, reader.payload()) === 0;
+    const kind = reader.isControl ? "control" : "entry";
+    const isSame = areSame(record, { kind, payload: reader.payload() });
     assert(isSame, `${model.name}: another record than appended at ${position}`);
   }
 }
