@@ -429,7 +429,8 @@ export class Nemesis {
       this.#maybeReplaceRotten();
       await sleep(clock, LOOK_MS);
     }
-    // Raft's leader has no way back for a member that has forgotten what it acknowledged: it is replaced.
+    // A member that has forgotten what it acknowledged finds that out and ends; who stays behind all the same is
+    // replaced.
     const { victim } = this.#rot;
     if (victim && this.hasRotted && await operator.isLeftBehind(victim)) {
       this.#note("left behind", victim.host);
