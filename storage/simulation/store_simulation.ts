@@ -100,7 +100,11 @@ export class StoreSimulation {
     }
     const { failure } = this.#store;
     this.drive.clearFaults();
-    const isUnsettled = [...this.#models.values()].some(({ refusals }) => refusals.length > 0);
+    // What is refused reaches the disk, and is synced, before anybody is told.
+    const isUnsettled = this.#options.withRefusedWrites === true &&
+      [...this.#models.values()].some((model) =>
+        model.refusals.length > 0 || model.acknowledged < model.end
+      );
     this.#wasQuiet = failure === null && this.drive.isSynced && !isUnsettled;
     if (failure !== null) return this.#endFailed();
     const end = this.random.below(10);
