@@ -125,6 +125,8 @@ export class LastReaders {
           client.close();
           if (outcome === "empty") empty++;
           else empty = 0;
+          // Not a storm of errors where one stands in the way.
+          if (outcome !== "empty" && outcome !== "ok") await sleep(this.#parts.clock, 20);
         } catch {
           await sleep(this.#parts.clock, 20);
         }
