@@ -69,8 +69,8 @@ export async function recoverSegment(parts: RecoveryParts, target: SegmentTarget
   const info = topic && openSegmentOf(topic);
   if (info?.number !== target.segment) return;
   const answers = await fenceReplicas(parts, target, info);
-  const answerable = answerableOf(metadata, info.replicas);
-  const verdict = judge(answers, info.replicas.length, answerable);
+  const { givenUp } = metadata.state;
+  const verdict = judge(answers, { replicas: info.replicas, givenUp });
   if (verdict === null) {
     throw new UnavailableError(
       `${target.topic}/${target.segment}: ${answers.length} of ${info.replicas.length} replicas answered`,
@@ -86,7 +86,10 @@ export async function recoverSegment(parts: RecoveryParts, target: SegmentTarget
     answers,
     longest: verdict.longest,
     // Of a segment that was given up in part, no more can hold it than there are.
-    copies: Math.min(neededAnswers(info.replicas.length), answerable),
+    copies: Math.min(
+      neededAnswers(info.replicas.length),
+      info.replicas.filter((id) => !givenUp.has(id)).length,
+    ),
   });
   await seal(parts, target, verdict);
   if (verdict.mayHaveLost) {
@@ -103,24 +106,22 @@ export async function recoverSegment(parts: RecoveryParts, target: SegmentTarget
 
 /**
  * ⛔ R − W + 1 certain answers (W: a majority of R) always include one that has every acknowledged entry.
- * Uncertain ones give data, but no vote. Where certain answers can never be enough, all must answer that ever can:
- * `answerable`, without nodes that an operator has given up (spec/DECISIONS.md, 26). Pure.
+ * Uncertain ones give data, but no vote. Where certain answers can never be enough, every replica must answer whose
+ * node no operator has given up (spec/DECISIONS.md, 26): an answer of one that was stands for nobody else's. Pure.
  */
 export function judge(
   answers: readonly Answer[],
-  replicas: number,
-  answerable: number = replicas,
+  segment: { replicas: readonly number[]; givenUp: ReadonlySet<number> },
 ): Verdict | null {
-  const needed = neededAnswers(replicas);
+  const { replicas, givenUp } = segment;
+  const needed = neededAnswers(replicas.length);
   const certain = answers.filter((answer) => answer.isCertain).length;
-  if (answers.length === 0 || (certain < needed && answers.length < answerable)) return null;
+  const mayHaveLost = certain < needed;
+  const hasAnswered = (id: number) => answers.some((answer) => answer.node === id);
+  if (answers.length === 0) return null;
+  if (mayHaveLost && !replicas.every((id) => givenUp.has(id) || hasAnswered(id))) return null;
   const longest = answers.reduce((best, answer) => answer.length > best.length ? answer : best);
-  return { longest, mayHaveLost: certain < needed };
-}
-
-/** Replicas whose answer may still come. */
-function answerableOf({ state }: Metadata, replicas: readonly number[]): number {
-  return replicas.filter((id) => !state.givenUp.has(id)).length;
+  return { longest, mayHaveLost };
 }
 
 /** R − W + 1: so many replicas always include one of every majority. */
@@ -146,7 +147,9 @@ function fenceReplicas(
   info: SegmentInfo,
 ): Promise<Answer[]> {
   const answers: Answer[] = [];
-  let left = info.replicas.length;
+  const { replicas } = info;
+  const { givenUp } = parts.metadata.state;
+  let left = replicas.length;
   return new Promise((resolve) => {
     const finish = () => {
       limit.cancel();
@@ -155,10 +158,10 @@ function fenceReplicas(
     };
     const limit = parts.clock.after(FENCE_TIMEOUT_MS, finish);
     let straggler: ReturnType<Clock["after"]> | undefined;
-    for (const node of info.replicas) {
+    for (const node of replicas) {
       parts.link.fence(node, target).then((answer) => {
         answers.push({ node, ...answer });
-        const verdict = judge(answers, info.replicas.length);
+        const verdict = judge(answers, { replicas, givenUp });
         if (verdict && !verdict.mayHaveLost) straggler ??= parts.clock.after(STRAGGLER_MS, finish);
       }, (error) => {
         parts.logger.log("debug", "a replica did not fence", {

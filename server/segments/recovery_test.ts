@@ -13,27 +13,43 @@ function answer(node: number, length: number, isCertain = true) {
   return { node, length, entries: length, bytes: length, isCertain, cursors: null };
 }
 
+/** Of replicas 1, 2 and 3, where no others are named. */
+function judged(
+  answers: ReturnType<typeof answer>[],
+  { replicas = [1, 2, 3], givenUp = [] }: { replicas?: number[]; givenUp?: number[] } = {},
+) {
+  return judge(answers, { replicas, givenUp: new Set(givenUp) });
+}
+
 Deno.test("judge() takes the longest of R − W + 1 certain answers", () => {
-  assert.equal(judge([answer(1, 5)], 3), null);
-  const verdict = judge([answer(1, 5), answer(2, 7)], 3)!;
+  assert.equal(judged([answer(1, 5)]), null);
+  const verdict = judged([answer(1, 5), answer(2, 7)])!;
   assert.deepEqual([verdict.longest.node, verdict.mayHaveLost], [2, false]);
 });
 
 Deno.test("judge() takes data of the uncertain, but no vote; where all have answered it says that it may have lost", () => {
-  assert.equal(judge([answer(1, 5), answer(2, 9, false)], 3), null);
-  const verdict = judge([answer(1, 5), answer(2, 9, false), answer(3, 4, false)], 3)!;
+  assert.equal(judged([answer(1, 5), answer(2, 9, false)]), null);
+  const verdict = judged([answer(1, 5), answer(2, 9, false), answer(3, 4, false)])!;
   assert.deepEqual([verdict.longest.node, verdict.mayHaveLost], [2, true]);
-  assert.equal(judge([answer(1, 5), answer(2, 9, false), answer(3, 6)], 3)!.mayHaveLost, false);
+  assert.equal(judged([answer(1, 5), answer(2, 9, false), answer(3, 6)])!.mayHaveLost, false);
 });
 
 Deno.test("judge() does not wait for nodes that were given up, and says that it may have lost", () => {
   const stuck = [answer(1, 5), answer(2, 9, false)];
-  const verdict = judge(stuck, 3, 2)!;
+  const verdict = judged(stuck, { givenUp: [3] })!;
   assert.deepEqual([verdict.longest.node, verdict.mayHaveLost], [2, true]);
-  assert.equal(judge([answer(1, 5)], 3, 2), null);
+  assert.equal(judged([answer(1, 5)], { givenUp: [3] }), null);
   // Enough certain answers need nobody to be given up, and lose nothing.
-  assert.equal(judge([answer(1, 5), answer(3, 5)], 3, 2)!.mayHaveLost, false);
-  assert.equal(judge([], 1, 0), null);
+  assert.equal(judged([answer(1, 5), answer(3, 5)], { givenUp: [3] })!.mayHaveLost, false);
+  assert.equal(judged([], { replicas: [1], givenUp: [1] }), null);
+});
+
+Deno.test("judge() waits for each node that was not given up, whoever answers in its place", () => {
+  // Node 1 was given up and answers all the same; node 2 may hold more, and nobody has given it up.
+  const answers = [answer(1, 5, false), answer(3, 5)];
+  assert.equal(judged(answers, { givenUp: [1] }), null);
+  const verdict = judged([...answers, answer(2, 9, false)], { givenUp: [1] })!;
+  assert.deepEqual([verdict.longest.node, verdict.mayHaveLost], [2, true]);
 });
 
 Deno.test("judge() never seals below what a majority acknowledged, whoever answers", () => {
@@ -44,7 +60,7 @@ Deno.test("judge() never seals below what a majority acknowledged, whoever answe
     const held = all.slice(0, size);
     const acknowledged = [...held].sort((a, b) => b - a)[majorityOf(size) - 1]!;
     const answers = held.flatMap((length, i) => isAnswering[i] ? [answer(i, length)] : []);
-    const verdict = judge(answers, size);
+    const verdict = judged(answers, { replicas: held.map((_, i) => i) });
     if (verdict === null) assert.ok(answers.length < size - majorityOf(size) + 1);
     else assert.ok(verdict.longest.length >= acknowledged);
   }));
