@@ -14,14 +14,32 @@ const ROOT_FILES = ["deno.json", "deno.lock"] as const;
 /** A canary that was looked for. */
 export interface CanaryFinding {
   name: string;
-  /** The seed that found it; `null` where none did. */
-  seed: number | null;
+  /** The first step that was refused as not the specification's; where nothing else is looked for, whatever was found. */
+  inside: Sighting | null;
+  /** What was found without the specification. */
+  outside: Sighting | null;
+  /** Everybody who must find it did, in time. */
+  isFound: boolean;
   /** What the simulation said. */
   report: string;
 }
 
-/** Looks for one canary. @throws {Error} when it can't be planted, because the product's text has changed. */
-export async function findCanary(name: string, root: string): Promise<CanaryFinding> {
+/** A seed, and the first line of what was wrong. */
+export interface Sighting {
+  seed: number;
+  why: string;
+}
+
+/**
+ * Looks for one canary, by all who must find it, or up to `seedsMax` by all.
+ *
+ * @throws {Error} when it can't be planted, because the product's text has changed.
+ */
+export async function findCanary(
+  name: string,
+  root: string,
+  options: { seedsMax?: number } = {},
+): Promise<CanaryFinding> {
   const canary = CANARIES[name];
   if (!canary) throw new Error(`There is no canary ${name}: ${Object.keys(CANARIES).join(", ")}`);
   const copy = await Deno.makeTempDir({ prefix: "walrus-canary-" });
@@ -31,19 +49,36 @@ export async function findCanary(name: string, root: string): Promise<CanaryFind
       await Deno.copyFile(`${root}/${file}`, `${copy}/${file}`).catch(ignoreMissing);
     }
     for (const edit of canary.edits) await plant(edit, copy);
+    const { outside: wanted } = canary;
+    const isOutside = typeof wanted === "number" || options.seedsMax !== undefined;
+    const bound = typeof wanted === "number" ? Math.max(wanted, canary.seedsMax) : canary.seedsMax;
     const args = ["run", "-A", V8_FLAGS, "tests/sim/main.ts", "--until-failure"];
-    args.push("--seeds", `1..${canary.seedsMax}`);
+    args.push("--seeds", `1..${options.seedsMax ?? bound}`);
+    if (isOutside) args.push("--outside");
     if (canary.story) args.push("--story", canary.story);
     const command = new Deno.Command(Deno.execPath(), { args, cwd: copy });
     const { success, stdout, stderr } = await command.output();
     const decoder = new TextDecoder();
     const report = decoder.decode(stdout) + decoder.decode(stderr);
-    const found = /^seed (\d+) failed:/m.exec(report);
-    if (!success && !found) throw new Error(`The canary ${name} can't be run:\n${report}`);
-    return { name, seed: found ? Number(found[1]) : null, report };
+    const failed = sightingIn(report, "failed");
+    if (!success && !failed) throw new Error(`The canary ${name} can't be run:\n${report}`);
+    const inside = isOutside ? sightingIn(report, "refused") : failed;
+    const outside = isOutside ? failed : null;
+    const isFound = isInTime(inside ?? outside, canary.seedsMax) &&
+      (typeof wanted === "string" || isInTime(outside, wanted));
+    return { name, inside, outside, isFound, report };
   } finally {
     await Deno.remove(copy, { recursive: true });
   }
+}
+
+function sightingIn(report: string, what: "refused" | "failed"): Sighting | null {
+  const found = new RegExp(`^seed (\\d+) ${what}:\\n {2}(.*)$`, "m").exec(report);
+  return found && { seed: Number(found[1]), why: found[2]! };
+}
+
+function isInTime(sighting: Sighting | null, seedsMax: number): boolean {
+  return sighting !== null && sighting.seed <= seedsMax;
 }
 
 async function plant(edit: Edit, root: string): Promise<void> {

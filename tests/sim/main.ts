@@ -29,7 +29,9 @@ const USAGE = `deno task sim [options]: whole clusters, each from its seed
   --twice            runs each seed twice, and compares
   --trace            shows all that happens (with one worker)
   --lines N          lines of what led to a failure that are shown (40)
+  --outside          a step that is not the specification's is told once, and fails no seed (with one worker)
   --canary NAME|all  looks for a planted bug instead, or for all of them; several apart by commas
+  --canary-seeds N   up to that seed, by all who look, instead of what canaries.ts says
   --json             one line of JSON for each seed
   --help             this
 
@@ -73,7 +75,9 @@ function readOptions() {
         twice: { type: "boolean", default: false },
         story: { type: "string" },
         "until-failure": { type: "boolean", default: false },
+        outside: { type: "boolean", default: false },
         canary: { type: "string" },
+        "canary-seeds": { type: "string" },
         workers: { type: "string", default: "1" },
         json: { type: "boolean", default: false },
         help: { type: "boolean", default: false, short: "h" },
@@ -119,13 +123,17 @@ async function runInProcesses(): Promise<Outcome> {
 async function runHere(): Promise<Outcome> {
   const totals: Record<string, number> = {};
   const failed: number[] = [];
-  let seeds = 0;
+  const refusals = values.outside ? "noted" : "fails";
+  let seeds = 0, refused = 0;
   for (let seed = from; seed <= to; seed++) {
     const onLine = values.trace ? (line: string) => console.log(line) : undefined;
-    const result = await simulate({ seed, story, ...(onLine && { onLine }) });
+    const result = await simulate({ seed, story, refusals, ...(onLine && { onLine }) });
     seeds++;
+    if (values.outside && result.refusal !== null && refused++ === 0) {
+      console.log(`seed ${seed} refused:\n  ${result.refusal.split("\n")[0]}`);
+    }
     if (values.twice) {
-      const again = await simulate({ seed, story });
+      const again = await simulate({ seed, story, refusals });
       if (again.digest !== result.digest) {
         result.problems.push(`not deterministic: ${result.digest}, then ${again.digest}`);
       }
@@ -159,10 +167,12 @@ async function runCanaries(which: string): Promise<number> {
   const root = new URL("../..", import.meta.url).pathname;
   let missing = 0;
   for (const name of names) {
-    const { seed, report } = await findCanary(name, root);
-    const problem = /^seed \d+ failed:\n {2}(.*)$/m.exec(report)?.[1] ?? "";
-    console.log(`${name}: ${seed === null ? "NOT FOUND" : `seed ${seed}, ${problem}`}`);
-    if (seed === null) missing++;
+    const seedsMax = Number(values["canary-seeds"]);
+    const { inside, outside, isFound } = await findCanary(name, root, seedsMax ? { seedsMax } : {});
+    if (!isFound) missing++;
+    console.log(`${name}: ${isFound ? "found" : "NOT FOUND"}`);
+    console.log(`  by the specification: ${inside ? `seed ${inside.seed}, ${inside.why}` : "not"}`);
+    console.log(`  from outside: ${outside ? `seed ${outside.seed}, ${outside.why}` : "not"}`);
   }
   return missing > 0 ? 1 : 0;
 }

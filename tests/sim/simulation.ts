@@ -68,6 +68,11 @@ export interface SimOptions {
   story?: WorldName | null;
   /** Gets a line for every event. */
   onLine?: (line: string) => void;
+  /**
+   * What a step that is not the specification's comes to. `fails`: the run ends there, and the seed fails. `noted`:
+   * it goes on, so that those who look from outside find what they find.
+   */
+  refusals?: "fails" | "noted";
   /** Gets what the nodes do in the specification's words. */
   onSpecEvent?: (event: TraceEvent) => void;
 }
@@ -77,6 +82,8 @@ export interface SimResult {
   seed: number | string;
   /** What went wrong, in words; empty when nothing did. */
   problems: string[];
+  /** The first step that is not the specification's, in words; `null`: none. */
+  refusal: string | null;
   /** Equal for two runs of the same seed. */
   digest: string;
   simulatedMs: number;
@@ -141,11 +148,14 @@ class Simulation {
   readonly #metadata: MetadataChecker;
   readonly #problems: string[] = [];
   readonly #conformance = new ConformanceChecker();
+  readonly #refusals: "fails" | "noted";
+  #refusal: string | null = null;
   #recoveryMs = 0;
   #lost = 0;
 
   constructor(options: SimOptions) {
     this.#seed = options.seed;
+    this.#refusals = options.refusals ?? "fails";
     const story = options.story ?? null;
     const scenario = story !== null && isScenario(story) ? story : null;
     const random = this.#random = new SeededRandom(`walrus ${scenario ?? options.seed}`);
@@ -235,6 +245,7 @@ class Simulation {
     return {
       seed: this.#seed,
       problems: this.#problems,
+      refusal: this.#refusal,
       digest: this.#transcript.digest,
       simulatedMs: this.#clock.nowMs(),
       recoveryMs: this.#recoveryMs,
@@ -434,9 +445,11 @@ class Simulation {
   #onSpecEvent(event: TraceEvent): void {
     this.#chronicle.onEvent(event);
     // The specification's disks don't rot.
-    if (this.#problems.length > 0 || this.#nemesis.hasRotted) return;
+    if (this.#problems.length > 0 || this.#refusal !== null || this.#nemesis.hasRotted) return;
     const refusal = this.#conformance.accept(event);
-    if (refusal) this.fail(this.#conformance.describe(event, refusal));
+    if (refusal === null) return;
+    this.#refusal = this.#conformance.describe(event, refusal);
+    if (this.#refusals === "fails") this.fail(this.#refusal);
   }
 
   #onBytes(machine: Machine, remote: string, bytes: Uint8Array): Uint8Array {
