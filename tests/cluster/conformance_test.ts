@@ -18,6 +18,8 @@ import {
 const TOPIC = "alpha";
 const ACKNOWLEDGED_MIN = 300;
 const TAKES = 40;
+/** Offsets that each node is asked for. */
+const FETCHED = 10;
 /** Of the end of a report; its beginning says what was refused. */
 const REPORT_CHARACTERS = 6000;
 
@@ -52,6 +54,20 @@ async function takeSome(running: RunningCluster): Promise<void> {
   }
 }
 
+/** The newest entries, by their offsets, from every node that runs. */
+async function fetchNewest(running: RunningCluster): Promise<void> {
+  for (const port of running.clientPorts) {
+    try {
+      const next = Number((await askOnce(port, `OFFSETS ${TOPIC}`)).split(" ")[2]);
+      for (let offset = next - FETCHED; offset < next; offset++) {
+        await askOnce(port, `FETCH ${TOPIC} ${offset} count=5`);
+      }
+    } catch {
+      // It does not run, or knows no leader.
+    }
+  }
+}
+
 async function tracesOf(folder: string, running: RunningCluster): Promise<TraceEvent[][]> {
   const files = running.nodes.map((_, i) => `${folder}/node-${i + 1}.jsonl`);
   return (await Promise.all(files.map((file) => Deno.readTextFile(file)))).map(parseTrace);
@@ -68,6 +84,7 @@ Deno.test("kill -9 under load: every step of three processes is one of the speci
       for (const [round, node] of running.nodes.entries()) {
         const writers = await startWriters(running, history, round);
         await untilAcknowledged(history, ACKNOWLEDGED_MIN);
+        await fetchNewest(running);
         await node.kill();
         await takeSome(running);
         await untilAcknowledged(history, ACKNOWLEDGED_MIN);
@@ -99,7 +116,10 @@ Deno.test("kill -9 under load: every step of three processes is one of the speci
     ) {
       assert.ok(order.some((event) => event.kind === kind), `no event ${kind} in the traces`);
     }
+    const readers = order.flatMap((event) => event.kind === "read" ? [event.node] : []);
+    assert.equal(new Set(readers).size, traces.length, "every node was read");
     assertRefusedWithout(traces, "fence");
+    assertRefusedWithout(traces, "refreshLease");
     assertRefusedWithout(traces, "replicaAppend");
     assertRefusedWithout(traces, "takeCount");
   } finally {

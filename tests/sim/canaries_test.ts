@@ -37,7 +37,7 @@ for (const [name, canary] of Object.entries(CANARIES)) {
     fn: async () => {
       const { isFound, report } = await search.find(name);
       const { outside, rule, seedsMax } = canary;
-      const wanted = typeof outside === "number" ? `, and ${outside} from outside` : "";
+      const wanted = outside && !outside.isRare ? `, and ${outside.seedsMax} from outside` : "";
       assert.ok(isFound, `not within ${seedsMax} seeds${wanted}, without "${rule}"\n${report}`);
     },
   });

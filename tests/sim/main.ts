@@ -168,7 +168,8 @@ async function runCanaries(which: string): Promise<number> {
   let missing = 0;
   for (const name of names) {
     const seedsMax = Number(values["canary-seeds"]);
-    const { inside, outside, isFound } = await findCanary(name, root, seedsMax ? { seedsMax } : {});
+    const options = { isThorough: values.outside, ...(seedsMax > 0 && { seedsMax }) };
+    const { inside, outside, isFound } = await findCanary(name, root, options);
     if (!isFound) missing++;
     console.log(`${name}: ${isFound ? "found" : "NOT FOUND"}`);
     console.log(`  by the specification: ${inside ? `seed ${inside.seed}, ${inside.why}` : "not"}`);

@@ -108,6 +108,11 @@ export class SpecLog {
     return segment < this.openAt(known);
   }
 
+  /** Where a seal that was committed cuts the segment; 0: none was. */
+  lengthOf(segment: number): number {
+    return this.commands.find(({ op, segment: s }) => op === "seal" && s === segment)?.length ?? 0;
+  }
+
   /** The segment that a node leads as far as it knows: open, and not being sealed; 0: none. */
   ledBy(node: number, known: number): number {
     const open = this.openAt(known);

@@ -28,6 +28,8 @@ interface NodeState {
   lengths: Map<number, number>;
   /** Copied, and not told yet to be durable: the segments. */
   copying: Set<number>;
+  /** Copied when whoever asked for it knew of the seal already: up to there it catches up when it knows, too. */
+  late: Map<number, number>;
   /** Segments whose replica repair has thrown away or will: from then on not followed. */
   gone: Set<number>;
 }
@@ -92,13 +94,15 @@ class Translator {
   }
 
   #take(event: TraceEvent, at: number): void {
-    if (event.kind === "restart") this.#incarnations.set(event.node, event.incarnation);
     if (event.kind === "learn") return this.#learn(event);
-    if (this.#log.commands.length === 0) return;
+    if (this.#log.commands.length === 0) {
+      if (event.kind === "restart") this.#incarnations.set(event.node, event.incarnation);
+      return;
+    }
     if (event.kind === "restore") return this.#learnUpTo(event.node, event.index);
     if (event.kind === "refreshLease") return this.#refreshLease(event);
     if (event.kind === "crash") return this.#crash(event.node, at);
-    if (event.kind === "restart") return this.#restart(event);
+    if (event.kind === "restart") return this.#restart(event, at);
     if (event.kind === "remember" || event.kind === "ready") return this.#mustBeCertain(event);
     if (event.topic === this.#options.topic) this.#takeOfTopic(event, at);
   }
@@ -113,7 +117,7 @@ class Translator {
       case "close":
         return this.#push("Close", { node, segment });
       case "replicaAppend":
-        return this.#extend("ReplicaAppend", event);
+        return this.#replicaAppend(event);
       case "copy":
         return this.#copy(event);
       case "takeBack":
@@ -165,6 +169,7 @@ class Translator {
         asked: new Set(),
         lengths: new Map(),
         copying: new Set(),
+        late: new Map(),
         gone: new Set(),
       };
       this.#nodes.set(id, node);
@@ -201,7 +206,17 @@ class Translator {
     const state = this.#node(node);
     this.#push("Learn", { node, segment: command.segment });
     state.known++;
-    if (command.op === "seal") knowSeal(state, command);
+    if (command.op !== "seal") return;
+    const { segment } = command;
+    knowSeal(state, command);
+    this.#catchUp(node, segment, state.late.get(segment) ?? 0);
+  }
+
+  #catchUp(node: number, segment: number, end: number): void {
+    for (let to = this.#length(node, segment) + 1; to <= end; to++) {
+      this.#push("CatchUp", { node, segment, to });
+      this.#node(node).lengths.set(segment, to);
+    }
   }
 
   /** By a snapshot. */
@@ -240,13 +255,10 @@ class Translator {
     }
   }
 
-  #extend(
-    action: "ReplicaAppend" | "CatchUp",
-    { node, segment, position, records }: EventOf<"replicaAppend"> | EventOf<"copy">,
-  ): void {
+  #replicaAppend({ node, segment, position, records }: EventOf<"replicaAppend">): void {
     must(position === this.#length(node, segment), "a replica appends somewhere else");
     for (let to = position + 1; to <= position + records.length; to++) {
-      this.#push(action, { node, segment, to });
+      this.#push("ReplicaAppend", { node, segment, to });
       this.#node(node).lengths.set(segment, to);
     }
   }
@@ -257,13 +269,19 @@ class Translator {
     const isRepair = state.gone.has(segment) || !this.#log.holds(node, segment);
     if (isRepair) return;
     state.copying.add(segment);
-    if (this.#log.isSealedAt(segment, state.known)) return this.#extend("CatchUp", event);
+    if (this.#log.isSealedAt(segment, state.known)) {
+      must(position === this.#length(node, segment), "a replica appends somewhere else");
+      return this.#catchUp(node, segment, position + records.length);
+    }
     const recoverer = [...this.#nodes].find(([, other]) =>
       other.recovering === segment && other.asked.has(node)
     );
+    const to = position + records.length;
+    if (recoverer === undefined && this.#log.lengthOf(segment) >= to) {
+      return void state.late.set(segment, to);
+    }
     must(recoverer !== undefined, "nobody asked for this copy");
     must(position === this.#length(node, segment), "a replica appends somewhere else");
-    const to = position + records.length;
     this.#push("CopyTail", { node: recoverer![0], other: node, segment, to });
     state.lengths.set(segment, to);
   }
@@ -369,10 +387,16 @@ class Translator {
     this.#push("Crash", { node: id, list });
   }
 
-  #restart({ node: id, incarnation }: EventOf<"restart">): void {
+  #restart({ node: id, incarnation }: EventOf<"restart">, at: number): void {
     const state = this.#node(id);
+    if (state.incarnation === "") {
+      // Its first process: in a merged trace others may have made the topic before.
+      state.incarnation = incarnation;
+      if (state.isUp) return;
+    }
     must(state.incarnation === incarnation, "a disk is lost");
-    if (state.isUp) return;
+    // Who is killed does not tell.
+    this.#crash(id, at);
     state.isUp = true;
     const { commands } = this.#log;
     state.known = this.#options.restartsKnowLess ? 1 : commands.length;
