@@ -57,9 +57,13 @@ async function main(): Promise<number> {
   }
 }
 
+/** A file of the specification. */
+async function textOf(name: string): Promise<string> {
+  return await Deno.readTextFile(new URL(`../../../spec/${name}`, import.meta.url));
+}
+
 async function translated(events: readonly TraceEvent[]): Promise<SpecTrace> {
-  const spec = await Deno.readTextFile(new URL("../../../spec/Walrus.tla", import.meta.url));
-  const restartsKnowLess = /^ +\/\\ \\E k \\in 1\.\./m.test(spec);
+  const restartsKnowLess = /^ +\/\\ \\E k \\in 1\.\./m.test(await textOf("Walrus.tla"));
   const { steps, topic } = values;
   return translate(events, { topic, stepsMax: Number(steps), restartsKnowLess });
 }
@@ -113,11 +117,11 @@ function describe({ steps, segments, nodes, end }: SpecTrace): void {
 async function write(folder: string, trace: SpecTrace): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
   for (const name of ["Walrus.tla", "WalrusProperties.tla"]) {
-    const url = new URL(`../../../spec/${name}`, import.meta.url);
-    await Deno.writeTextFile(`${folder}/${name}`, await Deno.readTextFile(url));
+    await Deno.writeTextFile(`${folder}/${name}`, await textOf(name));
   }
-  await Deno.writeTextFile(`${folder}/${TRACE_MODULE}.tla`, moduleOf(trace));
-  await Deno.writeTextFile(`${folder}/${TRACE_MODULE}.cfg`, configurationOf(trace));
+  const spec = await textOf("Walrus.tla");
+  await Deno.writeTextFile(`${folder}/${TRACE_MODULE}.tla`, moduleOf(trace, spec));
+  await Deno.writeTextFile(`${folder}/${TRACE_MODULE}.cfg`, configurationOf(trace, spec));
 }
 
 /** TLC must find that the trace can be followed to its end; with `--spoil`, that it can't. */

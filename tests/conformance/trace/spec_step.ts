@@ -10,6 +10,7 @@ export type ActionName =
   | "OpenWriter"
   | "AppendEntry"
   | "Take"
+  | "DoNotWait"
   | "Close"
   | "ReplicaAppend"
   | "TakeBack"

@@ -22,8 +22,9 @@ const PROPERTIES =
 /** What must be violated: the trace can be followed to its end. */
 export const FOLLOWED = "NotFollowedToItsEnd";
 
-/** The module's text. */
-export function moduleOf(trace: SpecTrace): string {
+/** The module's text, for the specification that `spec` is the text of. */
+export function moduleOf(trace: SpecTrace, spec: string): string {
+  const of = wordsOf(spec);
   const steps = trace.steps.map((step) => `  ${recordOf(step, trace)}`).join(",\n");
   return `------------------------------ MODULE ${TRACE_MODULE} ------------------------------
 (* Generated: deno task spec:trace. One run of the code, step by step. *)
@@ -35,38 +36,27 @@ Trace == <<
 ${steps}
 >>
 
-\\* A move of the cursor over several entries at once: as many of the specification's Take, in one record.
-TakeTo(n, to) ==
-  LET s == writer[n].seg
-      cursor == CursorAfter(s, log[n][s])
-  IN
-  /\\ writer[n].phase = "open"
-  /\\ \\A p \\in (committed[s] + 1)..Len(log[n][s]) : IsEntry(log[n][s][p])
-  /\\ cursor < to /\\ to <= CommittedEnd(n, s) /\\ \\A k \\in cursor..(to - 1) : CanRead(k)
-  /\\ Write(n, MoveTo(to))
-  /\\ UNCHANGED <<writer, appended>>
-
-\\* A segment that is closed before it is full, and one that is full: what closes it is not told.
-Close(n, s) ==
+${of.takes}\\* A segment that is closed before it is full, and one that is full: what closes it is not told.
+CloseWriter(n, s) ==
   /\\ writer[n] = [seg |-> s, phase |-> "open"]
   /\\ writer' = [writer EXCEPT ![n].phase = "closed"]
   /\\ UNCHANGED <<metadataVars, diskVars, up, barrier, lease, recovery, networkVars, historyVars>>
 
 \\* Sync of one segment, up to what the disk had taken when the cycle began.
-SyncTo(n, s, to) ==
+SyncUpTo(n, s, to) ==
   /\\ up[n] /\\ to <= Len(log[n][s])
   /\\ durable' = [durable EXCEPT ![n][s] = Max({@, to})]
   /\\ acks' = IF MayAcknowledge(n, s) THEN [acks EXCEPT ![s][n] = Max({@, to})] ELSE acks
   /\\ UNCHANGED <<metadataVars, log, fence, forgot, processVars, streamed, historyVars>>
 
 \\* A disk that is full, or fails a write: what was neither durable nor acknowledged is not there.
-TakeBack(n, s, to) ==
+TakeBackTo(n, s, to) ==
   /\\ up[n] /\\ to >= durable[n][s] /\\ to >= acks[s][n]
   /\\ log' = [log EXCEPT ![n][s] = First(@, to)]
   /\\ UNCHANGED <<metadataVars, durable, fence, forgot, processVars, networkVars, historyVars>>
 
 \\* A read changes nothing, and brings what may be read, and stands there.
-Read(n, s, to, entries) ==
+ReadAsTold(n, s, to, entries) ==
   /\\ LET readable == Readable(n, s) IN
      /\\ to <= Len(readable)
      /\\ SubSeq(readable, to - Len(entries) + 1, to) = entries
@@ -82,8 +72,7 @@ CrashKeeping(n, lengths) ==
   /\\ log' = [log EXCEPT ![n] = [s \\in Segments |-> First(@[s], kept[s])]]
   /\\ durable' = [durable EXCEPT ![n] = kept]
   /\\ fence' = [fence EXCEPT ![n] = [s \\in Segments |-> IF @[s] = "written" THEN "none" ELSE @[s]]]
-  /\\ UNCHANGED <<forgot, metadataVars, streamed, committed, acked, delivered, appended, opened,
-                 wipes, giveUps>>
+  /\\ UNCHANGED <<forgot, metadataVars, streamed, ${of.historyButCrashes}>>
 
 \\* What is durable and acknowledged, or fenced, already may be told again.
 Again == UNCHANGED vars
@@ -100,13 +89,14 @@ Follow(e) ==
   \\/ e.a = "OpenWriter" /\\ OpenWriter(e.n) /\\ writer'[e.n].seg = e.s
   \\/ e.a = "AppendEntry" /\\ AppendEntry(e.n) /\\ Len(log'[e.n][e.s]) = e.to
   \\/ e.a = "Take" /\\ TakeTo(e.n, e.to)
+  \\/ e.a = "DoNotWait" /\\ ${of.doNotWait}
   \\/ e.a = "ReplicaAppend" /\\ ReplicaAppend(e.n, e.s) /\\ Len(log'[e.n][e.s]) = e.to
-  \\/ e.a = "Close" /\\ Close(e.n, e.s)
-  \\/ e.a = "TakeBack" /\\ TakeBack(e.n, e.s, e.to)
+  \\/ e.a = "Close" /\\ CloseWriter(e.n, e.s)
+  \\/ e.a = "TakeBack" /\\ TakeBackTo(e.n, e.s, e.to)
   \\/ e.a = "Acknowledge" /\\ fence[e.n][e.s] = "none" /\\ ~KnowsSealed(e.n, e.s)
-       /\\ SyncTo(e.n, e.s, e.to)
-  \\/ e.a = "Sync" /\\ SyncTo(e.n, e.s, e.to)
-  \\/ e.a = "Read" /\\ Read(e.n, e.s, e.to, e.list)
+       /\\ SyncUpTo(e.n, e.s, e.to)
+  \\/ e.a = "Sync" /\\ SyncUpTo(e.n, e.s, e.to)
+  \\/ e.a = "Read" /\\ ReadAsTold(e.n, e.s, e.to, e.list)
   \\/ e.a = "Commit" /\\ Commit(e.n) /\\ committed'[e.s] = e.to
   \\/ e.a = "TakeCount" /\\ TakeCount(e.n) /\\ Proposes(e)
   \\/ e.a = "CommitBegin" /\\ CommitCommand /\\ LastCommand.op = "begin" /\\ LastCommand.seg = e.s
@@ -134,8 +124,42 @@ ${FOLLOWED} == at < Len(Trace)
 `;
 }
 
+/** Where specifications differ. */
+interface SpecWords {
+  takes: string;
+  doNotWait: string;
+  historyButCrashes: string;
+  bounds: string;
+}
+
+const OWN_TAKE_TO =
+  `\\* A move of the cursor over several entries at once: as many of the specification's Take, in one record.
+TakeTo(n, to) ==
+  LET s == writer[n].seg
+      cursor == CursorAfter(s, log[n][s])
+  IN
+  /\\ writer[n].phase = "open"
+  /\\ \\A p \\in (committed[s] + 1)..Len(log[n][s]) : IsEntry(log[n][s][p])
+  /\\ cursor < to /\\ to <= CommittedEnd(n, s) /\\ \\A k \\in cursor..(to - 1) : CanRead(k)
+  /\\ Write(n, MoveTo(to))
+  /\\ UNCHANGED <<writer, appended>>
+
+`;
+
+function wordsOf(spec: string): SpecWords {
+  const history = /^historyVars +== <<([^>]*)>>/m.exec(spec)?.[1]?.split(/,\s*/) ?? [];
+  const has = (definition: string) => spec.includes(`\n${definition}`);
+  const bounds = ["TakeAtOnce", "MaxUnknown"].filter((name) => has(`  ${name},`));
+  return {
+    takes: has("TakeTo(n, to) ==") ? "" : OWN_TAKE_TO,
+    doNotWait: has("DoNotWait(n) ==") ? "DoNotWait(e.n)" : "Again",
+    historyButCrashes: history.filter((name) => name !== "crashes").join(", "),
+    bounds: bounds.map((name) => `  ${name} = ${ENOUGH}\n`).join(""),
+  };
+}
+
 /** The configuration for it. */
-export function configurationOf(trace: SpecTrace): string {
+export function configurationOf(trace: SpecTrace, spec: string): string {
   const names = trace.nodes.map(nameOf);
   return `SPECIFICATION TraceSpec
 CONSTANTS
@@ -146,7 +170,7 @@ ${names.map((name) => `  ${name} = ${name}`).join("\n")}
   MaxEntries = ${ENOUGH}
   SegmentLimit = ${ENOUGH}
   MaxTakes = ${ENOUGH}
-  MaxCrashes = ${ENOUGH}
+${wordsOf(spec).bounds}  MaxCrashes = ${ENOUGH}
   MaxWipes = 0
   MaxRecoverers = ${trace.nodes.length}
   MaxGiveUps = ${ENOUGH}

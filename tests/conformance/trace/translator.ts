@@ -56,6 +56,8 @@ class Translator {
   readonly #incarnations: Map<number, string> = new Map();
   readonly #counted: Set<number> = new Set();
   readonly #committed: Map<number, number> = new Map();
+  /** Position of each segment's last move. */
+  readonly #moves: Map<number, number> = new Map();
 
   constructor(events: readonly TraceEvent[], options: TranslateOptions) {
     this.#events = events;
@@ -250,9 +252,20 @@ class Translator {
     for (const [i, record] of records.entries()) {
       const to = position + i + 1;
       if (record > 0) this.#push("AppendEntry", { node, segment, to });
-      else this.#push("Take", { node, segment, to: -record - 1 });
+      else this.#move({ node, segment, position: to }, -record - 1);
       this.#node(node).lengths.set(segment, to);
     }
+  }
+
+  /** Who waited for the move before it, if that is not committed, has been told that its outcome is unknown. */
+  #move(
+    { node, segment, position }: { node: number; segment: number; position: number },
+    to: number,
+  ): void {
+    const before = this.#moves.get(segment) ?? 0;
+    if (before > (this.#committed.get(segment) ?? 0)) this.#push("DoNotWait", { node, segment });
+    this.#push("Take", { node, segment, to });
+    this.#moves.set(segment, position);
   }
 
   #replicaAppend({ node, segment, position, records }: EventOf<"replicaAppend">): void {

@@ -139,9 +139,13 @@ Deno.test("translate() ends before what the specification has no words for, and 
 
 Deno.test("moduleOf() and configurationOf() name every node, and each step once", () => {
   const trace = translate([...cluster(), ...put(0, [11])], OPTIONS);
-  const text = moduleOf(trace);
+  const spec = "\n  TakeAtOnce, \\* so many\nhistoryVars == <<acked, taking,\n  crashes, wipes>>\n";
+  const text = moduleOf(trace, spec);
   assert.equal(text.split("[a |->").length - 1, trace.steps.length);
   assert.match(text, /\[a \|-> "Commit", n \|-> n1, other \|-> 0, s \|-> 1, to \|-> 1/);
-  assert.match(configurationOf(trace), /Nodes = \{n1, n2, n3\}/);
-  assert.match(configurationOf(trace), /MaxSegments = 2\n/);
+  assert.match(text, /streamed, acked, taking, wipes>>/);
+  const configuration = configurationOf(trace, spec);
+  assert.match(configuration, /Nodes = \{n1, n2, n3\}/);
+  assert.match(configuration, /MaxSegments = 2\n/);
+  assert.match(configuration, /TakeAtOnce = \d+\n {2}MaxCrashes/);
 });
