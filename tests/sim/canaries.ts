@@ -19,8 +19,11 @@ export interface Canary {
   readonly story: StoryName | null;
   /** It must be found by this seed, from 1 on, mostly by a step that is not the specification's. */
   readonly seedsMax: number;
-  /** Who looks from outside only: at clients, at replicas, at what comes back after the faults. `null`: sees nothing. */
-  readonly outside: Outside | null;
+  /**
+   * Who looks from outside only: at clients, at replicas, at what comes back after the faults. `null`: not
+   * seen from there. Absent: not asked for apart.
+   */
+  readonly outside?: Outside | null;
 }
 
 /** What the others find where nobody holds steps to the specification. */
@@ -69,7 +72,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     }],
     story: "usurper",
     seedsMax: 20,
-    outside: { seedsMax: 60 },
+    outside: { seedsMax: 150, isRare: true },
   },
   uncertainAppends: {
     rule: "an uncertain replica accepts no append and acknowledges nothing",
@@ -137,7 +140,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     }],
     story: "laggards",
     seedsMax: 60,
-    outside: { seedsMax: 60 },
+    outside: { seedsMax: 60, isRare: true },
   },
   countFromTheFirst: {
     rule: "the count is the largest length among the fenced replicas",
@@ -241,7 +244,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     }],
     story: null,
     seedsMax: 60,
-    outside: { seedsMax: 60 },
+    outside: { seedsMax: 60, isRare: true },
   },
   cursorForgotten: {
     rule: "cursors are carried across a recovery by their last control record",

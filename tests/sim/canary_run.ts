@@ -57,7 +57,7 @@ export async function findCanary(
       await Deno.copyFile(`${root}/${file}`, `${copy}/${file}`).catch(ignoreMissing);
     }
     for (const edit of canary.edits) await plant(edit, copy);
-    const { outside: given, seedsMax } = canary;
+    const { outside: given = null, seedsMax } = canary;
     const wanted = given?.isRare && !options.isThorough ? null : given;
     const isOutside = wanted !== null || options.seedsMax !== undefined;
     const bound = Math.max(wanted?.seedsMax ?? 0, seedsMax);
