@@ -24,7 +24,9 @@ CONSTANTS
   MaxSegments,        \* the last one stays open
   MaxEntries,         \* appends in the whole run
   SegmentLimit,       \* entries that make a segment full
-  MaxTakes,           \* GETs that move the shared cursor
+  MaxTakes,           \* how far GETs move the shared cursor
+  TakeAtOnce,         \* entries that one GET takes at most
+  MaxUnknown,         \* GETs that are told that their outcome is unknown, while their move may still come
   MaxCrashes,         \* kill -9, power cuts
   MaxWipes,           \* disks lost with all that was on them
   MaxRecoverers,      \* nodes that fail a segment over at the same time
@@ -62,6 +64,8 @@ VARIABLES
   committed,  \* committed[s]: how many positions the writer of s knew to be committed
   acked,      \* entries that were acknowledged: <<segment, position, entry>>
   delivered,  \* offsets that GETs were answered with, in that order
+  taking,     \* taking[s]: the GET that waits for its move: the move's position (0: none), the first offset
+  unknown,    \* GETs that did not wait any longer
   appended,   \* appends so far; also the identity of the last entry
   opened,     \* opened[s]: writers that were ever made for s; metadata names the last one
   crashes,
@@ -72,7 +76,7 @@ metadataVars == <<meta, known, proposals>>
 diskVars     == <<log, durable, fence, forgot>>
 processVars  == <<up, barrier, lease, writer, recovery>>
 networkVars  == <<streamed, acks>>
-historyVars  == <<committed, acked, delivered, appended, opened, crashes, wipes, giveUps>>
+historyVars  == <<committed, acked, delivered, taking, unknown, appended, opened, crashes, wipes, giveUps>>
 vars == <<metadataVars, diskVars, processVars, networkVars, historyVars>>
 
 Segments == 1..MaxSegments
@@ -127,6 +131,7 @@ CursorAfter(s, records) ==
 
 -----------------------------------------------------------------------------
 Idle == [seg |-> 0, phase |-> "idle"]
+NotTaking == [position |-> 0, from |-> 0]
 NoAnswer == [heard |-> FALSE, records |-> <<>>, certain |-> FALSE]
 NoAnswers == [r \in Nodes |-> NoAnswer]
 \* A failover: it hears answers ("asking"); then it knows its count, and completes replicas ("copying").
@@ -154,6 +159,8 @@ Init ==
   /\ committed = [s \in Segments |-> 0]
   /\ acked = {}
   /\ delivered = <<>>
+  /\ taking = [s \in Segments |-> NotTaking]
+  /\ unknown = 0
   /\ appended = 0
   /\ opened = [s \in Segments |-> 0]
   /\ crashes = 0
@@ -165,20 +172,23 @@ Init ==
 
 BeginSealCommand(s) == [op |-> "begin", seg |-> s]
 
-SealCommand(s, by, sealedLog, next) ==
+\* Who proposes also says who leads the next segment and who holds it. Nobody acts by it before it is
+\* committed, so the choice is made there (CommitSealSegment); isSame: the leader may be the same again.
+SealCommand(s, by, sealedLog, given) ==
   [op |-> "seal", seg |-> s, by |-> by, run |-> opened[s],
    count |-> EntryCount(sealedLog),
    length |-> Len(sealedLog),  \* the same in positions: where every replica's log ends
    cursor |-> CursorAfter(s, sealedLog),
-   leader |-> next.leader, replicas |-> next.replicas,
-   mayHaveLost |-> next.mayHaveLost]
+   isSame |-> given.isSame,
+   mayHaveLost |-> given.mayHaveLost]
 
-\* BeginSeal: does nothing unless its segment is open.
+\* BeginSeal: does nothing unless its segment is open. The leader's own seal is refused from here on.
 CommitBeginSeal(command) ==
   /\ command.op = "begin"
   /\ command.seg = OpenAt(Now) /\ ~IsSealingAt(command.seg, Now)
   /\ meta' = Append(meta, command)
-  /\ UNCHANGED proposals
+  /\ proposals' = IF Rule("SealNamesItsSegment")
+                  THEN {c \in proposals : c.op = "seal" /\ c.by = "failover"} ELSE proposals
 
 \* SealSegment: names the segment that it seals and the state that it expects: a failover's seal finds
 \* the segment sealing; the leader's own finds it open, and led by the very run that took the count. The
@@ -195,10 +205,14 @@ CommitSealSegment(command) ==
   /\ command.op = "seal"
   /\ s < MaxSegments
   /\ IsForThisState(command)
-  /\ meta' = Append(meta,
-       [op |-> "seal", seg |-> s, count |-> command.count, length |-> command.length,
-        cursor |-> command.cursor, leader |-> command.leader, replicas |-> command.replicas,
-        base |-> Opening(s).base + command.count, mayHaveLost |-> command.mayHaveLost])
+  \* The next leader is a node that seems alive: not the former one if there is any other, but for one
+  \* that sealed its own segment by a failover.
+  /\ \E set \in ReplicaSets :
+       \E leader \in IF command.isSame \/ set = {Leader(s)} THEN set ELSE set \ {Leader(s)} :
+         meta' = Append(meta,
+           [op |-> "seal", seg |-> s, count |-> command.count, length |-> command.length,
+            cursor |-> command.cursor, leader |-> leader, replicas |-> set,
+            base |-> Opening(s).base + command.count, mayHaveLost |-> command.mayHaveLost])
   \* What names a sealed segment is refused for ever: it is left out from here on.
   /\ proposals' = IF Rule("SealNamesItsSegment") THEN {c \in proposals : c.seg > s} ELSE proposals
 
@@ -208,22 +222,36 @@ CommitCommand ==
   /\ UNCHANGED <<known, diskVars, processVars, networkVars, historyVars>>
 
 \* A proposal is sent. It may be late already.
+IsInVain(command) ==
+  /\ Rule("SealNamesItsSegment")
+  /\ \/ command.seg < OpenAt(Now)
+     \/ IsSealingAt(command.seg, Now) /\ ~(command.op = "seal" /\ command.by = "failover")
 Propose(command) ==
-  proposals' = IF Rule("SealNamesItsSegment") /\ command.seg < OpenAt(Now) THEN proposals
-               ELSE proposals \union {command}
+  proposals' = IF IsInVain(command) THEN proposals ELSE proposals \union {command}
 
-HasWriter(s) == \E n \in Nodes : writer[n].seg = s
-\* Acknowledgements to a writer that is no more are read by nobody: they are left out from here on.
+\* Acknowledgements to a writer that is no more, or has taken its count, are read by nobody: they are
+\* left out from here on.
+Listens(n, s) == writer[n].seg = s /\ (writer[n].phase # "counted" \/ ~Rule("CountIsFinal"))
+HasWriter(s) == \E n \in Nodes : Listens(n, s)
 AcksWithoutWriter(n) ==
-  [s \in Segments |-> IF \E m \in Nodes \ {n} : writer[m].seg = s THEN acks[s]
+  [s \in Segments |-> IF \E m \in Nodes \ {n} : Listens(m, s) THEN acks[s]
                      ELSE [m \in Nodes |-> 0]]
 
 \* Tail beyond the count: cut by whoever learns the seal.
 CutSealed(n, s, length) ==
   IF Rule("TailIsCut") THEN First(log[n][s], Min({length, Len(log[n][s])})) ELSE log[n][s]
 
+\* A fence is let go when its seal is known for ever: when no later process of n can know less, as a
+\* snapshot of metadata on n's disk has the seal. Then nobody asks for it any more, so it is the same
+\* whether it is there, and the model need not say when snapshots are made: it keeps fences as long as
+\* a process may come that knows less.
+FencesAt(n, k) ==
+  [s \in Segments |->
+    IF IsSealedAt(s, k) /\ (crashes = MaxCrashes \/ ~Rule("FenceOutlivesItsSeal")) THEN "none"
+    ELSE fence[n][s]]
+
 \* A node applies the next command. A writer whose segment begins to be sealed, or is sealed, stops; a
-\* failover of a sealed segment is over; a sealed segment needs no fence.
+\* failover of a sealed segment is over.
 Learn(n) ==
   LET command == meta[known[n] + 1]
       s == command.seg
@@ -237,7 +265,7 @@ Learn(n) ==
           /\ log' = [log EXCEPT ![n][s] = cut]
           /\ durable' = [durable EXCEPT ![n][s] = Min({@, Len(cut)})]
           /\ recovery' = [recovery EXCEPT ![n] = IF @.seg = s THEN NotRecovering ELSE @]
-          /\ fence' = [fence EXCEPT ![n][s] = "none"]
+          /\ fence' = [fence EXCEPT ![n] = FencesAt(n, known[n] + 1)]
      ELSE UNCHANGED <<log, durable, recovery, fence>>
   /\ UNCHANGED <<meta, proposals, forgot, up, barrier, lease, streamed, historyVars>>
 
@@ -258,7 +286,7 @@ RefreshLease(n) ==
 \* replica set of one may: nobody else can hold another record at a position.
 MayLead(n, s) ==
   \/ s > barrier[n]
-  \/ Replicas(s) = {n}
+  \/ Replicas(s) = {n} /\ s >= barrier[n]
   \/ ~Rule("WriterNeverResumes")
 
 \* The named leader makes the segment's writer. To resume, its new run must be named by metadata first:
@@ -271,8 +299,9 @@ OpenWriter(n) ==
   /\ opened[s] = 0 \/ (s = OpenAt(Now) /\ ~IsSealingAt(s, Now))
   /\ writer' = [writer EXCEPT ![n] = [seg |-> s, phase |-> "open"]]
   /\ opened' = [opened EXCEPT ![s] = @ + 1]
+  /\ taking' = [taking EXCEPT ![s] = NotTaking]
   /\ UNCHANGED <<metadataVars, diskVars, up, barrier, lease, recovery, networkVars,
-                 committed, acked, delivered, appended, crashes, wipes, giveUps>>
+                 committed, acked, delivered, unknown, appended, crashes, wipes, giveUps>>
 
 \* An uncertain replica accepts nothing in a segment whose fence it may have forgotten.
 IsCertain(n, s) == s > forgot[n]
@@ -292,7 +321,7 @@ Write(n, record) ==
   /\ streamed' = [streamed EXCEPT ![s] = @ \union {<<position, record>>}]
   /\ acks' = IF AckBeforeSync THEN [acks EXCEPT ![s][n] = Max({@, position})] ELSE acks
   /\ UNCHANGED <<metadataVars, durable, fence, forgot, up, barrier, lease, recovery,
-                 committed, acked, delivered, opened, crashes, wipes, giveUps>>
+                 committed, acked, delivered, unknown, opened, crashes, wipes, giveUps>>
 
 \* PUT. The append that fills the segment closes it (but for the model's last one).
 AppendEntry(n) ==
@@ -303,6 +332,7 @@ AppendEntry(n) ==
   /\ writer' = [writer EXCEPT ![n].phase =
                   IF s < MaxSegments /\ EntryCount(log[n][s]) + 1 >= SegmentLimit THEN "closed"
                   ELSE "open"]
+  /\ UNCHANGED taking
 
 \* Committed entries of the topic, as the writer of s knows them.
 CommittedEnd(n, s) == Opening(s).base + EntryCount(First(log[n][s], Min({committed[s], Len(log[n][s])})))
@@ -316,18 +346,36 @@ CanRead(offset) ==
     /\ IF s < OpenAt(Now) THEN offset < Opening(s).base + Seal(s).count ELSE TRUE
     /\ offset < Opening(s).base + EntryCount(log[n][s])
 
-\* GET. The entry under the cursor is read, from any replica; then the cursor's move is appended, a
-\* control record like any other. One move is in flight at a time; the answer waits for its commit.
-Take(n) ==
+\* GET. The entries under the cursor are read, from any replica; then the cursor's move is appended, a
+\* control record like any other. One GET at a time; its answer waits for the move's commit. (A move that
+\* nobody waits for any more may still be on its way: the cursor stands at the last committed one.)
+TakeTo(n, to) ==
   LET s == writer[n].seg
-      cursor == CursorAfter(s, log[n][s])
+      cursor == CursorAfter(s, First(log[n][s], committed[s]))
   IN
   /\ writer[n].phase = "open"
-  /\ cursor < MaxTakes
-  /\ \A p \in (committed[s] + 1)..Len(log[n][s]) : IsEntry(log[n][s][p])
-  /\ cursor < CommittedEnd(n, s) /\ CanRead(cursor)
-  /\ Write(n, MoveTo(cursor + 1))
+  /\ taking[s] = NotTaking
+  /\ cursor < to /\ to <= CommittedEnd(n, s) /\ \A offset \in cursor..(to - 1) : CanRead(offset)
+  /\ Write(n, MoveTo(to))
+  /\ taking' = [taking EXCEPT ![s] = [position |-> Len(log[n][s]) + 1, from |-> cursor]]
   /\ UNCHANGED <<writer, appended>>
+
+Take(n) ==
+  /\ writer[n].phase = "open"
+  /\ LET s == writer[n].seg
+         cursor == CursorAfter(s, First(log[n][s], committed[s]))
+     IN \E to \in (cursor + 1)..Min({cursor + TakeAtOnce, MaxTakes}) : TakeTo(n, to)
+
+\* The GET has waited too long, and is told that its outcome is unknown.
+DoNotWait(n) ==
+  /\ writer[n].phase = "open" /\ taking[writer[n].seg] # NotTaking /\ unknown < MaxUnknown
+  /\ taking' = [taking EXCEPT ![writer[n].seg] = NotTaking]
+  /\ unknown' = unknown + 1
+  /\ UNCHANGED <<metadataVars, diskVars, processVars, networkVars,
+                 committed, acked, delivered, appended, opened, crashes, wipes, giveUps>>
+
+\* As long as a log can become.
+MaxLength == MaxEntries + MaxTakes + MaxUnknown
 
 \* A streamed record arrives. A replica appends only at exactly its own end, so records that come twice
 \* or out of order change nothing.
@@ -337,7 +385,7 @@ ReplicaAppend(n, s) ==
   /\ MayAppend(n, s)
   /\ \E <<position, record>> \in streamed[s] :
        /\ Rule("AppendsAtItsOwnEnd") => position = Len(log[n][s]) + 1
-       /\ Len(log[n][s]) < MaxEntries + MaxTakes
+       /\ Len(log[n][s]) < MaxLength
        /\ log' = [log EXCEPT ![n][s] = Append(@, record)]
        /\ acks' = IF AckBeforeSync /\ HasWriter(s)
                   THEN [acks EXCEPT ![s][n] = Max({@, Len(log'[n][s])})] ELSE acks
@@ -351,42 +399,46 @@ MayAcknowledge(n, s) ==
      \/ ~Rule("FencedWriterDoesNotCountItself") /\ writer[n].seg = s
   /\ Rule("UncertainAcceptsNothing") => IsCertain(n, s)
 
-\* One commit cycle of n's store: everything written becomes durable, and the lengths are acknowledged.
-Sync(n) ==
+\* One commit cycle of n's store: what was written of s becomes durable, and its length is acknowledged.
+\* (A cycle is for all segments; each may come a little later than the one before.)
+CanSync(n, s) ==
   /\ up[n]
-  /\ durable' = [durable EXCEPT ![n] = [s \in Segments |-> Len(log[n][s])]]
-  /\ fence' = [fence EXCEPT ![n] =
-                 [s \in Segments |-> IF @[s] = "written" THEN "durable" ELSE @[s]]]
-  /\ acks' = [s \in Segments |->
-               IF MayAcknowledge(n, s) THEN [acks[s] EXCEPT ![n] = Max({@, Len(log[n][s])})]
-               ELSE acks[s]]
-  /\ <<durable, fence, acks>>' # <<durable, fence, acks>>
+  /\ \/ durable[n][s] < Len(log[n][s]) \/ fence[n][s] = "written"
+     \/ MayAcknowledge(n, s) /\ acks[s][n] < Len(log[n][s])
+Sync(n, s) ==
+  /\ CanSync(n, s)
+  /\ durable' = [durable EXCEPT ![n][s] = Len(log[n][s])]
+  /\ fence' = [fence EXCEPT ![n][s] = IF @ = "written" THEN "durable" ELSE @]
+  /\ acks' = IF MayAcknowledge(n, s) THEN [acks EXCEPT ![s][n] = Max({@, Len(log[n][s])})] ELSE acks
   /\ UNCHANGED <<metadataVars, log, forgot, processVars, streamed, historyVars>>
 
 AcksNeeded == IF Rule("MajorityBeforeAck") THEN W ELSE W - 1
 
 \* The writer hears enough acknowledgements for its next position, and answers the client.
+CanCommit(n) ==
+  LET s == writer[n].seg IN
+  /\ up[n] /\ s # 0 /\ Listens(n, s)
+  /\ committed[s] < Len(log[n][s])
+  /\ Cardinality({r \in Replicas(s) : acks[s][r] > committed[s]}) >= AcksNeeded
 Commit(n) ==
   LET s == writer[n].seg
       p == committed[s] + 1
   IN
-  /\ up[n]
-  /\ writer[n].phase \in (IF Rule("CountIsFinal") THEN {"open", "closed"}
-                          ELSE {"open", "closed", "counted"})
-  /\ p <= Len(log[n][s])
-  /\ Cardinality({r \in Replicas(s) : acks[s][r] >= p}) >= AcksNeeded
+  /\ CanCommit(n)
   /\ committed' = [committed EXCEPT ![s] = p]
   /\ LET record == log[n][s][p] IN
      IF IsEntry(record)
-     THEN acked' = acked \union {<<s, p, record>>} /\ UNCHANGED delivered
-     ELSE delivered' = Append(delivered, -record - 1) /\ UNCHANGED acked
-  /\ UNCHANGED <<metadataVars, diskVars, processVars, networkVars, appended, opened, crashes, wipes,
-                 giveUps>>
+     THEN acked' = acked \union {<<s, p, record>>} /\ UNCHANGED <<delivered, taking>>
+     ELSE /\ UNCHANGED acked
+          /\ IF taking[s].position = p
+             THEN /\ delivered' = delivered \o [i \in 1..(-record - taking[s].from) |-> taking[s].from + i - 1]
+                  /\ taking' = [taking EXCEPT ![s] = NotTaking]
+             ELSE UNCHANGED <<delivered, taking>>
+  /\ UNCHANGED <<metadataVars, diskVars, processVars, networkVars, unknown, appended, opened, crashes,
+                 wipes, giveUps>>
 
 -----------------------------------------------------------------------------
 (* Rollover, planned. The segment was closed by the append that filled it. *)
-
-NextLeaders(n, set) == IF set = {n} THEN set ELSE set \ {n}
 
 \* The writer has waited for what it accepted, or refused it (its deadline passed): now it takes the
 \* count, proposes the seal, and acknowledges nothing more.
@@ -394,10 +446,10 @@ TakeCount(n) ==
   LET s == writer[n].seg IN
   /\ up[n] /\ writer[n].phase = "closed" /\ s < MaxSegments
   /\ writer' = [writer EXCEPT ![n].phase = "counted"]
-  /\ \E set \in ReplicaSets : \E leader \in NextLeaders(n, set) :
-       Propose(SealCommand(s, "leader", First(log[n][s], committed[s]),
-                           [leader |-> leader, replicas |-> set, mayHaveLost |-> FALSE]))
-  /\ UNCHANGED <<meta, known, diskVars, up, barrier, lease, recovery, networkVars, historyVars>>
+  /\ Propose(SealCommand(s, "leader", First(log[n][s], committed[s]),
+                         [isSame |-> FALSE, mayHaveLost |-> FALSE]))
+  /\ acks' = IF Rule("CountIsFinal") THEN [acks EXCEPT ![s] = [m \in Nodes |-> 0]] ELSE acks
+  /\ UNCHANGED <<meta, known, diskVars, up, barrier, lease, recovery, streamed, historyVars>>
 
 -----------------------------------------------------------------------------
 (* Failover, unplanned. Any node may try, several at the same time.        *)
@@ -518,15 +570,12 @@ IsCopied(n) ==
   ELSE IF Rule("CopiesSurviveAFailure") THEN Cardinality(recovery[n].holders) >= Enough
   ELSE 2 * Cardinality(aliveHolders) > Cardinality(alive)
 
-\* Step 5: propose the seal. The next segment's leader is a node that seems alive, not the former leader
-\* if there is any other. (A copy may still arrive.)
+\* Step 5: propose the seal. (A copy may still arrive.)
 ProposeSeal(n) ==
   LET s == recovery[n].seg IN
   /\ recovery[n].phase = "copying" /\ up[n] /\ IsCopied(n)
-  /\ \E set \in ReplicaSets : \E leader \in (set \ {Leader(s)}) \union (set \intersect {n}) :
-       Propose(SealCommand(s, "failover", recovery[n].target,
-                           [leader |-> leader, replicas |-> set,
-                            mayHaveLost |-> recovery[n].mayHaveLost]))
+  /\ Propose(SealCommand(s, "failover", recovery[n].target,
+                         [isSame |-> n = Leader(s), mayHaveLost |-> recovery[n].mayHaveLost]))
   /\ recovery' = [recovery EXCEPT ![n].phase = "proposed"]
   /\ UNCHANGED <<meta, known, diskVars, up, barrier, lease, writer, networkVars, historyVars>>
 
@@ -536,7 +585,7 @@ GiveUp(n) ==
   /\ giveUps' = giveUps + 1
   /\ recovery' = [recovery EXCEPT ![n] = NotRecovering]
   /\ UNCHANGED <<metadataVars, diskVars, up, barrier, lease, writer, networkVars,
-                 committed, acked, delivered, appended, opened, crashes, wipes>>
+                 committed, acked, delivered, taking, unknown, appended, opened, crashes, wipes>>
 
 -----------------------------------------------------------------------------
 (* Repair of a sealed segment: a replica that has less fetches the rest.   *)
@@ -569,14 +618,15 @@ Crash(n) ==
   /\ up[n] /\ crashes < MaxCrashes
   /\ crashes' = crashes + 1
   /\ StopProcess(n)
-  /\ \E kept \in [Segments -> 0..(MaxEntries + MaxTakes)] :
+  /\ \E kept \in [Segments -> 0..Max({Len(log[n][s]) : s \in Segments})] :
        /\ \A s \in Segments : kept[s] \in durable[n][s]..Len(log[n][s])
        /\ log' = [log EXCEPT ![n] = [s \in Segments |-> First(@[s], kept[s])]]
        /\ durable' = [durable EXCEPT ![n] = kept]
   /\ fence' = [fence EXCEPT ![n] = [s \in Segments |-> IF @[s] = "written" THEN "none" ELSE @[s]]]
   /\ forgot' = IF AckBeforeSync /\ Rule("UncleanStopIsUncertain")
                THEN [forgot EXCEPT ![n] = Everything] ELSE forgot
-  /\ UNCHANGED <<metadataVars, streamed, committed, acked, delivered, appended, opened, wipes, giveUps>>
+  /\ UNCHANGED <<metadataVars, streamed, committed, acked, delivered, taking, unknown, appended, opened,
+                 wipes, giveUps>>
 
 \* Everything on the disk is gone, fences too. (A rotten tail is a small case of it.)
 LoseDisk(n) ==
@@ -588,34 +638,35 @@ LoseDisk(n) ==
   /\ fence' = [fence EXCEPT ![n] = [s \in Segments |-> "none"]]
   /\ forgot' = [forgot EXCEPT ![n] = Everything]
   /\ known' = [known EXCEPT ![n] = 1]
-  /\ UNCHANGED <<meta, proposals, streamed, committed, acked, delivered, appended, opened,
-                 crashes, giveUps>>
+  /\ UNCHANGED <<meta, proposals, streamed, committed, acked, delivered, taking, unknown, appended,
+                 opened, crashes, giveUps>>
 
-\* A process starts. It reads metadata through a Raft majority before it does anything else, so it
-\* knows every segment that was open while it was away: those it never leads, and those it is
-\* uncertain of if its disk is not the one it was. (Broken: it goes by what its own disk remembers.)
+\* A process starts. It follows by the metadata on its own disk, which may be less than the process
+\* before it knew: how far Raft has committed is not written down for its own sake. It asks the cluster
+\* for what is there now before it leads (its run is registered then), and before its vote counts as
+\* certain where its disk is not the one it was. (Broken: all by what its own disk remembers.)
 Restart(n) ==
   /\ ~up[n]
   /\ up' = [up EXCEPT ![n] = TRUE]
-  /\ \E k \in (IF Rule("StartReadsMetadata") THEN {Now} ELSE 1..known[n]) :
+  /\ \E k \in 1..(IF Rule("StartReadsMetadata") THEN Now ELSE known[n]) :
+       LET present == IF Rule("StartReadsMetadata") THEN OpenAt(Now) ELSE OpenAt(k) IN
        /\ known' = [known EXCEPT ![n] = k]
-       /\ barrier' = [barrier EXCEPT ![n] = OpenAt(k)]
+       /\ barrier' = [barrier EXCEPT ![n] = present]
        /\ forgot' = [forgot EXCEPT ![n] =
-            IF @ = Everything THEN OpenAt(k)
+            IF @ = Everything THEN present
             ELSE IF Rule("UncertaintyIsDurable") THEN @ ELSE 0]
        /\ LET cut == [s \in Segments |-> IF IsSealedAt(s, k) THEN CutSealed(n, s, Seal(s).length)
                                          ELSE log[n][s]] IN
           /\ log' = [log EXCEPT ![n] = cut]
           /\ durable' = [durable EXCEPT ![n] = [s \in Segments |-> Min({@[s], Len(cut[s])})]]
-       /\ fence' = [fence EXCEPT ![n] = [s \in Segments |-> IF IsSealedAt(s, k) THEN "none" ELSE @[s]]]
+       /\ fence' = [fence EXCEPT ![n] = FencesAt(n, k)]
   /\ UNCHANGED <<meta, proposals, lease, writer, recovery, networkVars, historyVars>>
 
 -----------------------------------------------------------------------------
 Steps(n) ==
   \/ Learn(n) \/ RefreshLease(n)
-  \/ OpenWriter(n) \/ AppendEntry(n) \/ Take(n) \/ Commit(n) \/ TakeCount(n)
-  \/ Sync(n)
-  \/ \E s \in Segments : ReplicaAppend(n, s) \/ CatchUp(n, s)
+  \/ OpenWriter(n) \/ AppendEntry(n) \/ Take(n) \/ DoNotWait(n) \/ Commit(n) \/ TakeCount(n)
+  \/ \E s \in Segments : Sync(n, s) \/ ReplicaAppend(n, s) \/ CatchUp(n, s)
   \/ StartRecovery(n) \/ Decide(n) \/ ProposeSeal(n) \/ GiveUp(n)
   \/ \E r \in Nodes : AnswerFence(n, r) \/ CopyTail(n, r)
 
@@ -650,26 +701,23 @@ PromptOpen(n) ==
   /\ LET s == OpenAt(known[n]) IN
      /\ Leader(s) = n /\ ~IsSealingAt(s, known[n]) /\ MayLead(n, s)
      /\ opened[s] = 0 \/ (s = OpenAt(Now) /\ ~IsSealingAt(s, Now))
-\* 4. When no crash can come any more, what is written becomes durable at once. (What it makes possible,
-\* an acknowledgement, may come as late as it likes: Commit.)
-PromptSync(n) ==
-  /\ crashes = MaxCrashes /\ up[n] /\ Rule("FenceSyncsTheLog")
-  /\ \E s \in Segments :
-       \/ durable[n][s] < Len(log[n][s]) \/ fence[n][s] = "written"
-       \/ MayAcknowledge(n, s) /\ acks[s][n] < Len(log[n][s])
+\* 4. A follower's record is durable, and acknowledged, at once: one that a crash may still take away is one
+\* that comes later. The leader's own only when no crash can come any more, for it was streamed before.
+PromptSync(n, s) ==
+  /\ CanSync(n, s)
+  /\ Rule("FenceSyncsTheLog") /\ Rule("FenceIsDurable")
+  /\ crashes = MaxCrashes \/ (~AckBeforeSync /\ Leader(s) # n)
+\* With --fsync none nothing waits for a sync, and it only takes away from what a crash may do.
+NeedsSync == ~AckBeforeSync \/ ~Rule("FenceSyncsTheLog") \/ ~Rule("FenceIsDurable")
 \* 5. A failover's seal is proposed at once. (It may be committed as late as it likes.)
 PromptSeal(n) == recovery[n].phase = "copying" /\ IsCopied(n)
 
-\* 6. A seal is learnt at once where the replica is complete already, and nothing can still be on its way to
-\* it. (What the node does with its knowledge may come as late as it likes.)
+\* 6. A seal is learnt at once when nobody acts on its segment any more: no writer streams or commits, no
+\* failover asks or copies. (What the node does with its knowledge may come as late as it likes.)
+HasActor(s) == \E m \in Nodes : Listens(m, s) \/ recovery[m].seg = s
 PromptLearnSeal(n) ==
-  /\ up[n] /\ known[n] < Now /\ meta[known[n] + 1].op = "seal"
-  /\ LET seal == meta[known[n] + 1]
-         s == seal.seg
-     IN
-     /\ Len(log[n][s]) = seal.length /\ durable[n][s] = seal.length
-     /\ \A m \in Nodes : recovery[m].seg # s /\ (writer[m].seg = s => writer[m].phase = "counted")
-     /\ \A sent \in streamed[s] : sent[1] <= seal.length
+  /\ up[n] /\ known[n] < Now
+  /\ LET command == meta[known[n] + 1] IN ~HasActor(command.seg) /\ IsSealedAt(command.seg, Now)
 \* 7. A sealed replica is completed as soon as it can be. (SealedIsOnEnoughDisks does not need it: where it
 \* is wrong, it is wrong when the seal is committed, before anybody can catch up.)
 CanCatchUp(n, s) ==
@@ -678,25 +726,47 @@ CanCatchUp(n, s) ==
   /\ \E source \in Replicas(s) \ {n} : up[source] /\ durable[source][s] > Len(log[n][s])
 
 \* 8. A crash of a node that loses nothing by it, and of which nothing is expected, is a node that is slow.
+\* (What it may know less of, when it comes back, matters only as long as somebody acts there.)
 CrashMatters(n) ==
   \/ AckBeforeSync \/ writer[n] # Idle \/ recovery[n].seg # 0 \/ Leader(OpenAt(Now)) = n
   \/ forgot[n] > 0 \/ ~Rule("StartReadsMetadata") \/ ~Rule("CopiesSurviveAFailure")
-  \/ \E s \in Segments : durable[n][s] < Len(log[n][s]) \/ fence[n][s] = "written"
+  \/ \E s \in Segments :
+       \/ durable[n][s] < Len(log[n][s]) \/ fence[n][s] = "written"
+       \/ KnowsSealed(n, s) /\ HasActor(s)
 
-\* 9. Fence is left out: a replica that is fenced and not heard is a replica that is slow, and AnswerFence
-\* fences.
+\* 9. What is committed is acknowledged to the client at once: a late answer is a record, or its
+\* acknowledgement, that comes late. (CanCommit)
+
+\* What may come as late as it likes. Not here: 10. Fence, for a replica that is fenced and not heard is a
+\* replica that is slow, and AnswerFence fences; 11. a failover that starts when the segment is sealed,
+\* which is one that started before, and is slow (as a second one, if there was another).
+LateStep(n) ==
+  \/ Learn(n) \/ RefreshLease(n)
+  \/ OpenWriter(n) \/ AppendEntry(n) \/ Take(n) \/ DoNotWait(n) \/ TakeCount(n)
+  \/ \E s \in Segments : ReplicaAppend(n, s) \/ (NeedsSync /\ Sync(n, s))
+  \/ OpenAt(known[n]) = OpenAt(Now) /\ StartRecovery(n)
+  \/ Decide(n) \/ GiveUp(n)
+  \/ \E r \in Nodes : AnswerFence(n, r) \/ CopyTail(n, r)
+  \/ LoseDisk(n) \/ Restart(n)
+
+\* Of several steps that are to be taken at once it does not matter which comes first: one is chosen.
+AnyOf(set) == CHOOSE x \in set : TRUE
 LeanSteps(crash) ==
+  LET learns == {n \in Nodes : PromptLearn(n) \/ PromptLearnSeal(n)}
+      opens == {n \in Nodes : PromptOpen(n)}
+      syncs == {<<n, s>> \in Nodes \X Segments : PromptSync(n, s)}
+      commits == {n \in Nodes : CanCommit(n)}
+      seals == {n \in Nodes : PromptSeal(n)}
+      catchUps == {<<n, s>> \in Nodes \X Segments : CanCatchUp(n, s)}
+  IN
   IF PromptBegin THEN CommitCommand
-  ELSE IF \E n \in Nodes : PromptLearn(n) THEN \E n \in Nodes : PromptLearn(n) /\ Learn(n)
-  ELSE IF \E n \in Nodes : PromptOpen(n) THEN \E n \in Nodes : PromptOpen(n) /\ OpenWriter(n)
-  ELSE IF \E n \in Nodes : PromptSync(n) THEN \E n \in Nodes : PromptSync(n) /\ Sync(n)
-  ELSE IF \E n \in Nodes : PromptSeal(n) THEN \E n \in Nodes : ProposeSeal(n)
-  ELSE IF \E n \in Nodes : PromptLearnSeal(n) THEN \E n \in Nodes : PromptLearnSeal(n) /\ Learn(n)
-  ELSE IF \E n \in Nodes : \E s \in Segments : CanCatchUp(n, s)
-       THEN \E n \in Nodes : \E s \in Segments : CatchUp(n, s)
-  ELSE
-    \/ CommitCommand
-    \/ \E n \in Nodes : Steps(n) \/ LoseDisk(n) \/ Restart(n) \/ (crash[n] /\ Crash(n))
+  ELSE IF learns # {} THEN Learn(AnyOf(learns))
+  ELSE IF opens # {} THEN OpenWriter(AnyOf(opens))
+  ELSE IF syncs # {} THEN Sync(AnyOf(syncs)[1], AnyOf(syncs)[2])
+  ELSE IF commits # {} THEN Commit(AnyOf(commits))
+  ELSE IF seals # {} THEN ProposeSeal(AnyOf(seals))
+  ELSE IF catchUps # {} THEN CatchUp(AnyOf(catchUps)[1], AnyOf(catchUps)[2])
+  ELSE CommitCommand \/ \E n \in Nodes : LateStep(n) \/ (crash[n] /\ Crash(n))
 
 LeanNext == LeanSteps([n \in Nodes |-> CrashMatters(n)])
 LeanSpec == Init /\ [][LeanNext]_vars
@@ -717,7 +787,7 @@ Fairness ==
   /\ WF_vars(\E n \in Nodes : AppendEntry(n))
   /\ WF_vars(\E n \in Nodes : Take(n))
   /\ WF_vars(\E n \in Nodes : \E s \in Segments : ReplicaAppend(n, s))
-  /\ WF_vars(\E n \in Nodes : Sync(n))
+  /\ WF_vars(\E n \in Nodes : \E s \in Segments : Sync(n, s))
   /\ WF_vars(\E n \in Nodes : Commit(n))
   /\ WF_vars(\E n \in Nodes : TakeCount(n))
   /\ WF_vars(\E n \in Nodes : StartRecovery(n))

@@ -21,7 +21,7 @@ DomainConsistency ==
   /\ \A n \in Nodes : \A s \in Segments :
        /\ durable[n][s] \in 0..Len(log[n][s])
        /\ fence[n][s] \in {"none", "written", "durable"}
-       /\ acks[s][n] \in 0..(MaxEntries + MaxTakes)
+       /\ acks[s][n] \in 0..MaxLength
        /\ log[n][s] # <<>> => Exists(s) /\ n \in Replicas(s)
   /\ forgot \in [Nodes -> 0..Everything]
   /\ barrier \in [Nodes -> 0..MaxSegments]
@@ -33,31 +33,32 @@ DomainConsistency ==
        /\ recovery[n].phase \in {"none", "asking", "copying", "proposed"}
        /\ (recovery[n].seg # 0) <=> (recovery[n].phase # "none")
        /\ recovery[n].seg # 0 => up[n]
-  /\ \A s \in Segments : committed[s] \in 0..(MaxEntries + MaxTakes)
+  /\ \A s \in Segments : committed[s] \in 0..MaxLength
   /\ \A s \in Segments : Exists(s) => Leader(s) \in Replicas(s)
 
 -----------------------------------------------------------------------------
 (* Acknowledged entries.                                                   *)
 
+\* Every committed entry is acknowledged, so it is as many entries as the committed log of s holds.
+AckedOf(s) == Cardinality({a \in acked : a[1] = s})
+
 \* Not lost by a seal: every count that anybody has proposed, and that may still be committed, holds
 \* every entry that was acknowledged, unless it says loudly that it may not. (Later acknowledgements
 \* too: nothing is acknowledged after its count was taken, so this stays true of old proposals.)
 EveryCountHoldsWhatWasAcked ==
-  \A c \in {c \in proposals : c.op = "seal" /\ IsForThisState(c)} : c.mayHaveLost \/
-    \A <<s, p, entry>> \in acked : s = c.seg => EntryCount(First(CommittedLog(s), p)) <= c.count
+  \A c \in {c \in proposals : c.op = "seal" /\ IsForThisState(c)} :
+    c.mayHaveLost \/ AckedOf(c.seg) <= c.count
 
 \* Not lost by the metadata: the same of the seals that were committed.
 NoAckedEntryLost ==
-  \A s \in SealedSegments : Seal(s).mayHaveLost \/
-    \A <<t, p, entry>> \in acked : t = s => EntryCount(First(CommittedLog(s), p)) <= Seal(s).count
+  \A s \in SealedSegments : Seal(s).mayHaveLost \/ AckedOf(s) <= Seal(s).count
 
 \* In every step: whoever took a count acknowledges nothing more; and what is acknowledged elsewhere,
 \* late, is in the count that was sealed.
 NothingAckedAfterItsCount ==
   [][\A <<s, p, entry>> \in acked' \ acked :
        /\ \A n \in Nodes : ~(writer[n].seg = s /\ writer[n].phase = "counted")
-       /\ s \in SealedSegments => Seal(s).mayHaveLost \/
-            EntryCount(First(CommittedLog(s)', p)) <= Seal(s).count]_vars
+       /\ s \in SealedSegments => Seal(s).mayHaveLost \/ AckedOf(s)' <= Seal(s).count]_vars
 
 \* Not lost by the disks: W of them had it, each disk that was wiped took one copy at most.
 AckedIsOnAMajority ==
@@ -79,14 +80,15 @@ NoAckedEntryReordered ==
 \* Not at two places.
 NoEntryAtTwoPlaces ==
   /\ \A <<s, p, entry>> \in acked, <<t, q, other>> \in acked : entry = other => s = t /\ p = q
-  /\ \A n \in Nodes : \A s, t \in Segments :
-       \A i \in 1..Len(log[n][s]), j \in 1..Len(log[n][t]) :
-         IsEntry(log[n][s][i]) /\ log[n][s][i] = log[n][t][j] => s = t /\ i = j
+  /\ \A n \in Nodes :
+       LET places == {<<s, i>> \in Segments \X (1..MaxLength) :
+                        i <= Len(log[n][s]) /\ IsEntry(log[n][s][i])}
+       IN Cardinality({log[n][place[1]][place[2]] : place \in places}) = Cardinality(places)
 
 \* Written in sequence: appends took their numbers in the order they were accepted,
 \* and so they stand in every replica and from segment to segment.
 EntriesAscend(records) ==
-  LET e == EntriesOf(records) IN \A i, j \in 1..Len(e) : i < j => e[i] < e[j]
+  LET e == EntriesOf(records) IN \A i \in 1..(Len(e) - 1) : e[i] < e[i + 1]
 SequentialWriteOrder ==
   \A s \in Segments : streamed[s] # {} =>
     /\ \A n \in Nodes : EntriesAscend(log[n][s])
@@ -103,7 +105,7 @@ SingleWriterPerSegment ==
 
 \* So no two replicas ever disagree about a position.
 ReplicasAgree ==
-  \A s \in Segments : \A n, m \in Nodes : \A p \in 1..Min({Len(log[n][s]), Len(log[m][s])}) :
+  \A s \in Segments : \A n \in Nodes : \A m \in Nodes \ {n} : \A p \in 1..Min({Len(log[n][s]), Len(log[m][s])}) :
     log[n][s][p] = log[m][s][p]
 
 NoWritesPastOpenSegment ==
@@ -120,7 +122,7 @@ SealedReplicasAreEqual ==
 
 \* In every step: a replica of a sealed segment only ever grows towards it, crashes and wipes aside.
 SealedReplicasAreImmutable ==
-  [][\A s \in SealedSegments : \A n \in Nodes :
+  [][log' # log => \A s \in SealedSegments : \A n \in Nodes :
        KnowsSealed(n, s) /\ up[n] /\ up'[n] =>
          /\ Len(log'[n][s]) >= Len(log[n][s])
          /\ First(log'[n][s], Len(log[n][s])) = log[n][s]]_vars
@@ -166,16 +168,23 @@ ReadCursorBounds ==
 AnyLoss == \E s \in SealedSegments : Seal(s).mayHaveLost
 
 \* In every step, a loud loss aside.
-CursorNeverMovesBack == [][Cursor' >= Cursor \/ AnyLoss']_vars
+CursorNeverMovesBack ==
+  [][<<meta, committed>>' # <<meta, committed>> => Cursor' >= Cursor \/ AnyLoss']_vars
+
+\* The same, where moves of unknown outcome may be followed by smaller ones (DECISIONS.md 20): it never
+\* stands before what somebody was answered with.
+CursorIsBehindTheDelivered ==
+  AnyLoss \/ \A i \in 1..Len(delivered) : delivered[i] < Cursor
 
 \* No offset is answered twice, and they come in order.
 EachDeliveredOnce ==
   AnyLoss \/ \A i, j \in 1..Len(delivered) : i < j => delivered[i] < delivered[j]
 
-\* None is passed over: the cursor went one by one, each time with somebody's GET behind it (who was
-\* answered, or was told that the outcome is unknown).
+\* None is passed over: each was taken by somebody's GET (who was answered, or was told that the outcome
+\* is unknown).
 NoneSkipped ==
-  \A k \in 1..Cursor : \E s \in Segments : \E sent \in streamed[s] : sent[2] = MoveTo(k)
+  \A k \in 1..Cursor : \E s \in Segments : \E sent \in streamed[s] :
+    IsMove(sent[2]) /\ -sent[2] \in k..(k + TakeAtOnce - 1)
 
 -----------------------------------------------------------------------------
 (* Liveness, of FairSpec. The last segment of a model is never sealed, so  *)

@@ -3,12 +3,14 @@
  *
  * A configuration says in its head what must come out: `\* Expect: pass`, or `\* Expect: violation of X`
  * for one that has a rule knocked out. A knocked-out rule that goes unnoticed is a failure like any
- * other: a proof that can't fail proves nothing.
+ * other: a proof that can't fail proves nothing. `\* Simulate: N traces of D steps` before it is for
+ * one that has too many states: TLC then takes N random behaviours, always the same ones.
  *
  * Needs Java (11 or newer) and the jar of the TLA+ tools, which is not part of this repository:
- * `TLA2TOOLS_JAR=/path/to/tla2tools.jar deno task spec [--large] [--workers=N] [--minutes=N] [NAME…]`.
+ * `TLA2TOOLS_JAR=/path/to/tla2tools.jar deno task spec [--large] [--workers=N] [--jobs=N] [--minutes=N] [NAME…]`.
  * Where one of them is missing it says so in one line and exits with 0. `models/large/` is run only with
- * `--large` or by name; `--minutes` stops a model that takes longer, and says how far it came.
+ * `--large` or by name; `--jobs` runs so many of them at once; `--minutes` stops a model that takes longer, and
+ * says how far it came.
  *
  * @module
  */
@@ -20,6 +22,10 @@ const MODULE = "WalrusProperties.tla";
 const HEAP_MEGABYTES = 3000;
 /** TLC's threads, where `--workers=` doesn't say. With one, counterexamples are the shortest ones. */
 const WORKERS = 1;
+const SIMULATION_SEED = 7;
+/** How often the CPU time of a running TLC is looked at, in milliseconds; Linux tells it in ticks of 10 ms. */
+const CPU_LOOK_MS = 200;
+const TICKS_PER_SECOND = 100;
 
 /** One configuration and what its head says. */
 interface Model {
@@ -30,6 +36,8 @@ interface Model {
   path: string;
   /** The property that must be violated; `null`: none may be. */
   violation: string | null;
+  /** Random behaviours instead of all states; `null`: all states. */
+  simulation: { traces: number; steps: number } | null;
 }
 
 /** What TLC said. */
@@ -42,6 +50,8 @@ interface Outcome {
   distinct: string;
   depth: string;
   durationS: number;
+  /** What it took of the processor, all threads together; `null` where the system does not tell. */
+  cpuS: number | null;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
@@ -59,15 +69,21 @@ async function main(args: string[]): Promise<number> {
   const minutesMax = optionOf(args, "minutes") ?? Infinity;
   const startMs = performance.now();
   print(`${workers} worker${workers === 1 ? "" : "s"}; load ${loadText()}\n`);
-  print(`| model | what happens in it | TLC says | distinct states | states | depth | time |`);
-  print(`| --- | --- | --- | --: | --: | --: | --: |`);
+  print(
+    `| model | what happens in it | TLC says | distinct states | states | depth | CPU | time |`,
+  );
+  print(`| --- | --- | --- | --: | --: | --: | --: | --: |`);
   let failures = 0;
-  for (const model of models) {
-    const outcome = await check(model, { jar: jar!, workers, minutesMax });
-    const isGood = outcome.error === null && outcome.violated === model.violation;
-    if (!isGood) failures++;
-    print(row(model, outcome, isGood));
-  }
+  const waiting = [...models];
+  const runSome = async (): Promise<void> => {
+    for (let model = waiting.shift(); model !== undefined; model = waiting.shift()) {
+      const outcome = await check(model, { jar: jar!, workers, minutesMax });
+      const isGood = outcome.error === null && outcome.violated === model.violation;
+      if (!isGood) failures++;
+      print(row(model, outcome, isGood));
+    }
+  };
+  await Promise.all(Array.from({ length: optionOf(args, "jobs") ?? 1 }, runSome));
   const minutes = ((performance.now() - startMs) / 60_000).toFixed(0);
   print(
     `\n${
@@ -117,10 +133,13 @@ function chosenModels(choice: { names: string[]; isLarge: boolean }): Model[] {
 /** The head of a configuration: comments that say what it is about, and then what to expect. */
 function headOf(path: string): Omit<Model, "name"> {
   const text = Deno.readTextFileSync(new URL(path, import.meta.url));
-  const match = /^((?:\\\* .*\n)*?)\\\* Expect: (?:pass|violation of (\w+))$/m.exec(text);
+  const head =
+    /^((?:\\\* .*\n)*?)(?:\\\* Simulate: (\d+) traces of (\d+) steps\n)?\\\* Expect: (?:pass|violation of (\w+))$/m;
+  const match = head.exec(text);
   if (!match) throw new Error(`${path} does not say what to expect: add a line "\\* Expect: …"`);
   const about = match[1]!.replaceAll("\\* ", "").trim().replaceAll("\n", " ");
-  return { path, about, violation: match[2] ?? null };
+  const simulation = match[2] ? { traces: Number(match[2]), steps: Number(match[3]) } : null;
+  return { path, about, violation: match[4] ?? null, simulation };
 }
 
 async function check(
@@ -139,6 +158,7 @@ async function check(
         given.jar,
         "tlc2.TLC",
         ...["-workers", `${given.workers}`, "-lncheck", "final", "-noGenerateSpecTE"],
+        ...simulationArgs(model),
         ...["-metadir", scratch],
         ...["-config", model.path, MODULE],
       ],
@@ -149,17 +169,39 @@ async function check(
     const limit = Number.isFinite(given.minutesMax)
       ? setTimeout(() => tlc.kill(), given.minutesMax * 60_000)
       : undefined;
+    let cpuS: number | null = null;
+    const look = setInterval(() => cpuS = cpuSecondsOf(tlc.pid) ?? cpuS, CPU_LOOK_MS);
     const { stdout } = await tlc.output();
     clearTimeout(limit);
+    clearInterval(look);
     const said = new TextDecoder().decode(stdout);
-    return { ...understand(said), durationS: (performance.now() - startMs) / 1000 };
+    const outcome = model.simulation === null ? understand(said) : understandSimulation(said);
+    return { ...outcome, durationS: (performance.now() - startMs) / 1000, cpuS };
   } finally {
     await Deno.remove(scratch, { recursive: true });
   }
 }
 
+/** User and system time of a process that runs, on Linux. */
+function cpuSecondsOf(pid: number): number | null {
+  try {
+    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    // Behind the name, which may hold anything: the state is field 3, the times are fields 14 and 15.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  } catch {
+    return null;
+  }
+}
+
+function simulationArgs({ simulation }: Model): string[] {
+  if (simulation === null) return [];
+  const { traces, steps } = simulation;
+  return ["-simulate", `num=${traces}`, "-depth", `${steps}`, "-seed", `${SIMULATION_SEED}`];
+}
+
 /** TLC's output, as far as it matters here. */
-function understand(said: string): Omit<Outcome, "durationS"> {
+function understand(said: string): Omit<Outcome, "durationS" | "cpuS"> {
   const violation =
     /^Error: (?:Invariant|Action property|Temporal property) (\w+) (?:is|was) violated/m.exec(said);
   const isComplete = said.includes("Model checking completed. No error has been found.");
@@ -179,12 +221,31 @@ function understand(said: string): Omit<Outcome, "durationS"> {
   };
 }
 
+/** The same of random behaviours: TLC counts neither distinct states nor the depth. */
+function understandSimulation(said: string): Omit<Outcome, "durationS" | "cpuS"> {
+  const outcome = understand(said);
+  const generated = /^The number of states generated: ([\d,]+)/m.exec(said)?.[1];
+  const traces = [...said.matchAll(/, ([\d,]+) traces generated/g)].at(-1)?.[1];
+  const isComplete = outcome.violated === null && generated !== undefined &&
+    !/^Error: /m.test(said);
+  return {
+    ...outcome,
+    error: isComplete ? null : outcome.error,
+    generated: generated ?? "?",
+    distinct: `${traces ?? "?"} traces`,
+    depth: "",
+  };
+}
+
 function row(model: Model, outcome: Outcome, isGood: boolean): string {
   const found = outcome.error ??
     (outcome.violated === null ? "no error" : `violates \`${outcome.violated}\``);
   const result = isGood ? found : `**not as expected: ${found}**`;
+  const cpu = outcome.cpuS === null ? "?" : `${outcome.cpuS.toFixed(0)} s`;
   return `| \`${model.name}\` | ${model.about} | ${result} | ${grouped(outcome.distinct)} | ` +
-    `${grouped(outcome.generated)} | ${outcome.depth} | ${outcome.durationS.toFixed(0)} s |`;
+    `${grouped(outcome.generated)} | ${outcome.depth} | ${cpu} | ${
+      outcome.durationS.toFixed(0)
+    } s |`;
 }
 
 /** 1234567 as 1,234,567. */
