@@ -334,8 +334,9 @@ AppendEntry(n) ==
                   ELSE "open"]
   /\ UNCHANGED taking
 
-\* Committed entries of the topic, as the writer of s knows them.
-CommittedEnd(n, s) == Opening(s).base + EntryCount(First(log[n][s], Min({committed[s], Len(log[n][s])})))
+\* What is committed of s and of the topic, as the writer n of s knows it.
+CommittedPart(n, s) == First(log[n][s], Min({committed[s], Len(log[n][s])}))
+CommittedEnd(n, s) == Opening(s).base + EntryCount(CommittedPart(n, s))
 
 \* A replica that a committed entry can be read from: of a sealed segment any that has it, of the open
 \* one a replica that knows it to be committed.
@@ -351,10 +352,12 @@ CanRead(offset) ==
 \* nobody waits for any more may still be on its way: the cursor stands at the last committed one.)
 TakeTo(n, to) ==
   LET s == writer[n].seg
-      cursor == CursorAfter(s, First(log[n][s], committed[s]))
+      cursor == CursorAfter(s, CommittedPart(n, s))
   IN
   /\ writer[n].phase = "open"
   /\ taking[s] = NotTaking
+  \* A lone replica's writer that resumes waits for what it holds already.
+  /\ Replicas(s) = {n} => \A p \in (committed[s] + 1)..Len(log[n][s]) : IsEntry(log[n][s][p])
   /\ cursor < to /\ to <= CommittedEnd(n, s) /\ \A offset \in cursor..(to - 1) : CanRead(offset)
   /\ Write(n, MoveTo(to))
   /\ taking' = [taking EXCEPT ![s] = [position |-> Len(log[n][s]) + 1, from |-> cursor]]
@@ -363,7 +366,7 @@ TakeTo(n, to) ==
 Take(n) ==
   /\ writer[n].phase = "open"
   /\ LET s == writer[n].seg
-         cursor == CursorAfter(s, First(log[n][s], committed[s]))
+         cursor == CursorAfter(s, CommittedPart(n, s))
      IN \E to \in (cursor + 1)..Min({cursor + TakeAtOnce, MaxTakes}) : TakeTo(n, to)
 
 \* The GET has waited too long, and is told that its outcome is unknown.
