@@ -30,6 +30,8 @@ Deno.test("LogStore keeps its promises in the lives that have shown it wrong bef
   // The power went while a run began, because of what was refused: the journal had the link to an extent
   // that was taken for the new run's. The simulation took that for quiet.
   await runSeeds({ from: 34002059, count: 1 }, { withFullDisk: true, withRefusedWrites: true });
+  // A sync of records that were refused before it was over, and the simulation took it for one of the next.
+  await runSeeds({ from: 34008053, count: 1 }, { withFullDisk: true, withRefusedWrites: true });
   // A journal that was torn before the disk was full, and is so still: the simulation took it for whole.
   await runSeeds({ from: 10518860, count: 1 }, { withFullDisk: true });
   await runSeeds({ from: 10509825, count: 1 }, { withFullDisk: true, withFailingDisk: true });

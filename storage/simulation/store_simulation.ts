@@ -277,8 +277,10 @@ export class StoreSimulation {
     const model = this.#model();
     if (model.change !== null) return;
     const [end, log] = [model.end, this.#logOf(model)];
+    const last = model.records[end - 1];
     const done = log.sync().then(() => {
-      if (log.endPosition < end) return;
+      // Refused meanwhile, and perhaps others stand there by now.
+      if (log.endPosition < end || model.records[end - 1] !== last) return;
       model.durable = Math.max(model.durable, end);
       model.isDurable = true;
     }, this.#ignorePlanned);
