@@ -43,6 +43,8 @@ export class CursorLog {
   ): Promise<CursorLog> {
     const log = store.get(CURSOR_LOG) ?? store.create(CURSOR_LOG);
     const offsets = new Map<string, number>();
+    // A name may begin with what is a mark elsewhere: without it, it would be another topic's.
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     for (let position = log.startPosition; position < log.endPosition;) {
       const run = await readOrSkip(log, { position, logger });
       if (typeof run === "number") {
@@ -53,7 +55,7 @@ export class CursorLog {
       while (reader.next()) {
         const from = new ByteReader(reader.payload());
         const offset = from.u64();
-        offsets.set(new TextDecoder().decode(from.rest()), offset);
+        offsets.set(decoder.decode(from.rest()), offset);
       }
       position += run.count;
     }

@@ -364,6 +364,20 @@ Deno.test("Walrus keeps read positions when their log is written anew", async ()
   assert.equal(walrus.topicReadOffset("c"), 0);
 });
 
+Deno.test("Walrus keeps the read positions of topics apart whose names differ by a byte order mark", async () => {
+  const drive = newDrive();
+  let walrus = await open(drive);
+  for (const topic of ["\ufeffa", "a"]) await walrus.batchAppendForTopic(topic, numbered(5));
+  assert.deepEqual(await drain(walrus, "\ufeffa"), numbered(5));
+  await walrus.close();
+  walrus = await open(drive);
+  await walrus.close();
+  walrus = await open(drive);
+  assert.equal(walrus.topicReadOffset("\ufeffa"), 5);
+  assert.deepEqual(await drain(walrus, "a"), numbered(5));
+  await walrus.close();
+});
+
 Deno.test("namespaceFolder() gives different keys different folders", () => {
   const keys = ["billing", "a/b", "a_b", "../x", ".", "", "ü", "a".repeat(300), "a".repeat(301)];
   const folders = keys.map(namespaceFolder);
