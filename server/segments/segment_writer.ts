@@ -27,7 +27,7 @@ import type { SegmentEmitter } from "./segment_events.ts";
 export const STALLED_MS = 3000;
 
 /** How long a segment that others hold as well stays with a node whose disk takes nothing, milliseconds. */
-const FULL_PATIENCE_MS = 2000;
+export const FULL_PATIENCE_MS = 2000;
 
 assert(STALLED_MS < REQUEST_TIMEOUT_MS, "a stall is noticed while its first request waits");
 
@@ -78,7 +78,7 @@ export class SegmentWriter {
   #inFlight = 0;
   /** What was committed when records were first seen to wait behind it, and when that was. */
   #stalled: { position: number; sinceMs: number } | null = null;
-  /** When the disk refused an append first. */
+  /** When the disk refused an append first, since it took one last. */
   #fullSinceMs: number | null = null;
   #closing: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
@@ -270,6 +270,8 @@ export class SegmentWriter {
     const end = this.log.endPosition;
     // Refused at once (a store that failed, a batch that is too large): nothing is on its way.
     if (end === position) return await this.#refusedAtOnce(durable);
+    // Not a move of the cursor: those are taken on a full disk too.
+    if (batch.entryCount > 0) this.#fullSinceMs = null;
     const endOffset = this.log.endOffset;
     this.#tracker.appended(end, endOffset);
     this.#parts.emit?.({ kind: "append", position, batch });

@@ -10,7 +10,7 @@ import { SeededRandom, SimClock, SimDrive } from "../../world/sim/mod.ts";
 import { OutcomeUnknownError } from "../errors.ts";
 import type { AppendMeter } from "./append_meter.ts";
 import type { Leases } from "./leases.ts";
-import { SegmentWriter, STALLED_MS } from "./segment_writer.ts";
+import { FULL_PATIENCE_MS, SegmentWriter, STALLED_MS } from "./segment_writer.ts";
 
 async function setUp(replicas: number[]) {
   const clock = new SimClock();
@@ -101,4 +101,29 @@ Deno.test("SegmentWriter.append() says that the disk is full where it holds the 
   const error = await clock.settle(failureOf(() => writer.append(entry)));
   assert.ok(error instanceof DiskFullError, String(error));
   assert.deepEqual(abandoned, []);
+});
+
+Deno.test("SegmentWriter.append() gives up a segment whose disk took no entry for a while, each time anew", async () => {
+  const { clock, writer, abandoned } = await setUp([1, 2, 3]);
+  const append = writer.log.append.bind(writer.log);
+  let isFull = true;
+  writer.log.append = (batch) =>
+    isFull && batch.entryCount > 0 ? Promise.reject(new DiskFullError("full")) : append(batch);
+  const refused = () => clock.settle(assert.rejects(writer.append(entry), DiskFullError));
+  const taken = (appended: Promise<unknown>) => {
+    writer.acknowledge(2, writer.log.endPosition);
+    return clock.settle(appended);
+  };
+  await refused();
+  await clock.runFor(FULL_PATIENCE_MS);
+  isFull = false;
+  await taken(writer.append(entry));
+  isFull = true;
+  await refused();
+  assert.equal(abandoned.length, 0, "it was full long ago, and had room since");
+  // Moves of the cursor are taken on a full disk too, and say nothing about room.
+  await clock.runFor(FULL_PATIENCE_MS);
+  await taken(writer.appendControl(batchOf(new Uint8Array(10), "control")));
+  await refused();
+  assert.equal(abandoned.length, 1);
 });
