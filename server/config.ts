@@ -70,10 +70,20 @@ export const LEASE_MS = 1500;
 export const REQUEST_TIMEOUT_MS = 5000;
 /** Longest that another node may take to read or copy a whole segment, milliseconds. */
 export const COMPLETE_TIMEOUT_MS = 60_000;
-/** Longest that a planned stop waits for its segments to be handed over, milliseconds. */
+/** Longest that a planned stop waits for the others to have heard of it, milliseconds. */
+export const LEAVE_TIMEOUT_MS = 500;
+/** Longest that it waits then for its segments to be handed over, milliseconds. */
 export const HANDOVER_TIMEOUT_MS = 2000;
-/** Longest that a planned stop waits for requests to be answered after that, milliseconds. */
+/** Longest that it waits then for another node to lead Raft, milliseconds. */
+export const TRANSFER_TIMEOUT_MS = 1000;
+/** Longest that it waits then for requests to be answered, milliseconds. */
 export const DRAIN_TIMEOUT_MS = 1000;
+/** Longest that it waits then for the segments that it got meanwhile to be handed over, milliseconds. */
+export const LAST_HANDOVER_TIMEOUT_MS = 1000;
+/** Longest that it waits then for its last answers to arrive, milliseconds. */
+export const FAREWELL_TIMEOUT_MS = 2000;
+/** All of these together: who kills what hasn't stopped after ten seconds leaves two for what is written then. */
+const STOP_MS_MAX = 8000;
 /** Payload bytes in the answer to one take or read between nodes, bytes. */
 export const READ_BYTES_MAX = 1024 * 1024;
 /** Entries in the answer to one take. */
@@ -87,4 +97,7 @@ export function checkConfig(config: NodeConfig): void {
   assert(config.failoverMs < config.repairAfterMs, "leaders are replaced before replicas are");
   assert(LEASE_CHECK_MS < LEASE_MS, "a lease is looked at more often than it ends");
   assert(LEASE_MS < REQUEST_TIMEOUT_MS, "a request outlives the lease that it may wait for");
+  const stopMs = LEAVE_TIMEOUT_MS + HANDOVER_TIMEOUT_MS + TRANSFER_TIMEOUT_MS + DRAIN_TIMEOUT_MS +
+    LAST_HANDOVER_TIMEOUT_MS + FAREWELL_TIMEOUT_MS;
+  assert(stopMs < STOP_MS_MAX, "a stop is over before anybody loses patience");
 }

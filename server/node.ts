@@ -9,7 +9,14 @@ import { ForeignDirectoryError, type LogStore } from "../storage/mod.ts";
 import { type Address, formatAddress, type Logger, type World } from "../world/mod.ts";
 import { ClientListener } from "./clients/mod.ts";
 import { type ClientService, UnavailableService } from "./controller.ts";
-import { checkConfig, DRAIN_TIMEOUT_MS, HANDOVER_TIMEOUT_MS, type NodeConfig } from "./config.ts";
+import {
+  checkConfig,
+  DRAIN_TIMEOUT_MS,
+  HANDOVER_TIMEOUT_MS,
+  LAST_HANDOVER_TIMEOUT_MS,
+  type NodeConfig,
+  TRANSFER_TIMEOUT_MS,
+} from "./config.ts";
 import { DirectoryRuns } from "./directory_runs.ts";
 import { type Identity, type IdentityFile, openIdentity } from "./identity.ts";
 import { ExpelledError } from "./errors.ts";
@@ -453,14 +460,14 @@ class RunningNode implements Node {
     if (!isDone) this.#logger.log("warn", "stopping before all segments were handed over");
     const voter = this.#raft.status.config.voters.find((id) => others.includes(id));
     if (this.#raft.status.role === "leader" && voter !== undefined) {
-      await this.#raft.transferLeadership(voter, { timeoutMs: HANDOVER_TIMEOUT_MS });
+      await this.#raft.transferLeadership(voter, { timeoutMs: TRANSFER_TIMEOUT_MS });
     }
   }
 
   /** What others gave to this node while its clients were answered. */
   async #handOverTheRest(): Promise<void> {
     if (!this.#services || this.#services.liveNodes().every((id) => id === this.nodeId)) return;
-    await withLimit(this.#world.clock, HANDOVER_TIMEOUT_MS, this.#services.handOver())
+    await withLimit(this.#world.clock, LAST_HANDOVER_TIMEOUT_MS, this.#services.handOver())
       .catch(() => {});
     await this.#services.farewell();
   }

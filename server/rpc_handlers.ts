@@ -6,7 +6,7 @@
 
 import type { RaftNode } from "../raft/mod.ts";
 import type { LogStore } from "../storage/mod.ts";
-import { REQUEST_TIMEOUT_MS } from "./config.ts";
+import { FAREWELL_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from "./config.ts";
 import { UnavailableError, wireMessage } from "./errors.ts";
 import { type Departures, letIn } from "./membership/mod.ts";
 import {
@@ -44,8 +44,8 @@ import {
   takeHere,
 } from "./routing/mod.ts";
 
-/** For a look at the cluster's metadata while a node waits to stop, milliseconds. */
-const FAREWELL_REFRESH_MS = 1000;
+/** For a look at the cluster's metadata while a node waits to stop; it waits longer than that, milliseconds. */
+const FAREWELL_REFRESH_MS = FAREWELL_TIMEOUT_MS / 2;
 
 /** What the handlers act through. */
 export interface HandlerParts {
@@ -130,7 +130,8 @@ async function handleFarewell(
   run: string,
 ): Promise<Uint8Array> {
   departures.note(from, run);
-  await metadata.refresh({ timeoutMs: FAREWELL_REFRESH_MS });
+  // Where Raft has no leader now, more may be asked of the node; what is under way is answered all the same.
+  await metadata.refresh({ timeoutMs: FAREWELL_REFRESH_MS }).catch(() => {});
   await routes.underWay.over(from);
   return new Uint8Array(0);
 }

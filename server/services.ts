@@ -8,7 +8,12 @@
 import type { RaftNode } from "../raft/mod.ts";
 import { crc32cByTables, DiskFullError, type LogStore } from "../storage/mod.ts";
 import { type Logger, sleep, type Timer, type World } from "../world/mod.ts";
-import { type NodeConfig, SCRUB_BYTES_PER_SECOND_DEFAULT } from "./config.ts";
+import {
+  FAREWELL_TIMEOUT_MS,
+  LEAVE_TIMEOUT_MS,
+  type NodeConfig,
+  SCRUB_BYTES_PER_SECOND_DEFAULT,
+} from "./config.ts";
 import { Controller } from "./controller.ts";
 import type { Identity } from "./identity.ts";
 import { Departures, Membership } from "./membership/mod.ts";
@@ -38,11 +43,7 @@ import {
   type SegmentTarget,
 } from "./segments/mod.ts";
 
-/** How long a stopping node waits for the others to have heard of it, milliseconds. */
-const LEAVE_TIMEOUT_MS = 500;
-/** How long it waits for its last answers to arrive, milliseconds. */
-const FAREWELL_TIMEOUT_MS = 2000;
-/** Between two looks at it while it does not tell, milliseconds. */
+/** Between two looks at the cluster while it does not tell, milliseconds. */
 const UNCERTAIN_RETRY_MS = 500;
 /** How long one look at the cluster's metadata may take while a node finds out what it may have forgotten. */
 const REFRESH_TIMEOUT_MS = 5000;
