@@ -28,6 +28,8 @@ export class CursorLog {
   readonly #offsets: Map<string, number>;
   readonly #batch = new RecordBatchBuilder(256);
   readonly #record = new ByteWriter();
+  /** Topics whose position is beyond their end on disk, still, and who is mending that. */
+  readonly #owed = new Map<string, Promise<void> | null>();
   #compaction: Promise<void> | null = null;
 
   private constructor(log: Log, offsets: Map<string, number>, bytesMax: number) {
@@ -84,12 +86,38 @@ export class CursorLog {
    */
   async boundBy(endOf: (topic: string) => number): Promise<void> {
     const beyond = [...this.#offsets].filter(([topic, offset]) => offset > endOf(topic));
-    try {
-      await Promise.all(beyond.map(([topic]) => this.move(topic, endOf(topic))));
-    } catch (error) {
-      // A full disk keeps nobody from reading; in memory they are right.
-      if (!(error instanceof DiskFullError)) throw error;
+    await Promise.all(beyond.map(async ([topic]) => {
+      this.#owed.set(topic, null);
+      this.#offsets.set(topic, endOf(topic));
+      try {
+        await this.mend(topic);
+      } catch (error) {
+        // A full disk keeps nobody from reading: in memory it is right, and owed before anything is appended.
+        if (!(error instanceof DiskFullError)) throw error;
+      }
+    }));
+  }
+
+  /** Whether the topic must be given to {@link mend} before it takes an append. */
+  isOwed(topic: string): boolean {
+    return this.#owed.has(topic);
+  }
+
+  /** ⛔ Before an append: its entry would have an offset that the position on disk has passed already. */
+  async mend(topic: string): Promise<void> {
+    if (!this.#owed.has(topic)) return;
+    let mending = this.#owed.get(topic) ?? null;
+    if (mending === null) {
+      mending = this.move(topic, this.get(topic)).then(
+        () => void this.#owed.delete(topic),
+        (error) => {
+          this.#owed.set(topic, null);
+          throw error;
+        },
+      );
+      this.#owed.set(topic, mending);
     }
+    await mending;
   }
 
   /** Resolves when nothing is being written anew. */

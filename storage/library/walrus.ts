@@ -60,7 +60,7 @@ export class Walrus implements AsyncDisposable {
   readonly #host: TopicHost;
   readonly #topics = new Map<string, Topic>();
   readonly #batch = new RecordBatchBuilder(64 * 1024);
-  /** Appends that wait for memory: those that come after them wait behind them. */
+  /** Appends that wait for memory, or for their topic's read position: those that come after them wait behind them. */
   #waiting = 0;
   #closing: Promise<void> | null = null;
 
@@ -162,10 +162,11 @@ export class Walrus implements AsyncDisposable {
     payloads: readonly (Uint8Array | string)[],
   ): Promise<number> {
     this.#mustBeOpen();
-    if (this.#waiting > 0 || this.#store.backlogged) {
+    const isOwed = this.#host.cursors.isOwed(topic);
+    if (this.#waiting > 0 || this.#store.backlogged || isOwed) {
       // The caller may use its buffers again when this call has returned.
       payloads = payloads.map((payload) => typeof payload === "string" ? payload : payload.slice());
-      await this.#waitForRoom();
+      await this.#waitForRoom(topic);
     }
     const { log } = this.#topic(topic);
     const batch = this.#batch;
@@ -435,10 +436,11 @@ export class Walrus implements AsyncDisposable {
     }
   }
 
-  async #waitForRoom(): Promise<void> {
+  async #waitForRoom(topic: string): Promise<void> {
     this.#waiting++;
     try {
       await this.#store.drained();
+      await this.#host.cursors.mend(topic);
     } finally {
       this.#waiting--;
     }

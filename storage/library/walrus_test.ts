@@ -127,9 +127,10 @@ Deno.test("Walrus.readNext() keeps its place at the tail", async () => {
   }
 });
 
-Deno.test("Walrus.readNext() passes over nothing where entries that were read are lost and others come", async () => {
+/** Three entries were read, and the last of them is gone; nobody has the drive. */
+async function driveWithLostEntry(): Promise<SimDrive> {
   const drive = newDrive();
-  let walrus = await open(drive);
+  const walrus = await open(drive);
   const payloads = [11, 22, 33].map((fill) => new Uint8Array(2500).fill(fill));
   for (const payload of payloads) await walrus.appendForTopic("topic", payload);
   assert.equal((await walrus.batchReadForTopic("topic")).length, 3);
@@ -139,13 +140,39 @@ Deno.test("Walrus.readNext() passes over nothing where entries that were read ar
     const at = Buffer.from(drive.copyFile(name)).indexOf(payloads[2]!);
     if (at >= 0) drive.flipBit(name, at, 2);
   }
-  walrus = await open(drive);
+  return drive;
+}
+
+Deno.test("Walrus.readNext() passes over nothing where entries that were read are lost and others come", async () => {
+  const drive = await driveWithLostEntry();
+  let walrus = await open(drive);
   assert.equal(walrus.topicEntryCount("topic"), 2, "it is cut");
   await walrus.appendForTopic("topic", "new");
   drive.crash("lost");
   walrus = await open(drive);
   assert.deepEqual(await drain(walrus, "topic"), ["new"]);
 });
+
+for (const end of ["kill", "crash", "close"] as const) {
+  Deno.test(`Walrus.readNext() passes over nothing where the disk was full when entries were found lost (${end})`, async () => {
+    const drive = await driveWithLostEntry();
+    drive.capacityBytes = drive.usedBytes;
+    let walrus = await open(drive);
+    assert.equal(walrus.topicEntryCount("topic"), 2);
+    const both = () => Promise.allSettled(["x", "y"].map((x) => walrus.appendForTopic("topic", x)));
+    for (const { status } of await both()) assert.equal(status, "rejected");
+    assert.equal(walrus.topicEntryCount("topic"), 2);
+    drive.capacityBytes = Infinity;
+    const texts = ["new", "newer", "newest"];
+    const offsets = await Promise.all(texts.map((text) => walrus.appendForTopic("topic", text)));
+    assert.deepEqual(offsets, [2, 3, 4]);
+    if (end === "close") await walrus.close();
+    if (end === "crash") drive.crash("lost");
+    walrus = await open(drive);
+    assert.deepEqual(await drain(walrus, "topic"), texts);
+    await walrus.close();
+  });
+}
 
 Deno.test("Walrus.readNext() without checkpoint moves nothing", async () => {
   const walrus = await open(newDrive());
