@@ -285,6 +285,8 @@ class RunningNode implements Node {
       clusterId: this.#identity.clusterId,
       knownNode: (id: number) => this.#machine.state.nodes.get(id),
       isRemoved: (incarnation: string) => this.#machine.state.removed.has(incarnation),
+      isConnected: ({ id, run }: NodeInfo) =>
+        this.#rpcServer?.hasStreamOf(id, run) || this.#peers?.isConnectedTo(id, run) || false,
     };
     const admission = admit(view, hello, side);
     // A node that comes to us says where it is now; metadata will say the same a little later.

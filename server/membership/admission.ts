@@ -4,8 +4,10 @@
  * @module
  */
 
+import { formatAddress } from "../../world/mod.ts";
 import {
   type Admission,
+  DEAD_AFTER_MS,
   type Hello,
   NO_CLUSTER,
   type Refusal,
@@ -21,6 +23,8 @@ export interface AdmissionView {
   clusterId: string | null;
   knownNode: (id: number) => NodeInfo | undefined;
   isRemoved: (incarnation: string) => boolean;
+  /** This very run of the node is connected now, whoever of the two made the connection. */
+  isConnected: (node: NodeInfo) => boolean;
 }
 
 /** Whether a node that said `hello`, on a connection of either direction, is the right one to talk to. */
@@ -62,11 +66,31 @@ export function admit(
   if (known && hasGoneBack(known.run, hello)) {
     return { refuse: goneBackText(hello.nodeId), code: RefusalCode.olderCopy };
   }
+  // ⛔ One that begins beside it has a copy of its directory, which lacks what it has got since. Were that registered,
+  // the one that lacks nothing would be out. (Who was killed has no connection any more.)
+  if (known && known.run !== hello.runId && view.isConnected(known)) {
+    return { refuse: runsAlreadyText(known), code: RefusalCode.runsAlready };
+  }
   return { ok: true };
+}
+
+function runsAlreadyText({ id, raftHost, raftPort }: NodeInfo): string {
+  return `another process with the id and the disk of node ${id} is running, at ` +
+    `${
+      formatAddress({ host: raftHost, port: raftPort })
+    }: stop one of them, and never start a copy of a ` +
+    `node's data directory`;
 }
 
 /** How long a single peer must go on saying that it is of another cluster, milliseconds. */
 const LASTING_MS = 5000;
+/**
+ * How long a peer must go on saying that another process of this node runs, milliseconds: several times as long as the
+ * connection of a host that is gone counts.
+ */
+const RUNS_ALREADY_MS = 3 * DEAD_AFTER_MS;
+/** Refusals that are further apart are two stories, milliseconds: a peer that refuses is asked again before. */
+const SAME_STORY_MS = RUNS_ALREADY_MS;
 
 /** What decides whether refusals are the end. */
 export interface RefusalView {
@@ -88,17 +112,24 @@ export interface RefusalView {
  * - *Another cluster* is final for a node that starts, when most of the others say so and no majority was ever
  *   heard: then this is the wrong disk. One of them alone may be a stranger who took over a port; where there
  *   is only one other, it must say so for a while.
+ * - *Runs already* is final for this process when a peer goes on saying so: after a crash of the whole machine it may
+ *   take a moment until the old connection is known to be gone. The directory may be started again.
  * - *Another disk* never is. Who says so has not heard yet that the id was removed and given to this disk; to
  *   the one that comes back with the old disk it is *removed* for the others.
  */
 export class Refusals {
   /** When each said so first. */
   readonly #ofOtherClusters: Map<number, number> = new Map();
+  /** When each said first and last that another process of this node runs. */
+  readonly #ofOthersRunning: Map<number, { firstMs: number; lastMs: number }> = new Map();
 
   /** The peer `from` refused this node: why that is the end, or `null` where it isn't. */
   note(from: number, refusal: Refusal, view: RefusalView): string | null {
     if (refusal.code === RefusalCode.removed || refusal.code === RefusalCode.olderCopy) {
       return refusal.reason;
+    }
+    if (refusal.code === RefusalCode.runsAlready) {
+      return this.#isLasting(from, view.nowMs) ? refusal.reason : null;
     }
     if (refusal.code !== RefusalCode.otherCluster) return null;
     const firstMs = this.#ofOtherClusters.get(from) ?? view.nowMs;
@@ -108,5 +139,13 @@ export class Refusals {
     if (2 * saying <= view.others.length) return null;
     if (saying < 2 && view.nowMs - firstMs < LASTING_MS) return null;
     return `${refusal.reason}: is this the right data directory?`;
+  }
+
+  #isLasting(from: number, nowMs: number): boolean {
+    const known = this.#ofOthersRunning.get(from);
+    const isSame = known !== undefined && nowMs - known.lastMs < SAME_STORY_MS;
+    const firstMs = isSame ? known.firstMs : nowMs;
+    this.#ofOthersRunning.set(from, { firstMs, lastMs: nowMs });
+    return nowMs - firstMs >= RUNS_ALREADY_MS;
   }
 }

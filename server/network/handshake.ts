@@ -81,6 +81,8 @@ export const RefusalCode = {
   otherCluster: 3,
   /** Its data directory is an older copy: for ever. */
   olderCopy: 4,
+  /** Another process with its id and its disk is connected: it may come in when that one is gone. */
+  runsAlready: 5,
 } as const;
 /** One of the codes of {@link RefusalCode}, or one that a later version knows. */
 export type RefusalCode = number;

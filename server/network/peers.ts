@@ -63,6 +63,11 @@ export class Peers {
     return this.#links.get(nodeId)?.isConnected ?? false;
   }
 
+  /** Whether the present connection to the node is with that very run of it. */
+  isConnectedTo(nodeId: number, run: string): boolean {
+    return this.isConnected(nodeId) && this.helloOf(nodeId)?.runId === run;
+  }
+
   /**
    * Calls a node and resolves with the answer, which is the caller's own. `body` is copied before this
    * returns. Calls to one node leave in the order in which they were made. A call made while a connection

@@ -66,7 +66,7 @@ export class RpcServer {
   readonly #unfinished = new Set<Connection>();
   readonly #open = new Set<RpcConnection>();
   /** The stream of each node: a newer one replaces it, so that its messages never overtake. */
-  readonly #streams = new Map<number, RpcConnection>();
+  readonly #streams = new Map<number, { run: string; rpc: RpcConnection }>();
   #isClosed = false;
   #isFullLogged = false;
 
@@ -85,6 +85,11 @@ export class RpcServer {
   /** Connections whose handshake is over. */
   get connections(): number {
     return this.#open.size;
+  }
+
+  /** Whether that very run of the node has its stream to this one. */
+  hasStreamOf(nodeId: number, run: string): boolean {
+    return this.#streams.get(nodeId)?.run === run;
   }
 
   /** Stops listening and ends all connections. */
@@ -162,7 +167,7 @@ export class RpcServer {
       onHeard: () => onHeard(hello.nodeId),
       onClosed: (reason) => {
         this.#open.delete(rpc);
-        if (this.#streams.get(hello.nodeId) === rpc) this.#streams.delete(hello.nodeId);
+        if (this.#streams.get(hello.nodeId)?.rpc === rpc) this.#streams.delete(hello.nodeId);
         logger.log("debug", "A node's connection ended", {
           peer: hello.nodeId,
           remote: caller.remote,
@@ -172,8 +177,8 @@ export class RpcServer {
       onHandlerFailed: (error, method) => this.#onHandlerFailed(error, { caller, method }),
     });
     if (isStream) {
-      this.#streams.get(hello.nodeId)?.close(`Node ${hello.nodeId} made a newer connection.`);
-      this.#streams.set(hello.nodeId, rpc);
+      this.#streams.get(hello.nodeId)?.rpc.close(`Node ${hello.nodeId} made a newer connection.`);
+      this.#streams.set(hello.nodeId, { run: hello.runId, rpc });
     }
     this.#open.add(rpc);
     logger.log("debug", "A node connected", { peer: hello.nodeId, remote: caller.remote });

@@ -14,6 +14,7 @@ import {
   until,
   untilAcknowledged,
   withCluster,
+  withExtraNode,
 } from "./mod.ts";
 
 const STOP_TIMEOUT_MS = 10_000;
@@ -129,6 +130,44 @@ Deno.test("A disk that went back while its node ran is found out: the node ends,
     await untilAcknowledged(history, ACKNOWLEDGED);
     await writing.stop();
     await untilWhole(port);
+    await assertAllThere(running.clientPorts, history, [TOPIC]);
+  });
+});
+
+Deno.test("A copy of a directory that is started beside its living original ends, and leaves the original alone", async () => {
+  await withCluster(ENVIRONMENT, async (running) => {
+    const original = await followerOf(running);
+    const { nodeId, dataDir } = original.options;
+    const history = new History();
+    await registerTopics(running.clientPorts[0]!, [TOPIC]);
+    const writing = load(history, running);
+    await untilAcknowledged(history, ACKNOWLEDGED);
+    original.signal("SIGSTOP");
+    await copyDirectory(dataDir, `${dataDir}-copy`);
+    original.signal("SIGCONT");
+    await untilAcknowledged(history, 2 * ACKNOWLEDGED);
+    await withExtraNode(
+      running,
+      { nodeId, dataDir: `${dataDir}-copy` },
+      async ({ node, lines }) => {
+        node.start();
+        assert.equal(await exitCodeOf(node), 1);
+        assert.match(
+          lines.at(-1)!,
+          new RegExp(`another process with .* of node ${nodeId} is running`),
+        );
+      },
+    );
+    await untilAcknowledged(history, ACKNOWLEDGED);
+    assert.equal(original.isRunning, true);
+    // Both ways of being started again.
+    await original.kill();
+    await running.restart();
+    await original.stop({ timeoutMs: STOP_TIMEOUT_MS });
+    await running.restart();
+    await untilAcknowledged(history, ACKNOWLEDGED);
+    await writing.stop();
+    await untilWhole(running.clientPorts[0]!);
     await assertAllThere(running.clientPorts, history, [TOPIC]);
   });
 });
