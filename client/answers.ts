@@ -79,6 +79,8 @@ export interface NodeList {
     live: boolean;
     /** On its way out. */
     draining: boolean;
+    /** An operator has said that it won't come back: what only it may have had is given up. */
+    given_up: boolean;
     /** Open segments that it leads. */
     leads: number;
     /** Segments that it holds a replica of. */

@@ -6,7 +6,7 @@
 
 import type { RecordBatch } from "../storage/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "./config.ts";
-import { UnavailableError, UnknownTopicError } from "./errors.ts";
+import { RefusedError, UnavailableError, UnknownTopicError } from "./errors.ts";
 import {
   firstOffsetOf,
   KEEP_ALL,
@@ -83,7 +83,10 @@ export interface ClientService {
   topics(): Promise<string>;
   /** The JSON of `NODES`. */
   nodes(): Promise<string>;
-  /** Begins to empty a node, which then leaves the cluster; `acceptLoss`: it will never come back. */
+  /**
+   * Begins to empty a node, which then leaves the cluster; `acceptLoss`: it will never come back, and this one must
+   * not hear it.
+   */
   removeNode(id: number, options: { acceptLoss: boolean }): Promise<void>;
 }
 
@@ -227,7 +230,13 @@ export class Controller implements ClientService {
   }
 
   async removeNode(id: number, { acceptLoss }: { acceptLoss: boolean }): Promise<void> {
-    const { metadata } = this.#parts;
+    const { metadata, metrics } = this.#parts;
+    if (acceptLoss && metrics.isLive(id)) {
+      throw new RefusedError(
+        `node ${id} is heard, and can say itself what it has: ` +
+          `stop it for good first, or remove it without accept-loss`,
+      );
+    }
     const kind = acceptLoss ? "giveUpNode" as const : "drainNode" as const;
     await metadata.propose({ kind, id }, { timeoutMs: REQUEST_TIMEOUT_MS });
   }

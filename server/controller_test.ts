@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Controller, type ControllerParts } from "./controller.ts";
-import { UnavailableError } from "./errors.ts";
+import { RefusedError, UnavailableError } from "./errors.ts";
 import { type Command, KEEP_ALL, type Metadata, MetadataState } from "./metadata/mod.ts";
 
 /** A node whose view of metadata is brought up to date by a refresh, and by what it proposes. */
@@ -10,6 +10,7 @@ class Behind {
   /** Committed, and not known here yet. */
   news: Command[] = [];
   isCutOff = false;
+  heard: number[] = [];
   readonly controller: Controller;
 
   constructor() {
@@ -32,6 +33,7 @@ class Behind {
       metadata,
       replicationFactor: 1,
       placeFirst: () => ({ leader: 1, replicas: [1] }),
+      metrics: { isLive: (node: number) => this.heard.includes(node) },
     } as unknown as ControllerParts);
   }
 
@@ -78,4 +80,16 @@ Deno.test("Controller.register() of a topic that is there proposes nothing, and 
   assert.deepEqual(node.proposed, []);
   node.isCutOff = true;
   await assert.rejects(node.controller.register("t", ""), UnavailableError);
+});
+
+Deno.test("Controller.removeNode() gives up no node that is heard", async () => {
+  const node = new Behind();
+  node.heard = [3];
+  await assert.rejects(node.controller.removeNode(3, { acceptLoss: true }), (error: Error) => {
+    return error instanceof RefusedError && /node 3 is heard/.test(error.message);
+  });
+  assert.deepEqual(node.proposed, []);
+  await node.controller.removeNode(3, { acceptLoss: false });
+  await node.controller.removeNode(2, { acceptLoss: true });
+  assert.deepEqual(node.proposed, ["drainNode", "giveUpNode"]);
 });

@@ -177,6 +177,8 @@ export class Services {
       logger,
       self,
       versionOf: (node) => node === self.id ? PROTOCOL_VERSION : peers.helloOf(node)?.version ?? 0,
+      silentMs: (node) =>
+        node === self.id ? 0 : clock.nowMs() - Math.max(peers.lastHeardMs(node), this.#startedMs),
     });
     this.handlers = {
       raft,
@@ -220,6 +222,7 @@ export class Services {
       else this.#checkSegments();
       this.#failover.changed();
       this.#repair.changed(change);
+      if (change === null || change.kind === "node") this.membership.nodesChanged();
     });
     this.#leases.start();
     this.#segments.start();

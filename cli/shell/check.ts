@@ -72,10 +72,11 @@ export function nodeProblems(nodes: NodeList["nodes"]): string[] {
       "no leader of the metadata is known: fewer than a majority of the nodes are here",
     );
   }
-  for (const { id, live, draining, role, leads, holds } of nodes) {
+  for (const { id, live, draining, given_up: isGivenUp, role, leads, holds } of nodes) {
     if (!live) problems.push(`node ${id} is not heard`);
     if (draining) {
-      problems.push(`node ${id} is leaving: it still leads ${leads} and holds ${holds} segments`);
+      const how = isGivenUp ? "leaving, and was given up" : "leaving";
+      problems.push(`node ${id} is ${how}: it still leads ${leads} and holds ${holds} segments`);
     }
     const isCandidate = role === "learner" && nodes.length <= VOTERS_MAX;
     if (live && isCandidate) problems.push(`node ${id} is still catching up with the metadata`);

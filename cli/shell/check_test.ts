@@ -8,7 +8,8 @@ function node(
 ): NodeList["nodes"][number] {
   const addresses = { raft_addr: "h:1", client_addr: "h:2", incarnation: "i" };
   const well = { role: "voter", live: true, draining: false, leads: 0, holds: 2 } as const;
-  return { id, ...addresses, ...well, ...more };
+  const kept = { given_up: false };
+  return { id, ...addresses, ...well, ...kept, ...more };
 }
 
 Deno.test("nodeProblems() finds who is gone, going, or not there yet", () => {
@@ -24,6 +25,11 @@ Deno.test("nodeProblems() finds who is gone, going, or not there yet", () => {
   match(problems[1]!, /node 2 is not heard/);
   match(problems[2]!, /node 3 is leaving.*holds 2/);
   match(problems[3]!, /node 4 is still catching up/);
+  const lost = node(3, { draining: true, given_up: true });
+  match(
+    nodeProblems([node(1, { role: "leader" }), lost])[0]!,
+    /node 3 is leaving, and was given up/,
+  );
   const eight = Array.from(
     { length: 8 },
     (_, i) => node(i + 1, { role: i === 0 ? "leader" : i < 7 ? "voter" : "learner" }),

@@ -45,7 +45,7 @@ export function nodesTable(
   const head = ["node", "role", "live", "clients", "raft", "leads", "holds"];
   const rows = nodes.map((node) => [
     String(node.id),
-    node.draining ? `${node.role}, leaving` : node.role,
+    `${node.role}${node.draining ? ", leaving" : ""}${node.given_up ? ", given up" : ""}`,
     node.live ? "yes" : "NO",
     node.client_addr,
     node.raft_addr,

@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import type { NodeList, NodeMetrics, TopicList } from "../../client/mod.ts";
 import { painterFor } from "../terminal.ts";
 import {
@@ -23,6 +23,7 @@ function node(
     role: id === 1 ? "leader" : "voter",
     live: true,
     draining: false,
+    given_up: false,
     leads: 1,
     holds: 12,
     ...more,
@@ -60,6 +61,8 @@ Deno.test("nodesTable() and topicsTable() align their columns", () => {
     "1     leader          yes   10.0.0.1:8080   10.0.0.1:6000       1     12",
     "12    voter, leaving  NO    10.0.0.12:8080  10.0.0.12:6000      1     12",
   ]);
+  const lost = node(3, { live: false, draining: true, given_up: true });
+  match(nodesTable([lost], paint)[1]!, /^3 +voter, leaving, given up +NO /);
   deepStrictEqual(topicsTable([topic("logs")]), [
     "topic  segments  leader  sealed entries  sealed MB  replicas  fsync",
     "logs          3  node 1       1,234,567        2.5         3  as nodes do",

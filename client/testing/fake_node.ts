@@ -89,9 +89,10 @@ export class FakeNode {
 
   get #asNode(): NodeList["nodes"][number] {
     const address = formatAddress(this.address);
-    const counts = { leads: this.topics.size, holds: this.topics.size, draining: false };
+    const counts = { leads: this.topics.size, holds: this.topics.size };
+    const way = { draining: false, given_up: false };
     const who = { id: 1, incarnation: "fake", role: "leader", live: true } as const;
-    return { ...who, raft_addr: address, client_addr: address, ...counts };
+    return { ...who, raft_addr: address, client_addr: address, ...way, ...counts };
   }
 
   async #accept(): Promise<void> {

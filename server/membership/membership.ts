@@ -18,6 +18,8 @@ const CHECK_MS = 200;
 const CAUGHT_UP_ENTRIES = 64;
 /** Nodes from this protocol version on read {@link METADATA_FORMAT}. */
 const VERSION_OF_FORMAT = 3;
+/** A node that is being removed, and was not heard for so long, is not waited for, milliseconds. */
+const GONE_AFTER_MS = 5000;
 /** For one proposal or change, milliseconds. */
 const CHANGE_TIMEOUT_MS = 3000;
 
@@ -30,6 +32,8 @@ export interface MembershipParts {
   self: NodeInfo;
   /** The protocol version of a node, as it said itself; 0 where it was not met. */
   versionOf: (node: number) => number;
+  /** How long a node has not been heard, at most since this one's start, milliseconds. */
+  silentMs: (node: number) => number;
 }
 
 /** One per node. */
@@ -39,12 +43,15 @@ export class Membership {
   #isBusy = false;
   #isStopped = false;
   #announced: (() => void)[] = [];
+  /** Nodes that were given up, as the log was told. */
+  readonly #givenUp: Set<number> = new Set();
 
   constructor(parts: MembershipParts) {
     this.#parts = parts;
   }
 
   start(): void {
+    this.nodesChanged();
     this.#check();
   }
 
@@ -57,6 +64,20 @@ export class Membership {
   announced(): Promise<void> {
     if (this.#isAnnounced()) return Promise.resolve();
     return new Promise((resolve) => this.#announced.push(resolve));
+  }
+
+  /** Metadata of nodes changed: what can't be taken back is told to every node's log. */
+  nodesChanged(): void {
+    const { metadata, logger } = this.#parts;
+    const { givenUp } = metadata.state;
+    for (const node of this.#givenUp) if (!givenUp.has(node)) this.#givenUp.delete(node);
+    for (const node of givenUp) {
+      if (this.#givenUp.has(node)) continue;
+      this.#givenUp.add(node);
+      logger.log("warn", "a node was given up: what only it may have acknowledged is lost", {
+        given_up: node,
+      });
+    }
   }
 
   /** Raft's view of the cluster changed: there may be something to do, or to wait for no longer. */
@@ -124,11 +145,16 @@ export class Membership {
     return raft.status.role === "leader" && metadata.state.format < METADATA_FORMAT;
   }
 
-  /** ⛔ A node that can't read what it is to apply stops: all of them must be able to, the absent ones too. */
+  /**
+   * ⛔ A node that can't read what it is to apply stops: all of them must be able to, the absent ones too. Not those
+   * that are being removed and don't answer: one that died before the upgrade could be given up by no newer command.
+   */
   #canRaiseFormat(): boolean {
-    const { metadata, versionOf } = this.#parts;
+    const { metadata, versionOf, silentMs } = this.#parts;
+    const { draining, nodes } = metadata.state;
+    const isGone = (id: number) => draining.has(id) && silentMs(id) >= GONE_AFTER_MS;
     return this.#hasOldFormat() && this.#isAnnounced() &&
-      [...metadata.state.nodes.keys()].every((id) => versionOf(id) >= VERSION_OF_FORMAT);
+      [...nodes.keys()].every((id) => versionOf(id) >= VERSION_OF_FORMAT || isGone(id));
   }
 
   #hasLearnerToPromote(): boolean {

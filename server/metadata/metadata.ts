@@ -57,7 +57,11 @@ export class Metadata {
     const deadlineMs = this.#clock.nowMs() + options.timeoutMs;
     const { format } = this.state;
     if (format < formatFor(command)) {
-      throw new RefusedError("not all nodes of the cluster run a version that can do this yet");
+      const why = "not all nodes of the cluster run a version that can do this yet";
+      const hint = command.kind === "giveUpNode"
+        ? ": remove the node without accept-loss first, and ask again some seconds later"
+        : "";
+      throw new RefusedError(`${why}${hint}`);
     }
     const bytes = encodeCommand(command, format);
     let isSent = false;

@@ -8,6 +8,7 @@
  * | `role` | `leader`, `voter`, `learner` or `none`, of Raft |
  * | `live` | whether the asked node hears it |
  * | `draining` | whether it is on its way out |
+ * | `given_up` | whether an operator has said that it won't come back (`REMOVE-NODE n accept-loss`) |
  * | `leads`, `holds` | open segments that it leads; segments that it holds a replica of |
  *
  * @module
@@ -33,6 +34,7 @@ export function nodesReport(
       role: roleOf(node.id, raft),
       live: isLive(node.id),
       draining: state.draining.has(node.id),
+      given_up: state.givenUp.has(node.id),
       leads: leads.get(node.id) ?? 0,
       holds: holds.get(node.id) ?? 0,
     })),

@@ -41,6 +41,8 @@ Deno.test("A segment with a dead and an uncertain replica waits, until an operat
     const values = Array.from({ length: 20 }, (_, i) => `entry-${i}-`);
     for (const value of values) assert.equal(await askOnce(port, `PUT t ${value}`), "OK");
     const { current_segment: segment } = await stateOf(port, "t");
+    const refusal = await askOnce(port, "REMOVE-NODE 1 accept-loss");
+    assert.match(refusal, /^ERR node 1 is heard/);
     await killAll(running.nodes);
     // Node 1's disk is gone for good; node 3 has lost its last frame, as far as it can see.
     await rotLast(third.options.dataDir, values.at(-1)!);
@@ -57,6 +59,9 @@ Deno.test("A segment with a dead and an uncertain replica waits, until an operat
 
     assert.equal(await askOnce(port, "REMOVE-NODE 1 accept-loss"), "OK");
     await until("it is sealed", async () => (await stateOf(port, "t")).current_segment > segment);
+    const tellsOfIt = (id: number) =>
+      running.logOf(id).some((line) => /a node was given up.*given_up/.test(line));
+    await until("all logs tell that it was given up", () => [2, 3].every(tellsOfIt));
     const { sealed_segments: counts, segments } = await stateOf(port, "t");
     assert.equal(counts[segment], values.length);
     assert.equal(segments[segment]!.may_have_lost, true);
