@@ -261,7 +261,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     rule: "where too few replicas are certain, the possible loss is told: never silent",
     edits: [{
       file: RECOVERY,
-      from: "return { longest, mayHaveLost: certain < needed };",
+      from: "return { longest, mayHaveLost };",
       to: "return { longest, mayHaveLost: needed < 0 };",
     }],
     story: "beyond",
