@@ -28,8 +28,10 @@ import { Chunk, type ChunkPool } from "./staging.ts";
 import type { WriteList } from "./write_list.ts";
 import type { ZeroAhead } from "./zero_ahead.ts";
 
+/** The body of the frame that announces the next extent: its record alone. */
+export const LINK_BODY_BYTES: number = RECORD_HEADER_BYTES + EXTENT_RECORD_BYTES;
 /** What a journal extent keeps free, so that the record of the next one always fits. */
-export const LINK_BYTES: number = frameBytes(RECORD_HEADER_BYTES + EXTENT_RECORD_BYTES);
+export const LINK_BYTES: number = frameBytes(LINK_BODY_BYTES);
 
 /**
  * And what data leaves free for what is not data: on a full disk a log must still be deleted or trimmed for

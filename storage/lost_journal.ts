@@ -9,7 +9,15 @@
  * @module
  */
 
-import type { Disk, DiskRead } from "../world/mod.ts";
+import {
+  assert,
+  type Disk,
+  DiskError,
+  type DiskFile,
+  type Logger,
+  MalformedError,
+} from "../world/mod.ts";
+import { decodeCatalogRecord } from "./catalog_record.ts";
 import type { DataFile } from "./data_file.ts";
 import type { DataFiles } from "./data_files.ts";
 import { Extent, type LogPoint } from "./extent.ts";
@@ -18,17 +26,21 @@ import {
   decodeFrameHeader,
   FRAME_HEADER_BYTES,
   frameBytes,
+  frameEnd,
   type FrameHeader,
   type FrameKey,
   newFrameHeader,
+  TERMINATOR_BYTES,
 } from "./frame.ts";
-import { FreeSpace } from "./free_space.ts";
-import { LINK_BYTES, RECORDS_RESERVE_BYTES } from "./journal.ts";
+import { LINK_BODY_BYTES, LINK_BYTES, RECORDS_RESERVE_BYTES } from "./journal.ts";
 import { alignExtent, EXTENT_ALIGN_BYTES, type StorageLimits } from "./limits.ts";
+import { RECORD_HEADER_BYTES } from "./record_batch.ts";
 import { CATALOG_LOG_ID, type ExtentImage, type StoreImage } from "./store_image.ts";
 
-/** Places that are looked at in one call to the disk. */
-const PLACES_AT_ONCE = 512;
+/** Of free space, read at once. */
+const SEARCH_BYTES = 4 << 20;
+/** One line is logged for so much. */
+const PROGRESS_BYTES = 1 << 30;
 /** Read first where an extent of the journal seems to begin. */
 const WINDOW_BYTES = 1 << 16;
 
@@ -38,6 +50,13 @@ export interface LostJournalWorld {
   files: DataFiles;
   key: FrameKey;
   limits: StorageLimits;
+  logger: Logger;
+}
+
+/** Bytes of a file. */
+interface Range {
+  start: number;
+  end: number;
 }
 
 /**
@@ -47,28 +66,85 @@ export interface LostJournalWorld {
 export async function journalGoesOn(image: StoreImage, world: LostJournalWorld): Promise<boolean> {
   const journal = image.logs.find(({ id }) => id === CATALOG_LOG_ID);
   const last = journal?.extents.at(-1);
-  if (journal === undefined || last === undefined || !mayBeLink(last, world.limits)) return false;
-  const search = new LostJournal(last, { world, end: journal.known });
-  for (const file of world.files.all()) {
-    if (await search.isIn(file, unclaimed(file, image))) return true;
+  if (journal === undefined || last === undefined || !endsWhereLinkMayBe(last, world.limits)) {
+    return false;
   }
-  return false;
+  if (!await mayBeLink(last, { world, position: journal.known.position })) return false;
+  return await new LostJournal(last, { world, end: journal.known }).isIn(unclaimed(image, world));
 }
 
 /** The next extent is announced where a frame found no room any more. */
-function mayBeLink({ sizeBytes, usedBytes }: ExtentImage, limits: StorageLimits): boolean {
+function endsWhereLinkMayBe({ sizeBytes, usedBytes }: ExtentImage, limits: StorageLimits): boolean {
   const { frameBytesTarget, homeBytesMin } = limits;
   const longest = frameBytes(frameBytesTarget + homeBytesMin);
   return sizeBytes - usedBytes <= 2 * LINK_BYTES + RECORDS_RESERVE_BYTES + longest;
 }
 
-/** What no log is known to have of the file. */
-function unclaimed(file: DataFile, { logs }: StoreImage): FreeSpace {
-  const free = new FreeSpace(file.sizeBytes);
+/**
+ * Whether the bad frame can be the one that announces the next extent, or have that one behind it. What rots may be
+ * anything; but with all other fields as they should be, neither a link's length nor a link's record, and nothing
+ * behind it, it is a frame whose write was cut short: all free space need not be read for that.
+ */
+async function mayBeLink(
+  { run, generation, fileNumber, start, sizeBytes, usedBytes }: ExtentImage,
+  { world, position }: { world: LostJournalWorld; position: number },
+): Promise<boolean> {
+  const file = world.files.get(fileNumber).disk;
+  if (file === null) return true;
+  const length = FRAME_HEADER_BYTES + LINK_BODY_BYTES;
+  const buffer = new Uint8Array(length);
+  const read = { file, fileOffset: start + usedBytes, buffer, bufferOffset: 0, length, got: 0 };
+  await world.disk.read([read]);
+  if (read.got < length) return true;
+  const header = newFrameHeader();
+  decodeFrameHeader(new DataView(buffer.buffer), 0, header);
+  const end = frameEnd(usedBytes, header.bodyBytes);
+  const isHeaderWhole = header.logId === CATALOG_LOG_ID && header.run === run &&
+    header.generation === generation && header.count > 0 && header.entryCount === 0 &&
+    header.firstPosition === position && header.firstOffset === 0 && header.lag <= position &&
+    !header.goesOn && end <= sizeBytes;
+  if (!isHeaderWhole || header.bodyBytes === LINK_BODY_BYTES) return true;
+  if (isLinkRecord(buffer.subarray(FRAME_HEADER_BYTES + RECORD_HEADER_BYTES))) return true;
+  // One sector may hold the end of this frame and the link.
+  const behind = buffer.subarray(0, Math.min(TERMINATOR_BYTES, sizeBytes - end)).fill(0);
+  const fileOffset = start + end;
+  if (behind.length === 0) return false;
+  await world.disk.read([{ ...read, fileOffset, length: behind.length }]);
+  return behind.some((byte) => byte !== 0);
+}
+
+function isLinkRecord(bytes: Uint8Array): boolean {
+  try {
+    const { kind, logId } = decodeCatalogRecord(bytes);
+    return kind === "extent" && logId === CATALOG_LOG_ID;
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    return false;
+  }
+}
+
+/** What no log is known to have of the files: ascending ranges, aligned where they begin. */
+function unclaimed({ logs }: StoreImage, { files }: LostJournalWorld): Map<DataFile, Range[]> {
+  const claimed = new Map<number, Range[]>();
   for (const { extents } of logs) {
     for (const { fileNumber, start, sizeBytes } of extents) {
-      if (fileNumber === file.number) free.claim(start, start + alignExtent(sizeBytes));
+      const range = { start, end: start + alignExtent(sizeBytes) };
+      const ranges = claimed.get(fileNumber);
+      if (ranges === undefined) claimed.set(fileNumber, [range]);
+      else ranges.push(range);
     }
+  }
+  const free = new Map<DataFile, Range[]>();
+  for (const file of files.all()) {
+    const ranges: Range[] = [];
+    let start = 0;
+    const taken = (claimed.get(file.number) ?? []).sort((a, b) => a.start - b.start);
+    for (const range of [...taken, { start: file.sizeBytes, end: file.sizeBytes }]) {
+      const end = Math.min(range.start, file.sizeBytes);
+      if (end > start) ranges.push({ start, end });
+      start = Math.max(start, range.end);
+    }
+    free.set(file, ranges);
   }
   return free;
 }
@@ -78,45 +154,109 @@ class LostJournal {
   readonly #world: LostJournalWorld;
   readonly #end: Readonly<LogPoint>;
   readonly #header: FrameHeader = newFrameHeader();
+  readonly #buffer: Uint8Array;
+  readonly #view: DataView;
 
   constructor(
     last: ExtentImage,
     { world, end }: { world: LostJournalWorld; end: Readonly<LogPoint> },
   ) {
+    assert(SEARCH_BYTES % EXTENT_ALIGN_BYTES === 0, "each window begins where an extent may");
     this.#last = last;
     this.#world = world;
     this.#end = end;
+    this.#buffer = new Uint8Array(SEARCH_BYTES);
+    this.#view = new DataView(this.#buffer.buffer);
   }
 
-  /** Looks at each place of the file where an extent may begin. */
-  async isIn(file: DataFile, free: FreeSpace): Promise<boolean> {
+  /** Looks at each place where an extent may begin. */
+  async isIn(free: ReadonlyMap<DataFile, readonly Range[]>): Promise<boolean> {
+    const { logger } = this.#world;
+    let bytes = 0;
+    for (const { start, end } of [...free.values()].flat()) bytes += end - start;
+    logger.log(
+      "info",
+      "the journal ends in a bad frame: looking whether it goes on in free space",
+      {
+        bytes,
+      },
+    );
+    let looked = 0, told = 0;
+    for (const [file, ranges] of free) {
+      for (const { start, end } of ranges) {
+        for (let at = start; at < end; at += SEARCH_BYTES) {
+          const length = Math.min(SEARCH_BYTES, end - at);
+          if (await this.#isBetween(file, at, length)) return true;
+          looked += length;
+          if (looked - told < PROGRESS_BYTES) continue;
+          told = looked;
+          logger.log("info", "looking whether the journal goes on in free space", {
+            looked,
+            bytes,
+          });
+        }
+      }
+    }
+    logger.log("info", "the journal does not go on in free space", { bytes });
+    return false;
+  }
+
+  async #isBetween(file: DataFile, start: number, length: number): Promise<boolean> {
     if (file.disk === null) return false;
-    const next = () => free.take(EXTENT_ALIGN_BYTES);
-    for (let start = next(); start >= 0;) {
-      const reads: DiskRead[] = [];
-      for (; start >= 0 && reads.length < PLACES_AT_ONCE; start = next()) {
-        const buffer = new Uint8Array(FRAME_HEADER_BYTES);
-        const { length } = buffer;
-        reads.push({ file: file.disk, fileOffset: start, buffer, bufferOffset: 0, length, got: 0 });
-      }
-      await this.#world.disk.read(reads);
-      for (const { got, buffer, fileOffset } of reads) {
-        if (got === FRAME_HEADER_BYTES && await this.#isAt(file, buffer, fileOffset)) return true;
-      }
+    const got = await this.#tryRead(file.disk, start, length);
+    if (got === null) return await this.#isInAnyBlock(file, start, length);
+    for (let at = 0; at + FRAME_HEADER_BYTES <= got; at += EXTENT_ALIGN_BYTES) {
+      if (this.#isNext(at) && await this.#isAt(file, start + at)) return true;
     }
     return false;
   }
 
-  /** Whether an extent of the journal begins with this header, and its frames say that more was synced. */
-  async #isAt(file: DataFile, bytes: Uint8Array, start: number): Promise<boolean> {
+  /** What can't be read is passed over: the journal's own extents are read where recovery needs them. */
+  async #isInAnyBlock(file: DataFile, start: number, length: number): Promise<boolean> {
+    let bad = 0, firstBad = 0;
+    for (let at = start; at < start + length; at += EXTENT_ALIGN_BYTES) {
+      const got = await this.#tryRead(file.disk!, at, FRAME_HEADER_BYTES);
+      if (got === null && bad++ === 0) firstBad = at;
+      if (got !== FRAME_HEADER_BYTES || !this.#isNext(0)) continue;
+      if (await this.#isAt(file, at)) return true;
+    }
+    this.#world.logger.log(
+      "warn",
+      "free space can't be read: whether the journal goes on there is unknown",
+      {
+        file: file.name,
+        fileOffset: firstBad,
+        blocks: bad,
+      },
+    );
+    return false;
+  }
+
+  /** Bytes that are in the buffer now; `null`: there is an error on the disk. */
+  async #tryRead(file: DiskFile, fileOffset: number, length: number): Promise<number | null> {
+    const read = { file, fileOffset, buffer: this.#buffer, bufferOffset: 0, length, got: 0 };
+    try {
+      await this.#world.disk.read([read]);
+      return read.got;
+    } catch (error) {
+      if (error instanceof DiskError && error.code === "Io") return null;
+      throw error;
+    }
+  }
+
+  /** Whether what is loaded at `at` begins as the journal's next extent would. */
+  #isNext(at: number): boolean {
     const header = this.#header;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    decodeFrameHeader(view, 0, header);
+    decodeFrameHeader(this.#view, at, header);
     const { run, generation } = this.#last;
-    const isNext = header.logId === CATALOG_LOG_ID && header.run === run &&
+    return header.logId === CATALOG_LOG_ID && header.run === run &&
       header.generation > generation && header.firstPosition > this.#end.position &&
       Number.isSafeInteger(header.firstPosition);
-    if (!isNext) return false;
+  }
+
+  /** Whether the frames behind the header that was just looked at say that more was synced. */
+  async #isAt(file: DataFile, start: number): Promise<boolean> {
+    const header = this.#header;
     const { disk, key } = this.#world;
     const at = { position: header.firstPosition, offset: header.firstOffset, payload: 0 };
     const sizeBytes = file.sizeBytes - start;

@@ -201,8 +201,9 @@ class Recovery {
     image: StoreImage,
     { torn, position }: { torn: { file: string; fileOffset: number }; position: number },
   ): Promise<void> {
-    const { disk, limits } = this.#world;
-    if (!await journalGoesOn(image, { disk, limits, files: this.#files, key: this.#key })) return;
+    const { disk, limits, logger } = this.#world;
+    const world = { disk, limits, logger, files: this.#files, key: this.#key };
+    if (!await journalGoesOn(image, world)) return;
     const { file, fileOffset } = torn;
     if (!this.#world.looksOnly) throw new RottenJournalError(position, file, fileOffset);
     this.catalogDamage = { firstPosition: position, endPosition: position + 1, file, fileOffset };
