@@ -62,6 +62,30 @@ Deno.test("A store gives space back only once that a full disk could not note as
   }
 });
 
+Deno.test("LogStore.delete() resolves durably when a full disk refused it before", async () => {
+  for (const [how, writes] of [["often", 1000], ["once", 1]] as const) {
+    for (const callers of [1, 2]) {
+      const drive = newDrive();
+      const store = await open(drive);
+      for (const name of ["keep", "old"]) await store.create(name).append(ENTRY);
+      const files = how === "once" ? ["data-00000001"] : drive.names();
+      for (const file of files) drive.fail({ op: "write", code: "NoSpace", file, times: writes });
+      const deleteAll = () =>
+        Promise.allSettled(Array.from({ length: callers }, () => store.delete("old")));
+      const refused = await deleteAll();
+      assert(refused.every(({ status }) => status === "rejected"), `${how}, ${callers}`);
+      drive.clearFaults();
+      const done = await deleteAll();
+      assert(done.every(({ status }) => status === "fulfilled"), `${how}, ${callers}`);
+      await store.delete("old");
+      drive.crash("lost");
+      const again = await open(drive);
+      assert.deepEqual(again.list().map(({ name }) => name), ["keep"], `${how}, ${callers}`);
+      await readAll(again);
+    }
+  }
+});
+
 Deno.test("A store takes no more of a full disk by each append that it refuses", async () => {
   const drive = newDrive();
   const store = await open(drive);

@@ -11,6 +11,7 @@ import type { Crc32c } from "./crc32c.ts";
 import type { Cycle } from "./cycle.ts";
 import { CycleLayout, isNoSpace } from "./cycle_layout.ts";
 import type { DataFiles } from "./data_files.ts";
+import { Deletions } from "./deletions.ts";
 import {
   DiskFullError,
   LogClosedError,
@@ -26,7 +27,7 @@ import { AwayFrame, AwayPool, Journal, NOTHING_AWAY } from "./journal.ts";
 import type { StorageLimits } from "./limits.ts";
 import { LogReader } from "./log_reader.ts";
 import { LogState } from "./log_state.ts";
-import { countRecords, RECORD_HEADER_BYTES, type RecordBatch } from "./record_batch.ts";
+import { isWhole, type RecordBatch } from "./record_batch.ts";
 import type { FoundCheckpoint, Recovered } from "./recovery.ts";
 import { RunKeeper, type RunKeeperOptions } from "./run_keeper.ts";
 import { ChunkPool } from "./staging.ts";
@@ -77,6 +78,7 @@ export class WalStore implements LogStore, LogHost {
   };
   readonly #files: DataFiles;
   readonly #logs = new Map<string, WalLog>();
+  readonly #deletions = new Deletions();
   readonly #commit: GroupCommit;
   readonly #keeper: RunKeeper;
   readonly #reader: LogReader;
@@ -201,20 +203,11 @@ export class WalStore implements LogStore, LogHost {
   async delete(name: string): Promise<void> {
     this.#mustBeOpen();
     const entry = this.#logs.get(name);
-    if (entry === undefined) return;
-    const { state } = entry;
-    this.#logs.delete(name);
-    state.isClosed = true;
-    const error = new LogClosedError(`Log ${name} was deleted.`);
-    this.#commit.filling.rejectLog(state, error);
-    this.#commit.filling.dropLog(state);
-    await this.#commit.inFlightOver();
-    this.#mustNotHaveFailed();
-    const { filling } = this.#commit;
-    this.#commit.dropAway(state);
-    filling.records.push({ kind: "deleted", logId: state.id });
-    this.#release(filling, state.extents.splice(0));
-    await this.#reserve.watch(null, this.#commit.sync());
+    if (entry !== undefined) this.#logs.delete(name);
+    await this.#deletions.finish(name, {
+      begun: entry === undefined ? null : this.#delete(name, entry.state),
+      sync: () => this.#reserve.watch(null, this.#commit.sync()),
+    });
   }
 
   close(): Promise<void> {
@@ -310,6 +303,20 @@ export class WalStore implements LogStore, LogHost {
     if (this.#options.isNew) await this.#keeper.writeFirst();
     await this.#keeper.start();
     await this.#reserve.begin();
+  }
+
+  async #delete(name: string, state: LogState): Promise<void> {
+    state.isClosed = true;
+    const error = new LogClosedError(`Log ${name} was deleted.`);
+    this.#commit.filling.rejectLog(state, error);
+    this.#commit.filling.dropLog(state);
+    await this.#commit.inFlightOver();
+    this.#mustNotHaveFailed();
+    const { filling } = this.#commit;
+    this.#commit.dropAway(state);
+    filling.records.push({ kind: "deleted", logId: state.id });
+    this.#release(filling, state.extents.splice(0));
+    await this.#reserve.watch(null, this.#commit.sync());
   }
 
   #add(image: LogImage): WalLog {
@@ -477,17 +484,6 @@ export class WalStore implements LogStore, LogHost {
     this.#mustBeOpen();
     if (log.isClosed) throw new LogClosedError(`Log ${log.name} is closed.`);
   }
-}
-
-function isWhole({ bytes, count, entryCount }: RecordBatch): boolean {
-  if (count === 1 && bytes.length >= RECORD_HEADER_BYTES) {
-    // The usual case, without a view: bits 0 to 30 are the length, bit 31 says that it is no entry.
-    const top = bytes[3]!;
-    const length = bytes[0]! | bytes[1]! << 8 | bytes[2]! << 16 | (top & 127) << 24;
-    return length + RECORD_HEADER_BYTES === bytes.length && (top < 128 ? 1 : 0) === entryCount;
-  }
-  const counted = countRecords(bytes);
-  return counted !== null && counted.count === count && counted.entryCount === entryCount;
 }
 
 function mustHold(log: LogState, position: number): void {

@@ -180,3 +180,15 @@ export function countRecords(bytes: Uint8Array): { count: number; entryCount: nu
   }
   return { count, entryCount };
 }
+
+/** Whether a batch is whole records, as many as it says. */
+export function isWhole({ bytes, count, entryCount }: RecordBatch): boolean {
+  if (count === 1 && bytes.length >= RECORD_HEADER_BYTES) {
+    // The usual case, without a view: bits 0 to 30 are the length, bit 31 says that it is no entry.
+    const top = bytes[3]!;
+    const length = bytes[0]! | bytes[1]! << 8 | bytes[2]! << 16 | (top & 127) << 24;
+    return length + RECORD_HEADER_BYTES === bytes.length && (top < 128 ? 1 : 0) === entryCount;
+  }
+  const counted = countRecords(bytes);
+  return counted !== null && counted.count === count && counted.entryCount === entryCount;
+}

@@ -168,7 +168,12 @@ export interface LogStore {
   create(name: string, options?: LogOptions): Log;
   /** All logs, in order of creation. */
   list(): Log[];
-  /** Removes the log and gives its space back, durably. */
+  /**
+   * Removes the log and gives its space back, durably. After a {@link DiskFullError} the log is gone for this
+   * process, but may be there again after a crash: call it again when there is room.
+   *
+   * @throws {DiskFullError}
+   */
   delete(name: string): Promise<void>;
   /** Syncs, writes the index checkpoint, marks the directory clean and lets go of it. */
   close(): Promise<void>;
