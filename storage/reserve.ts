@@ -45,6 +45,8 @@ export class Reserve {
   #awayBytes = 0;
   /** There was no room to make it as large as it should be. */
   #isShort = false;
+  /** Why it could not be held, where that was not for want of room. */
+  #reason: string | null = null;
   #isFullTold = false;
   #work: Promise<void> | null = null;
   #nextTryMs = -Infinity;
@@ -90,6 +92,11 @@ export class Reserve {
     // Moves of cursors are small, and reading goes on.
     if (batch.entryCount === 0 || isVital(logName) || this.#files.freeBytes >= bytes) return null;
     this.#maybeHold();
+    if (this.#reason !== null) {
+      return new DiskFullError(
+        `No room can be held back on disk (${this.#reason}). Nothing was appended; mend that and try again.`,
+      );
+    }
     this.#tellFull();
     return new DiskFullError(
       "There is no room on disk. Nothing was appended; make room and try again.",
@@ -141,14 +148,19 @@ export class Reserve {
       }
       this.#heldBytes = bytes;
       this.#isShort = false;
+      this.#reason = null;
       if (this.#isFullTold) this.#logger.log("info", "there is room on disk again");
       this.#isFullTold = false;
     } catch (error) {
-      this.#isShort = true;
       if (this.#heldBytes === 0) await this.#disk.remove(FILE_NAME).catch(() => {});
-      if (!isNoSpace(error)) {
-        this.#logger.log("warn", "no room can be held back", { reason: (error as Error).message });
+      if (isNoSpace(error)) {
+        this.#isShort = true;
+        this.#reason = null;
+        return;
       }
+      // What is held already is held still.
+      this.#reason = (error as Error).message;
+      this.#logger.log("warn", "no room can be held back", { reason: this.#reason });
     }
   }
 
@@ -157,6 +169,7 @@ export class Reserve {
     if (this.#heldBytes === 0) return;
     const bytes = this.#heldBytes;
     this.#heldBytes = 0;
+    this.#reason = null;
     this.#nextTryMs = this.#clock.nowMs() + RETRY_MS;
     try {
       await this.#disk.remove(FILE_NAME);

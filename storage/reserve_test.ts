@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { silentLogger } from "../world/mod.ts";
 import { SeededRandom, SimClock, SimDrive } from "../world/sim/mod.ts";
+import type { DataFiles } from "./data_files.ts";
 import { openLogStore } from "./open_log_store.ts";
 import { batchOf } from "./record_batch.ts";
+import { Reserve } from "./reserve.ts";
 import { TINY_LIMITS } from "./limits.ts";
 
 const KIB = 1024;
@@ -83,4 +86,36 @@ Deno.test("Reserve: deleting logs makes room on a full disk", async () => {
   const names = (await open()).list().map(({ name }) => name);
   assert.deepEqual(names.filter((name) => gone.includes(name)), []);
   assert.ok(names.includes("again") && names.includes(filled[5]!));
+});
+
+Deno.test("Reserve says that the disk is full only where it is", async () => {
+  const clock = new SimClock();
+  const drive = new SimDrive({ clock, random: new SeededRandom("reserve") });
+  const files = { freeBytes: 0 } as DataFiles;
+  const world = { disk: drive.mount(), clock, logger: silentLogger, files };
+  const reserve = new Reserve(world, RESERVE);
+  const refusal = () => reserve.refusal("other", batchOf(record));
+  const awayBytes = 8 * MIB;
+  const cover = async (bytes: number) => {
+    await clock.runFor(1000);
+    reserve.cover(bytes);
+    await clock.settle(reserve.idle());
+  };
+
+  drive.fail({ op: "open", code: "Other", file: "reserve" });
+  await clock.settle(reserve.begin());
+  assert.match(refusal()!.message, /No room can be held back on disk \(Can't open reserve: Other/);
+  await clock.settle(reserve.idle());
+  assert.equal(refusal(), null, "it was tried again");
+
+  drive.fail({ op: "allocate", code: "Io", file: "reserve" });
+  await cover(awayBytes);
+  assert.equal(drive.clearFaults(), 0, "it was to grow");
+  assert.equal(refusal(), null, "what was held is held still");
+
+  drive.fail({ op: "allocate", code: "NoSpace", file: "reserve" });
+  await cover(awayBytes);
+  assert.match(refusal()!.message, /^There is no room on disk/);
+  await cover(awayBytes);
+  assert.equal(refusal(), null);
 });
