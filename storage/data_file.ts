@@ -31,6 +31,8 @@ export class DataFile {
   readonly free: FreeSpace;
   /** Written since its last sync. */
   isDirty = false;
+  /** The cycle of its store's {@link WriteList} that wrote it last. */
+  listedIn = -1;
   /** Bytes from here on were never written, as far as this process knows: see `zeroAheadBytes`. */
   writtenBytes = 0;
   /** Shorter than its extents say: somebody cut it. It stays, whatever is left in it. */

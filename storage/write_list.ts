@@ -18,6 +18,7 @@ export class WriteList {
    */
   readonly touched: DataFile[] = [];
   readonly #spare: DiskWrite[] = [];
+  #cycle = 0;
 
   /** Starts a cycle. */
   clear(): void {
@@ -27,12 +28,16 @@ export class WriteList {
     }
     this.writes.length = 0;
     this.touched.length = 0;
+    this.#cycle++;
   }
 
   /** Adds a write, or makes the last one longer where this one follows it in memory and on disk. */
   add(file: DataFile, place: Omit<DiskWrite, "file">): DiskWrite {
     const disk = file.disk!;
-    if (!this.touched.includes(file)) this.touched.push(file);
+    if (file.listedIn !== this.#cycle) {
+      file.listedIn = this.#cycle;
+      this.touched.push(file);
+    }
     const { throughCache = false } = place;
     const last = this.writes.at(-1);
     if (

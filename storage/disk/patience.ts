@@ -29,8 +29,8 @@ export class Patience {
     this.#clock = clock;
   }
 
-  /** Asked for each short commit: whether this one may be waited for. */
-  get hasSome(): boolean {
+  /** Asked once for each short commit: whether this one may be waited for. Counts those that may not. */
+  maySpend(): boolean {
     if (this.#toPass === 0) return true;
     this.#toPass--;
     return false;

@@ -18,7 +18,7 @@ class HandClock {
 /** Of the next short commits, how many are not waited for before one is. */
 function passed(patience: Patience): number {
   let count = 0;
-  while (!patience.hasSome) count++;
+  while (!patience.maySpend()) count++;
   return count;
 }
 
@@ -26,7 +26,7 @@ Deno.test("Patience waits as long as ends are seen and the event loop has nothin
   const clock = new HandClock();
   const patience = new Patience(clock);
   for (let commit = 0; commit < 100; commit++) {
-    assert(patience.hasSome);
+    assert(patience.maySpend());
     patience.note(true);
     await clock.turn(0.01);
   }
@@ -50,7 +50,7 @@ Deno.test("Patience lets the event loop have its turn after some waits", async (
 
 Deno.test("Patience is at its end where a commit takes long, and tries again later", () => {
   const patience = new Patience(new HandClock());
-  assert(patience.hasSome);
+  assert(patience.maySpend());
   assert.equal(patience.note(false), null);
   const first = passed(patience);
   assert(first > 10 && first < 1000, `${first} went the usual way`);

@@ -142,7 +142,7 @@ export class UringDisk extends DirectoryDisk implements Disk {
     for (const file of syncs) job.addSync(file.handle);
     const ring = this.#commitRing;
     const isShort = syncs.length === 1 && lengthOf(writes) <= SHORT_COMMIT_BYTES_MAX;
-    if (!isShort || !this.#patience.hasSome || !ring.openThread()) {
+    if (!isShort || !this.#patience.maySpend() || !ring.openThread()) {
       await ring.commit(job);
     } else {
       const isDone = ring.commitSoon(job, { waitUs: WAIT_US_MAX });
