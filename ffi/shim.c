@@ -1,12 +1,11 @@
 /*
  * The native part of Walrus: whole commits and batches of reads, in one call each.
  *
- * One nonblocking call from Deno does one commit: writes, waits, syncs, waits, and returns one answer
- * (measured: no other way of learning of completions is faster from JavaScript). Nothing here keeps a
- * pointer beyond the call that brought it: a function returns only when the kernel has let go of every
- * buffer. A ring belongs to one call at a time; its owner in TypeScript sees to that.
- *
- * (A small commit can be given to a thread that the ring has of its own: commit_thread.c.)
+ * One nonblocking call from Deno does one commit: writes, waits, syncs, waits, and returns one answer.
+ * Of the ways that leave the event loop free none was measured to be faster; a short commit of a lone
+ * writer can be given to a thread of the ring's own instead, and waited for (commit_thread.c). Nothing in
+ * this file keeps a pointer beyond the call that brought it: a function returns only when the kernel has
+ * let go of every buffer. A ring belongs to one call at a time; its owner in TypeScript sees to that.
  *
  * Work comes and goes in one array of doubles. Numbers up to 2^53 are exact in it, which covers offsets
  * and user-space addresses, and JavaScript fills it without a BigInt:

@@ -1,5 +1,6 @@
 /**
- * The disk through io_uring: each commit and each batch of reads is one call into the shim.
+ * The disk through io_uring: each batch of reads is one call into the shim, and so is each commit, but for one
+ * that is given to the ring's own thread and not over in the time that it is waited for: that takes a second call.
  *
  * @module
  */
