@@ -10,7 +10,10 @@ export class ClientError extends Error {
   override readonly name: string = "ClientError";
 }
 
-/** The node answered `ERR`: it was understood and not done. `message` is the node's own. */
+/**
+ * The node answered `ERR`: it was understood and not done. `message` is the node's own. (One exception: `disk full`
+ * from a topic's only node, if that is killed before there is room again; `spec/PROTOCOL.md`.)
+ */
 export class ServerError extends ClientError {
   override readonly name: string = "ServerError";
 }

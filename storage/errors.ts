@@ -22,7 +22,10 @@ export class StoreFailedError extends Error {
   override readonly name = "StoreFailedError";
 }
 
-/** No room for this append. Nothing acknowledged is lost; later appends work once there is room. */
+/**
+ * No room for this append. Nothing acknowledged is lost; later appends work once there is room. What was refused
+ * last may be there after all when the process is killed before that.
+ */
 export class DiskFullError extends Error {
   /** The class's name, also where classes were bundled. */
   override readonly name = "DiskFullError";
