@@ -48,6 +48,8 @@ export interface NodeConfig {
 /** See {@link NodeConfig.bounds}. What is left out is as usual. */
 export interface NodeBounds {
   storage?: Partial<StorageLimits>;
+  /** What a store holds back, bytes (storage/reserve.ts); nothing where only `storage` is given. */
+  reserve?: { bytes: number; aheadBytes: { min: number; max: number } };
   /** Entries of the metadata log between two snapshots of it. */
   raftSnapshotEntries?: number;
   /** Bytes of records in one message to another replica; more where one append is longer. */

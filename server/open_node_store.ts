@@ -17,6 +17,12 @@ const RESERVE = {
   isVital: (name: string) => name === RAFT_LOG_NAME || isFenceLogName(name),
 };
 
+/** Tiny stores have no room for the usual one. */
+function reserveOf({ bounds }: NodeConfig) {
+  if (bounds?.reserve !== undefined) return { reserve: { ...RESERVE, ...bounds.reserve } };
+  return bounds?.storage === undefined && { reserve: RESERVE };
+}
+
 /** As `openLogStore` does, and with its errors. */
 export async function openNodeStore(
   config: NodeConfig,
@@ -29,8 +35,7 @@ export async function openNodeStore(
     {
       durability: config.durability,
       limits: config.bounds?.storage ?? {},
-      // Tiny stores have no room for it.
-      ...(config.bounds?.storage === undefined && { reserve: RESERVE }),
+      ...reserveOf(config),
       ...(bootId !== undefined && { bootId }),
     },
   );

@@ -22,13 +22,14 @@ const FILE_NAME = "reserve";
 const RETRY_MS = 500;
 
 /** What is held for what is away: at least and at most, and a power of two times the least in between. */
-const AHEAD_BYTES_MIN = 4 * 1024 * 1024;
-const AHEAD_BYTES_MAX = 64 * 1024 * 1024;
+const AHEAD_BYTES = { min: 4 * 1024 * 1024, max: 64 * 1024 * 1024 };
 
 /** What is held back, and for whom. */
 export interface ReserveOptions {
   /** Size of the file besides what is away; multiples of 4 KiB. */
   bytes: number;
+  /** What is held for what is away: at least, and at most. {@link AHEAD_BYTES} unless given. */
+  aheadBytes?: { min: number; max: number };
   /** Logs that may use it, by name. */
   isVital: (logName: string) => boolean;
 }
@@ -80,8 +81,9 @@ export class Reserve {
   /** Grows ahead, so that what is held is enough when there is no room to grow. */
   #wantedBytes(): number {
     if (this.#options === null) return 0;
-    let aheadBytes = AHEAD_BYTES_MIN;
-    while (aheadBytes < 2 * this.#awayBytes && aheadBytes < AHEAD_BYTES_MAX) aheadBytes *= 2;
+    const { min, max } = this.#options.aheadBytes ?? AHEAD_BYTES;
+    let aheadBytes = min;
+    while (aheadBytes < 2 * this.#awayBytes && aheadBytes < max) aheadBytes *= 2;
     return this.#options.bytes + aheadBytes;
   }
 

@@ -49,6 +49,7 @@ const CALM: Shape = {
   monitorCheckMs: 300,
   raftSnapshotEntries: 200,
   storage: { ...TINY_LIMITS, batchBytesMax: 1024 * 1024, recoveryProbeBytes: 4096 },
+  reserve: null,
   messageBytes: 1024 * 1024,
   topics: ["t"],
   settings: [],

@@ -212,6 +212,7 @@ export class Machine {
       version: "simulated",
       bounds: {
         storage: shape.storage,
+        ...(shape.reserve && { reserve: shape.reserve }),
         raftSnapshotEntries: shape.raftSnapshotEntries,
         messageBytes: shape.messageBytes,
       },

@@ -237,6 +237,16 @@ export const STORIES = {
     faultEveryMs: 300,
     restartMsMax: 800,
   },
+  /** Disks that are full again and again, some of them at once; each node holds room back. */
+  fullDisks: {
+    replicationFactor: 3,
+    durability: "each",
+    reserve: { bytes: 16 * 1024, aheadBytes: { min: 16 * 1024, max: 64 * 1024 } },
+    trimEveryMs: 400,
+    faults: { fillDisk: 8, killOne: 2, crashOne: 1, crashAll: 1, partial: 1, ambush: 1 },
+    faultEveryMs: 300,
+    restartMsMax: 400,
+  },
   /** Disks whose syncs fail, processes that go on with what the page cache shows, and then the power goes. */
   failingSyncs: {
     lateNodes: 0,
@@ -245,6 +255,9 @@ export const STORIES = {
     faultEveryMs: 800,
   },
 } as const satisfies Record<string, Readonly<Partial<Shape>>>;
+
+/** Not among those that a seed draws. */
+const ON_DEMAND: ReadonlySet<string> = new Set(["beyond", "fullDisks"]);
 
 /** One of {@link STORIES}. */
 export type StoryName = keyof typeof STORIES;
@@ -261,6 +274,8 @@ export interface Shape {
   monitorCheckMs: number;
   raftSnapshotEntries: number;
   storage: Partial<StorageLimits>;
+  /** What each store holds back for what is vital (storage/reserve.ts); `null`: nothing. */
+  reserve: { bytes: number; aheadBytes: { min: number; max: number } } | null;
   /** Of what replicas are sent at once. */
   messageBytes: number;
   topics: string[];
@@ -325,7 +340,7 @@ export function drawShape(
   const slow = random.chance(0.25);
   const lateNodes = random.chance(0.2) ? 1 + random.below(nodes - 1) : 0;
   const durability = random.pick<Durability>(["each", "each", "each", "each", "none", { ms: 20 }]);
-  const names = (Object.keys(STORIES) as StoryName[]).filter((name) => name !== "beyond");
+  const names = (Object.keys(STORIES) as StoryName[]).filter((name) => !ON_DEMAND.has(name));
   const isStory = random.chance(0.4);
   const drawn = random.pick(names);
   const story = options.story ?? (isStory ? drawn : null);
@@ -342,6 +357,7 @@ export function drawShape(
     raftSnapshotEntries: random.pick([15, 40, 200, 10_000]),
     // Larger probes than the tiny ones: else a recovery takes seconds of simulated time.
     storage: { ...TINY_LIMITS, batchBytesMax: 1024 * 1024, recoveryProbeBytes: 4096 },
+    reserve: null,
     messageBytes: random.pick([300, 2000, 1024 * 1024]),
     topics,
     settings: topics.map(() => random.chance(0.2) ? drawRetention(random) : ""),
