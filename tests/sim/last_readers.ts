@@ -17,6 +17,7 @@ import type { Workload } from "./workload.ts";
 
 /** How long a client waits for a topic to grow that does grow, simulated time. */
 const WAKE_MS = 5000;
+const APPEND_RETRY_MS = 100;
 /** `GET`s on their way, and how often so many are sent to one node before the next one is asked. */
 const DRAIN_DEPTH = 32;
 const DRAIN_ROUNDS = 8;
@@ -63,10 +64,19 @@ export class LastReaders {
         }
       });
       await sleep(this.#parts.clock, 2 * this.#parts.shape.latencyMs.max + 1);
-      const client = await this.#connect("waker", this.#parts.machines[0]!);
-      await this.#parts.workload.put(client, { topic, writer: "waker", bytes: 0 });
-      client.close();
+      await this.#append(topic);
       await Promise.all(waits);
+    }
+  }
+
+  /** A node whose disk was full finds out by an append that is refused that there is room again. */
+  async #append(topic: string): Promise<void> {
+    for (;;) {
+      const client = await this.#connect("waker", this.#parts.machines[0]!);
+      const outcome = await this.#parts.workload.put(client, { topic, writer: "waker", bytes: 0 });
+      client.close();
+      if (outcome === "ok") return;
+      await sleep(this.#parts.clock, APPEND_RETRY_MS);
     }
   }
 
