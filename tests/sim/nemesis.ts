@@ -423,19 +423,12 @@ export class Nemesis {
     if (victim?.state === "refused") this.#parts.operator.replace(victim);
   }
 
+  /** ⛔ Only who won't start: a member that has forgotten what it acknowledged finds that out, and ends, by itself. */
   async #mendRotten(): Promise<void> {
-    const { clock, operator } = this.#parts;
+    const { clock } = this.#parts;
     while (this.#rot.victim !== null && this.#rot.victim.state !== "up") {
       this.#maybeReplaceRotten();
       await sleep(clock, LOOK_MS);
-    }
-    // A member that has forgotten what it acknowledged finds that out and ends; who stays behind all the same is
-    // replaced.
-    const { victim } = this.#rot;
-    if (victim && this.hasRotted && await operator.isLeftBehind(victim)) {
-      this.#note("left behind", victim.host);
-      victim.kill(); // else it keeps what it leads
-      await operator.replace(victim);
     }
     this.#isSettled = true;
   }

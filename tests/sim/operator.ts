@@ -11,8 +11,6 @@ import type { Machine } from "./machine.ts";
 import type { Transcript } from "./transcript.ts";
 
 const RETRY_MS = 200;
-/** Between two looks at how far a node is. */
-const LOOK_MS = 5000;
 
 /** What the operator acts on. */
 export interface OperatorParts {
@@ -59,29 +57,6 @@ export class Operator {
     }
     this.#isBusy = false;
     await this.replace(machine);
-  }
-
-  /** A node that applies nothing of what the others have, for as long as this takes to see. */
-  async isLeftBehind(machine: Machine): Promise<boolean> {
-    const before = await this.#lastApplied(machine);
-    const others = await Promise.all(
-      this.#others(machine).map((other) => this.#lastApplied(other)),
-    );
-    await sleep(this.#parts.clock, LOOK_MS);
-    const after = await this.#lastApplied(machine);
-    return before === after && after < Math.max(...others);
-  }
-
-  async #lastApplied(machine: Machine): Promise<number> {
-    const { clock, network } = this.#parts;
-    try {
-      const client = await SimClient.connect({ clock, network }, "operator", machine.host);
-      const answer = await client.ask((out) => out.addTextFrame("METRICS"));
-      client.close();
-      return Number(JSON.parse(answer).last_applied);
-    } catch {
-      return 0;
-    }
   }
 
   async #remove(machine: Machine): Promise<void> {
