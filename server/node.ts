@@ -388,14 +388,22 @@ class RunningNode implements Node {
   /** There is no place for this data directory any more: a start fails, a node that serves stops. */
   #expel(why: string): void {
     this.#expelled ??= new ExpelledError(why);
+    this.#shutUp();
     if (this.#isServing) this.stop();
     else this.#onExpelled?.();
+  }
+
+  /** ⛔ Not a word more to other nodes, nor to a client about what they would have to confirm. */
+  #shutUp(): void {
+    this.#rpcServer?.close();
+    this.#peers?.close();
   }
 
   #raftChanged(): void {
     this.#services?.raftChanged();
     const failure = this.#raft?.status.failure;
     if (failure instanceof RaftWentBackError) {
+      this.#shutUp();
       const why = failure.message;
       this.#runs.forbid(why).then(() => this.#expel(`${why}. ${replaceText(this.nodeId)}`));
     }

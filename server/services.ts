@@ -406,10 +406,14 @@ export class Services {
         await sleep(world.clock, UNCERTAIN_RETRY_MS);
       }
     }
+    // ⛔ No word to anybody before the cluster has taken this start for the latest of its disk, and Raft for a follower
+    // that has kept what it had: one whose disk has gone back would vouch for what it has forgotten.
+    await this.membership.registered();
+    if (this.#isStopped) return;
     this.#parts.events?.emit({ kind: "ready", uncertain: this.#fences.uncertain });
     replicas.start();
     // What this node leads alone had to wait for it.
-    if (!this.#isStopped) this.#segments.metadataChanged();
+    this.#segments.metadataChanged();
   }
 
   /**

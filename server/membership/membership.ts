@@ -45,6 +45,7 @@ export class Membership {
   #announced: (() => void)[] = [];
   /** Nodes that were given up, as the log was told. */
   readonly #givenUp: Set<number> = new Set();
+  #registered: (() => void)[] = [];
 
   constructor(parts: MembershipParts) {
     this.#parts = parts;
@@ -66,8 +67,15 @@ export class Membership {
     return new Promise((resolve) => this.#announced.push(resolve));
   }
 
+  /** Resolves when it has this run of the node: then the cluster takes it for the latest one. */
+  registered(): Promise<void> {
+    if (this.#isRegistered()) return Promise.resolve();
+    return new Promise((resolve) => this.#registered.push(resolve));
+  }
+
   /** Metadata of nodes changed: what can't be taken back is told to every node's log. */
   nodesChanged(): void {
+    this.#answerAnnounced();
     const { metadata, logger } = this.#parts;
     const { givenUp } = metadata.state;
     for (const node of this.#givenUp) if (!givenUp.has(node)) this.#givenUp.delete(node);
@@ -113,6 +121,7 @@ export class Membership {
   }
 
   #answerAnnounced(): void {
+    if (this.#isRegistered()) { for (const resolve of this.#registered.splice(0)) resolve(); }
     if (this.#announced.length === 0 || !this.#isAnnounced() || this.#canRaiseFormat()) return;
     for (const resolve of this.#announced.splice(0)) resolve();
   }
@@ -130,6 +139,11 @@ export class Membership {
     if (learner === undefined) return;
     await raft.promote(learner, { timeoutMs: CHANGE_TIMEOUT_MS });
     logger.log("info", "learner is a voter now", { learner });
+  }
+
+  #isRegistered(): boolean {
+    const { metadata, self } = this.#parts;
+    return metadata.state.nodes.get(self.id)?.run === self.run;
   }
 
   #isAnnounced(): boolean {
