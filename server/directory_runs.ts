@@ -4,16 +4,22 @@
  * @module
  */
 
+import type { Log } from "../storage/mod.ts";
 import { DiskError, type Logger } from "../world/mod.ts";
-import type { IdentityFile } from "./identity.ts";
+import { type IdentityFile, UNFIT_FORMAT } from "./identity.ts";
 import {
   type FormerRuns,
   hasGoneBack,
   nextRun,
   NO_FORMER_RUNS,
+  PENDING_RUNS_MAX,
   runNumber,
+  withConfirmed,
   withPending,
 } from "./runs.ts";
+
+/** What counts of the node's Raft log here. */
+type RaftLog = Pick<Log, "sync" | "durablePosition">;
 
 /** One per process. */
 export class DirectoryRuns {
@@ -39,19 +45,26 @@ export class DirectoryRuns {
     parts: { uuid: string; logger: Logger },
   ): Promise<DirectoryRuns> {
     const runs = new DirectoryRuns(file, parts);
+    const withoutNumber = (message: string, reason: string) => {
+      runs.#current = parts.uuid;
+      parts.logger.log("warn", message, { reason });
+    };
+    const next = withPending(runs.former, runs.#current);
+    if (next === null) {
+      const reason = `${PENDING_RUNS_MAX} starts before it were never seen registered`;
+      withoutNumber("this start is not written down", reason);
+      return runs;
+    }
     const { identity } = file;
     const before = identity.runs;
-    identity.runs = withPending(runs.former, runs.#current);
+    identity.runs = next;
     try {
       await file.save();
     } catch (error) {
       if (!(error instanceof DiskError) || error.code !== "NoSpace") throw error;
       if (before) identity.runs = before;
       else delete identity.runs;
-      runs.#current = parts.uuid;
-      parts.logger.log("warn", "the disk is full: this start is not written down", {
-        reason: error.message,
-      });
+      withoutNumber("the disk is full: this start is not written down", error.message);
     }
     return runs;
   }
@@ -74,24 +87,41 @@ export class DirectoryRuns {
     await this.#file.save().catch(() => {});
   }
 
-  /** Metadata has this run of the node. False where that shows that the directory is an older copy. */
-  learnRegistered(run: string): boolean {
-    const { identity } = this.#file;
+  /**
+   * Metadata has this run of the node. False where that shows that the directory is an older copy.
+   */
+  learnRegistered(run: string, raftLog: RaftLog | undefined): boolean {
     if (hasGoneBack(run, { runId: this.#current, formerRuns: this.former })) return false;
-    if (run === this.#current && runNumber(run) !== null && identity.runs?.confirmed !== run) {
-      identity.runs = { confirmed: run, pending: [] };
-      this.#file.save().catch((error) => {
-        this.#logger.log("warn", "can't save that this run is registered", {
-          reason: error.message,
-        });
+    this.#confirm(run, raftLog).catch((error) => {
+      this.#logger.log("warn", "can't save that this node is registered", {
+        reason: error.message,
       });
-    }
+    });
     return true;
+  }
+
+  /** ⛔ Behind the Raft log: a directory that was confirmed and has none is taken for one that has lost it. */
+  async #confirm(run: string, raftLog: RaftLog | undefined): Promise<void> {
+    const { identity } = this.#file;
+    if (!raftLog || !this.#isNews(run)) return;
+    await raftLog.sync();
+    if (raftLog.durablePosition === 0 || !this.#isNews(run)) return;
+    identity.runs = withConfirmed(identity.runs ?? NO_FORMER_RUNS, run);
+    await this.#file.save();
+  }
+
+  #isNews(run: string): boolean {
+    const { confirmed, pending } = this.#file.identity.runs ?? NO_FORMER_RUNS;
+    if (pending.includes(run)) return true;
+    return run === this.#current && run !== confirmed &&
+      (runNumber(run) !== null || pending.length > 0);
   }
 
   /** ⛔ No later process may use the directory: after an election nobody might know what it has forgotten. */
   async forbid(why: string): Promise<void> {
-    this.#file.identity.unfit = why;
+    const { identity } = this.#file;
+    identity.unfit = why;
+    identity.format = UNFIT_FORMAT;
     this.#logger.log("error", "this node must not go on with what is on its disk", { reason: why });
     await this.#file.save().catch((error) => {
       this.#logger.log("error", "that can't be written down: don't start it again", {

@@ -3,14 +3,14 @@
  *
  * | key | value |
  * | --- | ----- |
- * | `format` | {@link IDENTITY_FORMAT}; a newer one is refused |
+ * | `format` | {@link IDENTITY_FORMAT}; {@link UNFIT_FORMAT} with `unfit`; a newer one is refused |
  * | `nodeId` | as given by `--node-id` when the directory was made |
  * | `incarnation` | UUID made with the directory |
  * | `clusterId` | UUID of the cluster; null until the node has made or joined one |
  * | `isFounder` | this node made the cluster, and may begin its Raft log |
  * | `peers` | [{id, host, port}]: where the other nodes were last, so that a restart finds them |
- * | `runs` | earlier starts of the directory (runs.ts); missing where an older program wrote last |
- * | `unfit` | why no process may use the directory any more; mostly missing |
+ * | `runs` | earlier starts of the directory (runs.ts); missing where no program wrote that knows them. An older one keeps the key as it is, and its own starts are not in it |
+ * | `unfit` | why no process may use the directory any more; mostly missing. Its format keeps out older programs, too |
  * | `crc` | CRC-32C of this object's JSON without this key: a rotten id must not pass for another cluster's |
  *
  * @module
@@ -18,17 +18,26 @@
 
 import type { Disk, Random } from "../world/mod.ts";
 import { crc32cByTables, ForeignDirectoryError } from "../storage/mod.ts";
+import type { NodeInfo } from "./metadata/mod.ts";
 import { type FormerRuns, replaceText } from "./runs.ts";
 
 const FILE_NAME = "node.json";
 /** Raised when a key changes its meaning. */
 export const IDENTITY_FORMAT = 1;
+/** What a program that knows nothing of `unfit` refuses. */
+export const UNFIT_FORMAT = 2;
 
 /** Where another node was last. */
 export interface PeerAddress {
   id: number;
   host: string;
   port: number;
+}
+
+/** Where the others of `nodes` are. */
+export function peersOf(nodes: readonly NodeInfo[], selfId: number): PeerAddress[] {
+  return nodes.filter((node) => node.id !== selfId)
+    .map((node) => ({ id: node.id, host: node.raftHost, port: node.raftPort }));
 }
 
 /** The content of `node.json`. */
@@ -109,9 +118,9 @@ function checked(bytes: Uint8Array, nodeId: number): Identity {
       `${FILE_NAME} in the data directory is not JSON: is it Walrus's?`,
     );
   }
-  if (identity.format !== IDENTITY_FORMAT) {
+  if (identity.format !== IDENTITY_FORMAT && identity.format !== UNFIT_FORMAT) {
     throw new ForeignDirectoryError(
-      `the data directory has format ${identity.format}, this program reads ${IDENTITY_FORMAT}`,
+      `the data directory has format ${identity.format}, this program reads ${UNFIT_FORMAT}`,
     );
   }
   if (crc !== checksumOf(identity)) {

@@ -18,7 +18,7 @@ import {
   TRANSFER_TIMEOUT_MS,
 } from "./config.ts";
 import { DirectoryRuns } from "./directory_runs.ts";
-import { type Identity, type IdentityFile, openIdentity } from "./identity.ts";
+import { type Identity, type IdentityFile, openIdentity, peersOf } from "./identity.ts";
 import { ExpelledError } from "./errors.ts";
 import { admit, askToJoin, LeavingNodes, Refusals } from "./membership/mod.ts";
 import { METHOD } from "./messages.ts";
@@ -423,7 +423,7 @@ class RunningNode implements Node {
     const own = nodes.get(this.nodeId);
     // While it catches up, a node meets those that had its id before.
     const isOwn = own?.incarnation === this.#identity.incarnation;
-    if (isOwn && !this.#runs.learnRegistered(own.run)) {
+    if (isOwn && !this.#runs.learnRegistered(own.run, this.#store?.get(RAFT_LOG_NAME))) {
       return this.#expel(goneBackText(this.nodeId));
     }
     // Nodes that are not known yet, while metadata catches up, stay in the book; removed ones don't.
@@ -494,9 +494,4 @@ class RunningNode implements Node {
       raft: this.#self ? formatAddress(this.raftAddress) : undefined,
     });
   }
-}
-
-function peersOf(nodes: readonly NodeInfo[], selfId: number): Identity["peers"] {
-  return nodes.filter((node) => node.id !== selfId)
-    .map((node) => ({ id: node.id, host: node.raftHost, port: node.raftPort }));
 }

@@ -26,7 +26,10 @@ export interface FormerRuns {
 
 /** A new directory's, or one of a program that knew nothing of it. */
 export const NO_FORMER_RUNS: FormerRuns = { confirmed: null, pending: [] };
-/** A node that was started so often, and never saw that it was registered, forgets the oldest. */
+/**
+ * Starts that are remembered besides, which fit into a handshake. ⛔ None is forgotten that may have been registered: a
+ * start beyond them gets no number.
+ */
 export const PENDING_RUNS_MAX = 40;
 
 const VERSION_AT = 14;
@@ -44,9 +47,19 @@ export function nextRun(former: FormerRuns, uuid: string): string {
   return `${digits}${uuid.slice(8, VERSION_AT)}8${uuid.slice(VERSION_AT + 1)}`;
 }
 
-/** With one more, which is about to be told to others. */
-export function withPending(former: FormerRuns, run: string): FormerRuns {
-  return { ...former, pending: [...former.pending, run].slice(-PENDING_RUNS_MAX) };
+/** With one more, which is about to be told to others; `null` where too many are pending. */
+export function withPending(former: FormerRuns, run: string): FormerRuns | null {
+  if (former.pending.length >= PENDING_RUNS_MAX) return null;
+  return { ...former, pending: [...former.pending, run] };
+}
+
+/**
+ * Once `run`, one of those that are pending or a later one without a number, was seen registered. Earlier ones are told
+ * by their numbers from then on.
+ */
+export function withConfirmed({ confirmed, pending }: FormerRuns, run: string): FormerRuns {
+  if (runNumber(run) === null) return { confirmed: pending.at(-1) ?? confirmed, pending: [] };
+  return { confirmed: run, pending: pending.slice(pending.indexOf(run) + 1) };
 }
 
 /**

@@ -6,6 +6,7 @@ import {
   NO_FORMER_RUNS,
   PENDING_RUNS_MAX,
   runNumber,
+  withConfirmed,
   withPending,
 } from "./runs.ts";
 
@@ -14,7 +15,7 @@ let drawn = 0;
 /** Starts a directory, which is known to the cluster then, or isn't. */
 function start(former: FormerRuns, isRegistered = true): { run: string; former: FormerRuns } {
   const run = nextRun(former, uuid(++drawn));
-  const after = isRegistered ? { confirmed: run, pending: [] } : withPending(former, run);
+  const after = isRegistered ? { confirmed: run, pending: [] } : withPending(former, run)!;
   return { run, former: after };
 }
 const comes = (former: FormerRuns) => ({
@@ -68,9 +69,36 @@ Deno.test("hasGoneBack() bears who is behind, and a start whose registration was
   assert.equal(hasGoneBack(second.run, { ...now, formerRuns: null }), false);
 });
 
-Deno.test("withPending() keeps the newest starts of those that were never registered", () => {
+Deno.test("withPending() forgets no start that may have been registered", () => {
   let former = start(NO_FORMER_RUNS).former;
-  for (let n = 0; n < 2 * PENDING_RUNS_MAX; n++) former = start(former, false).former;
-  assert.equal(former.pending.length, PENDING_RUNS_MAX);
-  assert.equal(runNumber(former.pending.at(-1)!), 1 + 2 * PENDING_RUNS_MAX);
+  const runs: string[] = [];
+  for (let n = 0; n < PENDING_RUNS_MAX; n++) {
+    const { run, former: after } = start(former, false);
+    runs.push(run);
+    former = after;
+  }
+  assert.equal(withPending(former, nextRun(former, uuid(++drawn))), null);
+  // Each of them may be what metadata has, when a start without a number comes.
+  for (const run of runs) {
+    assert.equal(hasGoneBack(run, { runId: uuid(++drawn), formerRuns: former }), false, run);
+  }
+});
+
+Deno.test("withConfirmed() lets those go that came before, and still finds what the directory never knew", () => {
+  const first = start(NO_FORMER_RUNS);
+  const [second, third] = [start(first.former, false), start(first.former)];
+  const after = start(second.former, false);
+  assert.deepEqual(withConfirmed(after.former, second.run), {
+    confirmed: second.run,
+    pending: [after.run],
+  });
+  // One without a number was registered: those before it are told by the last of them.
+  const settled = withConfirmed(after.former, uuid(++drawn));
+  assert.deepEqual(settled, { confirmed: after.run, pending: [] });
+  for (const known of [first.run, second.run, after.run]) {
+    assert.equal(hasGoneBack(known, comes(settled)), false, known);
+  }
+  const later = start(start(settled).former).run;
+  assert.equal(hasGoneBack(later, comes(settled)), true);
+  assert.equal(hasGoneBack(third.run, comes(after.former)), true);
 });
