@@ -202,7 +202,8 @@ async function copyTail(
 
 async function seal(parts: RecoveryParts, target: SegmentTarget, verdict: Verdict): Promise<void> {
   const topic = parts.metadata.state.topics.get(target.topic);
-  if (!topic) return; // deleted meanwhile
+  // Deleted meanwhile; the name may be another topic's by now.
+  if (!topic || parts.metadata.state.isGone(target)) return;
   const next = parts.placeNext(topic);
   const { longest } = verdict;
   const command = {

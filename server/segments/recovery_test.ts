@@ -171,6 +171,22 @@ Deno.test("recoverSegment() is harmless where another recovery was first", async
   assert.equal(applied.filter((command) => command.kind === "sealSegment").length, 2);
 });
 
+Deno.test("recoverSegment() seals nothing of a topic that was deleted meanwhile and made again", async () => {
+  const { metadata, applied } = metadataWith([1, 2, 3]);
+  const link: RecoveryLink = {
+    fence: (node) => Promise.resolve(answer(node, node) as FenceAnswer),
+    complete: async (node) => {
+      if (node !== 2) return;
+      const options = { timeoutMs: 0 };
+      await metadata.propose({ kind: "deleteTopic", topic: "t", bornSegment: 1 }, options);
+      await metadata.propose({ ...applied[0]!, firstSegment: 2 } as Command, options);
+    },
+  };
+  await recoveryOf(metadata, link, new SimClock()).catch(() => {});
+  const kinds = applied.map(({ kind }) => kind);
+  assert.deepEqual(kinds, ["createTopic", "beginSeal", "deleteTopic", "createTopic"]);
+});
+
 Deno.test("needsRecovery() tells a leader that is gone, or another process, from one that is there", () => {
   const open = metadataWith([1, 2, 3]).state.topics.get("t")!.segments[0]!;
   const info = {
