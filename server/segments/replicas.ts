@@ -156,15 +156,18 @@ export class Replicas {
 
   /** ⛔ Fences the segment for ever, durably, and then says how far the replica is. */
   async fence(target: { topic: string; segment: number }): Promise<FenceAnswer> {
+    this.#mustNotBeGone(target);
     const durable = this.#parts.fences.add(target);
     this.#parts.onFenced(target.topic, target.segment);
     await durable;
+    this.#mustNotBeGone(target);
     const replica = this.#replicaOf(target);
     const emit = emitterOf(this.#parts.events, target);
     emit?.({ kind: "fence" });
     return await replica.repair(async () => {
       const { durable } = await replica.settle();
       const record = await replica.log?.lastControl() ?? null;
+      this.#mustNotBeGone(target);
       const answer = {
         length: durable,
         entries: replica.entries,
@@ -393,6 +396,7 @@ export class Replicas {
       }
       await replica.append(placed, { copiedFrom: options.from });
     }
+    this.#mustNotBeGone(replica);
     const { end } = options;
     emitterOf(this.#parts.events, replica)?.({ kind: "sync", length: end });
   }

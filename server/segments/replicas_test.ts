@@ -283,3 +283,14 @@ Deno.test("Replicas.committedEntries() is what the writer has said, as far as it
   assert.equal(await holder.replicas.append(3, target, { ...placed(3), committed: 99 }), "silent");
   assert.equal(holder.replicas.committedEntries(target), 3);
 });
+
+Deno.test("Replicas.fence() says nothing of a segment whose topic was deleted, and makes no replica of it anew", async () => {
+  const holder = await Holder.start();
+  await holder.append(0, "a", "b");
+  const asked = holder.replicas.fence(target);
+  holder.state.apply({ kind: "deleteTopic", topic: "t", bornSegment: 1 }, []);
+  await assert.rejects(asked, /trimmed or deleted/);
+  await holder.replicas.topicShrank("t");
+  await assert.rejects(holder.replicas.fence(target), /trimmed or deleted/);
+  assert.equal(holder.store.get(segmentLogName("t", 1)), undefined);
+});
