@@ -160,7 +160,6 @@ export class Replicas {
     const durable = this.#parts.fences.add(target);
     this.#parts.onFenced(target.topic, target.segment);
     await durable;
-    this.#mustNotBeGone(target);
     const replica = this.#replicaOf(target);
     const emit = emitterOf(this.#parts.events, target);
     emit?.({ kind: "fence" });
