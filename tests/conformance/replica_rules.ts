@@ -144,11 +144,11 @@ export function sync(model: Model, event: EventOf<"sync">): void {
 export function takeBack(model: Model, event: EventOf<"takeBack">): void {
   const { node, segment, replica } = placeOf(model, event, "TakeBack");
   const { length } = event;
-  if (segment.goneAt !== Infinity) return;
   need(length <= replica.length, "TakeBack", `its log ends at ${replica.length}`);
   const kept = Math.max(replica.durable, segment.acks.get(node.id) ?? 0);
+  // Of a segment that is gone nothing has to be kept: but where the node does not know that yet, it goes on there.
   need(
-    length >= Math.min(kept, replica.length),
+    segment.goneAt !== Infinity || length >= Math.min(kept, replica.length),
     "AckedIsOnAMajority",
     () => `${kept} records were acknowledged, it takes back all behind ${length}`,
   );
