@@ -61,8 +61,9 @@ export abstract class DirectoryDisk
       const found: { name: string; sizeBytes: number }[] = [];
       for (const entry of await fs.promises.readdir(this.directory, { withFileTypes: true })) {
         if (!entry.isFile() || !isOurs(entry.name)) continue;
-        const { size } = await fs.promises.stat(this.#path(entry.name));
-        found.push({ name: entry.name, sizeBytes: size });
+        // One that is renamed or deleted meanwhile is not there any more.
+        const stat = await fs.promises.stat(this.#path(entry.name)).catch(unlessGone);
+        if (stat !== null) found.push({ name: entry.name, sizeBytes: stat.size });
       }
       return found.sort((a, b) => a.name < b.name ? -1 : 1);
     } catch (error) {
@@ -280,4 +281,9 @@ function isOurs(name: string): boolean {
 
 function checkName(name: string): void {
   assert(NAME_PATTERN.test(name) && isOurs(name), `"${name}" can be a file's name`);
+}
+
+function unlessGone(error: NodeJS.ErrnoException): null {
+  if (error.code === "ENOENT") return null;
+  throw error;
 }

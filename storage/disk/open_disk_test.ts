@@ -118,3 +118,24 @@ Deno.test("openDisk() has a directory that was just closed, although other proce
       URL.revokeObjectURL(script);
     }
   }));
+
+Deno.test("Disk.list() bears files that are deleted while it lists them", () =>
+  inTemporaryDirectory(async (directory) => {
+    const disk = await openDisk({ directory });
+    await disk.writeSmall("node.json", new Uint8Array(10));
+    let isOver = false;
+    const comeAndGo = async (name: string) => {
+      while (!isOver) {
+        await disk.closeFile(await disk.open(name, { create: true }));
+        await disk.remove(name);
+      }
+    };
+    const coming = ["data-a", "data-b", "data-c"].map(comeAndGo);
+    for (let round = 0; round < 300; round++) {
+      const names = (await disk.list()).map(({ name }) => name);
+      assert(names.includes("node.json"), names.join(" "));
+    }
+    isOver = true;
+    await Promise.all(coming);
+    await disk.close();
+  }));

@@ -293,16 +293,6 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     story: "batches",
     seedsMax: 20,
   },
-  batchTorn: {
-    rule: "a replica holds whole batches at every moment",
-    edits: [{
-      file: "server/segments/whole_read.ts",
-      from: "  if (!run.goesOn) return run;",
-      to: "  if (run.count >= 0) return run;",
-    }],
-    story: "batches",
-    seedsMax: 40,
-  },
   appendOffsetWrong: {
     rule: "the answer to a batch is the offset of its first entry, through other nodes too",
     edits: [{
