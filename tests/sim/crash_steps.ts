@@ -88,7 +88,7 @@ const SCENARIO_LIST = {
   },
   /** The leader of the open segment is killed. */
   "steps:failover": {
-    shape: { consumers: 0 },
+    shape: { consumers: 0, maxSegmentEntries: 1000 },
     opensAt: "fence",
     windowMs: 40,
     run: async (crasher, { clock, machines }) => {

@@ -12,7 +12,7 @@ const STORY_SEEDS = 15;
 /** Processes: a machine that runs the tests has two cores at least. */
 const WORKERS = 2;
 /** Steps that a run which is crashed at each of them has at least: less would be another run. */
-const STEPS_MIN = 50;
+const STEPS_MIN = 80;
 const FAILURES_SHOWN_MAX = 10;
 
 function describe(report: FleetReport): string {
