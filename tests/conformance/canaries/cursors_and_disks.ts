@@ -137,6 +137,20 @@ export const CURSORS_AND_DISKS: readonly BrokenOrder[] = [
     after: [on(2, "takeBack", { length: 1 })],
   },
   {
+    // The node doesn't know yet that the topic is gone, and goes on from where the disk has taken it back to.
+    name: "A node goes on behind what a full disk has taken back of a segment that is gone",
+    rule: "AppendsAtItsOwnEnd",
+    before: [
+      ...cluster(),
+      on(1, "append", { position: 0, records: [11, 12] }),
+      on(2, "replicaAppend", { position: 0, records: [11, 12] }),
+      ...learn(5, { kind: "deleteTopic", topic: "t", bornSegment: 1 }, { nodes: [3] }),
+      on(2, "takeBack", { length: 0 }),
+    ],
+    offender: on(2, "replicaAppend", { position: 2, records: [13] }),
+    after: [on(2, "replicaAppend", { position: 0, records: [11, 12] })],
+  },
+  {
     name: "A node skips a command of metadata",
     rule: "Learn",
     before: [...cluster(), ...begin([2]), ...put(0, [11])],
