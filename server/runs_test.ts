@@ -56,6 +56,14 @@ Deno.test("hasGoneBack() is not deceived by a copy that was started more often t
   }
 });
 
+Deno.test("hasGoneBack() tells two copies apart that were started as often", () => {
+  const copied = start(NO_FORMER_RUNS).former;
+  const [original, copy] = [start(copied), start(copied)];
+  assert.equal(runNumber(original.run), runNumber(copy.run));
+  assert.equal(hasGoneBack(copy.run, comes(original.former)), true);
+  assert.equal(hasGoneBack(copy.run, comes(copy.former)), false);
+});
+
 Deno.test("hasGoneBack() bears who is behind, and a start whose registration was not heard of", () => {
   const first = start(NO_FORMER_RUNS);
   const second = start(first.former);
