@@ -12,11 +12,12 @@ const KEPT_BUFFER_BYTES = 1024 * 1024;
 /** The most bytes that one UTF-16 unit becomes in UTF-8. */
 const UTF8_BYTES_PER_UNIT_MAX = 3;
 
+const ENCODER = new TextEncoder();
+
 /** A buffer of whole frames. While a write holds `bytes`, add to another writer, or wait. */
 export class FrameWriter {
   #buffer = new Uint8Array(INITIAL_BUFFER_BYTES);
   #length = 0;
-  readonly #encoder = new TextEncoder();
 
   /** A view of the frames so far; valid until the next frame is added or `clear()`. */
   get bytes(): Uint8Array {
@@ -75,7 +76,7 @@ export class FrameWriter {
     this.#reserve(FRAME_HEADER_BYTES + text.length * UTF8_BYTES_PER_UNIT_MAX);
     const at = this.#length;
     const content = this.#buffer.subarray(at + FRAME_HEADER_BYTES);
-    const written = this.#encoder.encodeInto(text, content).written;
+    const written = ENCODER.encodeInto(text, content).written;
     this.#begin(written);
     this.#length += written;
   }

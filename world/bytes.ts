@@ -27,6 +27,10 @@ const UUID_BYTES = 16;
 const UUID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** What stands in place of bytes that are not UTF-8. */
 const REPLACEMENT = "\ufffd";
+/** Neither keeps anything between two calls. One of each: making them costs more than most texts do. */
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
+
 /** Longest string, unless the reader is told otherwise. */
 const STRING_BYTES_MAX = 64 * 1024;
 
@@ -51,7 +55,6 @@ export class ByteWriter {
   #bytes: Uint8Array;
   #view: DataView;
   #length = 0;
-  readonly #encoder = new TextEncoder();
 
   constructor(capacityBytes = 256) {
     this.#bytes = new Uint8Array(capacityBytes);
@@ -148,7 +151,7 @@ export class ByteWriter {
   #putText(text: string, at: number): number {
     for (let index = 0; index < text.length; index++) {
       const code = text.charCodeAt(index);
-      if (code >= 128) return this.#encoder.encodeInto(text, this.#bytes.subarray(at)).written;
+      if (code >= 128) return ENCODER.encodeInto(text, this.#bytes.subarray(at)).written;
       this.#bytes[at + index] = code;
     }
     return text.length;
@@ -178,7 +181,6 @@ export class ByteReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   #at = 0;
-  #decoder: TextDecoder | null = null;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -237,8 +239,7 @@ export class ByteReader {
 
   string(maxBytes = STRING_BYTES_MAX): string {
     const bytes = this.bytes(maxBytes);
-    this.#decoder ??= new TextDecoder("utf-8", { ignoreBOM: true });
-    const text = this.#decoder.decode(bytes);
+    const text = DECODER.decode(bytes);
     // A decoder that throws takes three times as long: it is asked only of what this one may have mended.
     if (text.includes(REPLACEMENT) && !isUtf8(bytes)) {
       throw new MalformedError(`The text before byte ${this.#at} is not UTF-8.`);
