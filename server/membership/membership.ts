@@ -82,9 +82,13 @@ export class Membership {
     for (const node of givenUp) {
       if (this.#givenUp.has(node)) continue;
       this.#givenUp.add(node);
-      logger.log("warn", "a node was given up: what only it may have acknowledged is lost", {
-        given_up: node,
-      });
+      logger.log(
+        "warn",
+        "a node was given up: STATE says which segments may have lost something (may_have_lost)",
+        {
+          given_up: node,
+        },
+      );
     }
   }
 

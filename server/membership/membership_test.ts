@@ -61,6 +61,6 @@ Deno.test("Membership tells the log once of each node that was given up", () => 
   apply({ kind: "giveUpNode", id: 3 });
   for (let i = 0; i < 3; i++) membership.nodesChanged();
   assert.deepEqual(lines, [
-    'warn a node was given up: what only it may have acknowledged is lost {"given_up":3}',
+    'warn a node was given up: STATE says which segments may have lost something (may_have_lost) {"given_up":3}',
   ]);
 });

@@ -82,15 +82,8 @@ export async function recoverSegment(parts: RecoveryParts, target: SegmentTarget
     length: verdict.longest.length,
     mayHaveLost: verdict.mayHaveLost,
   });
-  await copyTail(parts, target, {
-    answers,
-    longest: verdict.longest,
-    // Of a segment that was given up in part, no more can hold it than there are.
-    copies: Math.min(
-      neededAnswers(info.replicas.length),
-      info.replicas.filter((id) => !givenUp.has(id)).length,
-    ),
-  });
+  const copies = copiesFor(verdict, { replicas: info.replicas, givenUp });
+  await copyTail(parts, target, { answers, longest: verdict.longest, ...copies });
   await seal(parts, target, verdict);
   if (verdict.mayHaveLost) {
     logger.log(
@@ -122,6 +115,20 @@ export function judge(
   if (mayHaveLost && !replicas.every((id) => givenUp.has(id) || hasAnswered(id))) return null;
   const longest = answers.reduce((best, answer) => answer.length > best.length ? answer : best);
   return { longest, mayHaveLost };
+}
+
+/** How many replicas must hold the tail, and which of them count. */
+function copiesFor(
+  verdict: Verdict,
+  segment: { replicas: readonly number[]; givenUp: ReadonlySet<number> },
+): { copies: number; counts: (node: number) => boolean } {
+  const needed = neededAnswers(segment.replicas.length);
+  // What is certain is sealed on as many disks as ever, whoever was given up: else its loss would be silent.
+  if (!verdict.mayHaveLost) return { copies: needed, counts: () => true };
+  const kept = segment.replicas.filter((id) => !segment.givenUp.has(id));
+  // No more can hold it than are left; where nobody is, the one that has it must do.
+  if (kept.length === 0) return { copies: 1, counts: () => true };
+  return { copies: Math.min(needed, kept.length), counts: (node) => kept.includes(node) };
 }
 
 /** R − W + 1: so many replicas always include one of every majority. */
@@ -184,19 +191,29 @@ function fenceReplicas(
 async function copyTail(
   parts: RecoveryParts,
   target: SegmentTarget,
-  found: { answers: readonly Answer[]; longest: Answer; copies: number },
+  found: {
+    answers: readonly Answer[];
+    longest: Answer;
+    copies: number;
+    counts: (node: number) => boolean;
+  },
 ): Promise<void> {
-  const { answers, longest, copies: needed } = found;
-  const short = answers.filter((answer) => answer.length < longest.length);
-  const copies = await Promise.allSettled(
-    short.map(({ node }) =>
-      parts.link.complete(node, target, { from: longest.node, end: longest.length })
-    ),
-  );
-  const failed = copies.filter((copy) => copy.status === "rejected");
-  if (answers.length - failed.length >= needed) return;
+  const { answers, longest, copies, counts } = found;
+  let holders = 0;
+  let reason: unknown = "too few replicas are there to hold it";
+  await Promise.all(answers.map(async ({ node, length }) => {
+    try {
+      if (length < longest.length) {
+        await parts.link.complete(node, target, { from: longest.node, end: longest.length });
+      }
+      if (counts(node)) holders++;
+    } catch (error) {
+      reason = error;
+    }
+  }));
+  if (holders >= copies) return;
   throw new UnavailableError(
-    `${target.topic}/${target.segment}: its tail could not be copied: ${failed[0]!.reason}`,
+    `${target.topic}/${target.segment}: its tail could not be copied: ${reason}`,
   );
 }
 

@@ -158,6 +158,48 @@ Deno.test("recoverSegment() seals nothing that too few replicas hold", async () 
   assert.equal(state.topics.get("t")!.segments[0]!.count, 3);
 });
 
+Deno.test("recoverSegment() seals what is certain on as many disks as ever, whoever was given up", async () => {
+  const { metadata, state } = metadataWith([1, 2, 3]);
+  for (const id of [1, 2]) state.givenUp.add(id);
+  // Node 1 came back, with an entry that node 2 had acknowledged as well.
+  let isOneThere = true;
+  const link: RecoveryLink = {
+    fence: (node) => {
+      if (node === 2 || (node === 1 && !isOneThere)) return Promise.reject(new Error("it is dead"));
+      return Promise.resolve(answer(node, node === 1 ? 10 : 9) as FenceAnswer);
+    },
+    complete: () => Promise.reject(new Error("the disk is full")),
+  };
+  await assert.rejects(
+    recoveryOf(metadata, link, new SimClock()),
+    /copied: Error: the disk is full/,
+  );
+  assert.equal(state.topics.get("t")!.segments.length, 1);
+  isOneThere = false;
+  const clock = new SimClock();
+  await clock.settle(recoveryOf(metadata, link, clock));
+  const [sealed] = state.topics.get("t")!.segments;
+  assert.deepEqual([sealed!.count, sealed!.mayHaveLost], [9, true]);
+});
+
+Deno.test("recoverSegment() counts no copy of a node that was given up where fewer are enough", async () => {
+  const { metadata, state } = metadataWith([1, 2, 3]);
+  for (const id of [1, 2]) state.givenUp.add(id);
+  let isRefused = true;
+  const link: RecoveryLink = {
+    fence: (node) => {
+      if (node === 2) return Promise.reject(new Error("it is dead"));
+      return Promise.resolve(answer(node, node === 1 ? 10 : 9, false) as FenceAnswer);
+    },
+    complete: () => isRefused ? Promise.reject(new Error("the disk is full")) : Promise.resolve(),
+  };
+  await assert.rejects(recoveryOf(metadata, link, new SimClock()), /tail could not be copied/);
+  isRefused = false;
+  await recoveryOf(metadata, link, new SimClock());
+  const [sealed] = state.topics.get("t")!.segments;
+  assert.deepEqual([sealed!.count, sealed!.mayHaveLost], [10, true]);
+});
+
 Deno.test("recoverSegment() is harmless where another recovery was first", async () => {
   const { metadata, state, applied } = metadataWith([1, 2, 3]);
   const clock = new SimClock();
