@@ -267,12 +267,15 @@ export class Replicas {
       if (untilMs <= clock.nowMs()) this.#copies.delete(name);
     }
     if (this.#oldCopiesUntilMs <= clock.nowMs()) this.#oldCopies = [];
+    // A fence that was asked for just before may have made it anew, without a log.
+    for (const [name, { topic, segment }] of this.#live) {
+      if (metadata().isGone({ topic, segment })) this.#live.delete(name);
+    }
     const oldCopies = new Set(this.#oldCopies);
     for (const { name } of store.list()) {
       const target = parseSegmentLogName(name);
       if (target === null) continue;
       if (metadata().isGone(target)) {
-        this.#live.delete(name);
         await this.#delete(name);
         continue;
       }

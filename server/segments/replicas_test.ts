@@ -27,6 +27,8 @@ class Holder {
   store!: LogStore;
   fences!: Fences;
   replicas!: Replicas;
+  /** Told when a record was fetched, before it is appended. */
+  onFetched: () => void = () => {};
 
   static async start(): Promise<Holder> {
     const holder = new Holder();
@@ -53,7 +55,10 @@ class Holder {
       store: this.store,
       fences: this.fences,
       metadata: () => state,
-      fetch: (_from, { position }) => Promise.resolve(placed(position, "copied")),
+      fetch: (_from, { position }) => {
+        this.onFetched();
+        return Promise.resolve(placed(position, "copied"));
+      },
       digestAt: () => Promise.reject(new Error("nobody is there")),
       crc32c: crc32cByTables,
       onFenced: () => {},
@@ -209,6 +214,17 @@ Deno.test("Replicas.complete() copies for a recovery, but nothing beyond a seal 
     /sealed at 2 records/,
   );
   assert.equal((await holder.replicas.digest(target)).length, 2);
+});
+
+Deno.test("Replicas.complete() says no copy is whole of a topic that goes during its last append", async () => {
+  const holder = await Holder.start();
+  holder.onFetched = async () => {
+    // What was fetched is looked at, and its append begins.
+    for (let turn = 0; turn < 5; turn++) await null;
+    holder.state.apply({ kind: "deleteTopic", topic: "t", bornSegment: 1 }, []);
+  };
+  await assert.rejects(holder.replicas.complete(target, { from: 3, end: 1 }), /trimmed or deleted/);
+  assert.equal((await holder.replicas.digest(target)).length, 1, "it was appended");
 });
 
 Deno.test("Replicas.collectGarbage() leaves a copy alone that a repair may be about to have counted", async () => {
