@@ -70,6 +70,11 @@ export class DataFiles {
     file.writtenBytes = Math.max(file.writtenBytes, start + length);
   }
 
+  /** Takes what nobody has, so that nobody gets it before it is given back. */
+  hold({ file, start, length }: ByteRange): void {
+    file.free.claim(start, start + length);
+  }
+
   /** Space for an extent, from the lowest file that has it; `null`: none has, see {@link grow}. */
   take(length: number): ByteRange | null {
     for (const file of this.#byNumber.values()) {

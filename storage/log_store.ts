@@ -126,6 +126,7 @@ export class WalStore implements LogStore, LogHost {
     this.#keeper = new RunKeeper({
       ...world,
       checkpoint,
+      cutOff: recovered.cutOff,
       run,
       journal,
       layout,

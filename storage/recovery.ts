@@ -17,7 +17,13 @@ import type { StorageLimits } from "./limits.ts";
 import { journalGoesOn } from "./lost_journal.ts";
 import { toDamagedRange } from "./log_state.ts";
 import { RecordReader } from "./record_batch.ts";
-import { CATALOG_LOG_ID, type LogImage, newLogImage, type StoreImage } from "./store_image.ts";
+import {
+  CATALOG_LOG_ID,
+  type ExtentImage,
+  type LogImage,
+  newLogImage,
+  type StoreImage,
+} from "./store_image.ts";
 import { type TailFinding, TailScan } from "./tail_scan.ts";
 import type { DamagedRange, RecoveryReport } from "./types.ts";
 import type { UnprovenRun } from "./unproven.ts";
@@ -43,6 +49,8 @@ export interface Recovered {
   away: Map<number, DataRecord[]>;
   /** What no sync is known to cover: not to be built upon before it is written back. */
   unproven: UnprovenRun[];
+  /** Behind the places where logs were cut: nobody's, but not free before a checkpoint says what was found. */
+  cutOff: ExtentImage[];
   /** With `looksOnly`: a rotten frame of the journal; nothing behind it is known. */
   catalogDamage: DamagedRange | null;
   report: RecoveryReport;
@@ -127,10 +135,10 @@ export async function recover(
   };
   const recovery = new Recovery(checkpoint.image, { files, world, report });
   const image = report.clean ? checkpoint.image : await recovery.run();
-  const { away, unproven, catalogDamage } = recovery;
+  const { away, unproven, cutOff, catalogDamage } = recovery;
   for (const log of image.logs) summarize(log, report);
   report.durationMs = world.clock.nowMs() - startMs;
-  return { image, away, unproven, catalogDamage, report };
+  return { image, away, unproven, cutOff, catalogDamage, report };
 }
 
 class Recovery {
@@ -143,6 +151,7 @@ class Recovery {
   catalogDamage: DamagedRange | null = null;
   away = new Map<number, DataRecord[]>();
   readonly unproven: UnprovenRun[] = [];
+  readonly cutOff: ExtentImage[] = [];
   readonly #key: FrameKey;
 
   constructor(
@@ -272,6 +281,7 @@ class Recovery {
   #noteScanned(scan: TailScan): void {
     this.#report.bytesScanned += scan.bytesScanned;
     for (const run of scan.unproven.runs) this.unproven.push(run);
+    this.cutOff.push(...scan.cutOff);
   }
 
   #noteTorn(log: LogImage, finding: TailFinding): void {

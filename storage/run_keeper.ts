@@ -16,7 +16,7 @@ import { type AwayFrame, type Journal, LINK_BYTES } from "./journal.ts";
 import { alignExtent, type StorageLimits } from "./limits.ts";
 import type { LogState } from "./log_state.ts";
 import type { Reserve } from "./reserve.ts";
-import type { LogImage, StoreImage } from "./store_image.ts";
+import type { ExtentImage, LogImage, StoreImage } from "./store_image.ts";
 
 /** A store of fewer (of the smallest) files does not grow ahead: it may never need more. */
 const GROW_AHEAD_FILES_MIN = 4;
@@ -38,6 +38,8 @@ export interface RunKeeperOptions {
   reserve: Reserve;
   /** The index that the store was recovered from; `null` once it is settled. */
   checkpoint: { name: string; bytes: Uint8Array } | null;
+  /** Extents that recovery cut off. */
+  cutOff: readonly ExtentImage[];
   /** All of the store's image but for the journal's log. */
   describe(): Omit<StoreImage, "sequence" | "run" | "nextGeneration" | "isClean">;
 }
@@ -47,7 +49,12 @@ export class RunKeeper {
   readonly #options: RunKeeperOptions;
   /** The journal's last extent when the newest checkpoint was taken: the older one needs what is before. */
   #checkpointTail: Extent | null = null;
-  /** Journal extents of earlier runs: free once both checkpoints speak of this one. */
+  /**
+   * Free once both checkpoints speak of this run: journal extents of earlier ones, and what recovery cut off.
+   *
+   * ⛔ Frames behind a torn place may be all that shows it. Until a checkpoint says that their log is uncertain
+   * the next start must find them.
+   */
   readonly #oldExtents: Extent[] = [];
   #frameBytes = 0;
   #journalBytes = 0;
@@ -59,6 +66,12 @@ export class RunKeeper {
 
   constructor(options: RunKeeperOptions) {
     this.#options = options;
+    const { files } = options;
+    for (const image of options.cutOff) {
+      const extent = new Extent({ ...image, file: files.get(image.fileNumber) });
+      files.hold(extent.range);
+      this.#oldExtents.push(extent);
+    }
   }
 
   /** After each cycle: gives space back, and takes a checkpoint where one is due. */
@@ -177,12 +190,12 @@ export class RunKeeper {
    * @throws {DiskError} Nothing has changed on disk that recovery would go by.
    */
   async begin(cycle: Cycle | null): Promise<void> {
-    const { random, run, journal, files, checkpointer } = this.#options;
+    const { random, run, journal, checkpointer } = this.#options;
     await this.commit.syncDirtyFiles();
     await this.#settleIndex();
     run.run = 1 + random.below(0xffffffff);
     // What the old run's last cycle laid out and did not get written.
-    for (const extent of journal.log.rollBack()) files.give(extent.range);
+    this.#give(journal.log.rollBack());
     this.#oldExtents.push(...journal.log.extents.splice(0));
     let start: LogImage;
     const mayFree = cycle !== null && cycle.releases.length > 0 && this.commit.awayBytes === 0;
@@ -191,9 +204,10 @@ export class RunKeeper {
         await this.#startJournal();
       } catch (error) {
         // With a full disk the space to go on may be what this very cycle gives back.
-        if (!mayFree) throw error;
+        if (!mayFree || !isNoSpace(error)) throw error;
         this.#dropJournal();
         await checkpointer.writeBoth(this.#image(null));
+        this.#giveOld();
         this.giveBack(cycle);
         await this.#startJournal();
       }
@@ -206,7 +220,7 @@ export class RunKeeper {
       throw error;
     }
     await checkpointer.write(this.#image(start));
-    for (const extent of this.#oldExtents.splice(0)) files.give(extent.range);
+    this.#giveOld();
     if (cycle !== null && cycle.releases.length > 0) this.giveBack(cycle);
     this.#checkpointTail = journal.log.tail ?? null;
     this.#noteCheckpoint();
@@ -225,9 +239,16 @@ export class RunKeeper {
   }
 
   #dropJournal(): void {
-    for (const extent of this.#options.journal.log.extents.splice(0)) {
-      this.#options.files.give(extent.range);
-    }
+    this.#give(this.#options.journal.log.extents.splice(0));
+  }
+
+  /** Both checkpoints speak of this run. */
+  #giveOld(): void {
+    this.#give(this.#oldExtents.splice(0));
+  }
+
+  #give(extents: readonly Extent[]): void {
+    for (const { range } of extents) this.#options.files.give(range);
   }
 
   async #startJournal(): Promise<void> {
@@ -314,11 +335,8 @@ export class RunKeeper {
   /** Gives back the journal's extents that not even the older checkpoint needs. */
   #dropBefore(tail: Extent | null): void {
     if (tail === null) return;
-    const { journal, files } = this.#options;
-    const index = journal.log.extents.indexOf(tail);
-    for (const extent of journal.log.extents.splice(0, Math.max(0, index))) {
-      files.give(extent.range);
-    }
+    const { extents } = this.#options.journal.log;
+    this.#give(extents.splice(0, Math.max(0, extents.indexOf(tail))));
   }
 
   #noteCheckpoint(): void {

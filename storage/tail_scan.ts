@@ -51,6 +51,8 @@ export class TailScan {
   bytesScanned = 0;
   /** Of the good frames that were read. */
   readonly unproven: UnprovenFrames;
+  /** Extents behind the place where the log was cut: what stands in them may be all that shows it. */
+  readonly cutOff: ExtentImage[] = [];
   readonly #log: LogImage;
   readonly #disk: Disk;
   readonly #limits: StorageLimits;
@@ -98,7 +100,7 @@ export class TailScan {
         const fileOffset = extent.start + stop.cursor.place;
         torn = { file: dataFileName(extent.fileNumber), fileOffset };
       }
-      extents.length = index + 1;
+      this.#cutBehind(index);
       break;
     }
     this.#cutOpenBatch();
@@ -110,12 +112,15 @@ export class TailScan {
   #cutOpenBatch(): void {
     const batch = this.#openBatch;
     if (batch === null) return;
-    const { extents } = this.#log;
-    extents.length = batch.extentIndex + 1;
-    const last = extents[batch.extentIndex]!;
+    this.#cutBehind(batch.extentIndex);
+    const last = this.#log.extents[batch.extentIndex]!;
     last.usedBytes = batch.place;
     last.lastControl = batch.lastControl;
     copyPoint(this.#at, batch.at);
+  }
+
+  #cutBehind(index: number): void {
+    this.cutOff.push(...this.#log.extents.splice(index + 1));
   }
 
   /**

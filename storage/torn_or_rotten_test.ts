@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { RealClock } from "../world/real/mod.ts";
 import { SeededRandom, SimDrive } from "../world/sim/mod.ts";
+import { FRAME_HEADER_BYTES } from "./frame.ts";
+import { RECORD_HEADER_BYTES } from "./record_batch.ts";
 import {
   batchOf,
   CorruptionError,
@@ -49,6 +51,19 @@ function rot(drive: SimDrive, n: number): void {
   assert(copies > 0, `entry ${n} is on disk`);
 }
 
+/** Zeroes where entry n's frame is: as if it had never been written. */
+function lose(drive: SimDrive, n: number): void {
+  for (const name of drive.names()) {
+    const bytes = drive.copyFile(name);
+    const at = indexOf(bytes, new Uint8Array(LARGE).fill(n + 1), 0);
+    if (at < 0) continue;
+    // Before the payload: the record's header, and the frame's.
+    drive.putFile(name, bytes.fill(0, at - RECORD_HEADER_BYTES - FRAME_HEADER_BYTES, at + LARGE));
+    return;
+  }
+  assert.fail(`entry ${n} is on disk`);
+}
+
 function indexOf(bytes: Uint8Array, needle: Uint8Array, from: number): number {
   for (let at = from; at + needle.length <= bytes.length; at++) {
     let same = 0;
@@ -93,6 +108,36 @@ Deno.test("Recovery finds a torn journal again until there is room to note that 
   const last = await open(drive);
   assert.deepEqual(last.recovery.torn, []);
   assert.deepEqual(last.list().map(({ certain }) => certain), [false, false], "it is noted");
+});
+
+Deno.test("Recovery finds what a power loss left behind a torn place until there is room to note it", async () => {
+  const drive = new SimDrive({ clock: new RealClock(), random: new SeededRandom(1) });
+  const store = await open(drive);
+  const log = store.create("log", { durability: "none" });
+  await log.append(batchOf(new Uint8Array(LARGE).fill(1)));
+  await log.sync();
+  for (const n of [1, 2]) await log.append(batchOf(new Uint8Array(LARGE).fill(n + 1)));
+  drive.kill();
+  // Of what was not synced the power loss has left the last frame, in an extent that recovery cuts off.
+  lose(drive, 1);
+  for (const end of ["kill", "crash", "close", "kill", "room"] as const) {
+    const isFull = end !== "room";
+    // There is room for a run's journal, and for the newest checkpoint once more, but for no new one.
+    for (const [file, after] of [["checkpoint-a", 0], ["checkpoint-b", 1]] as const) {
+      if (isFull) drive.fail({ op: "write", code: "NoSpace", file, after, times: 100 });
+    }
+    const store = await open(drive);
+    assert.deepEqual(store.recovery.torn.map(({ log }) => log), ["log"], end);
+    assert.equal(store.get("log")!.endPosition, 1);
+    assert.equal(store.get("log")!.certain, false, end);
+    const appended = store.get("log")!.append(batchOf(new Uint8Array(SMALL)));
+    if (isFull) await assert.rejects(appended, DiskFullError);
+    else await appended;
+    if (end === "close") await store.close();
+    if (end === "crash") drive.crash("lost");
+    drive.clearFaults();
+  }
+  assert.equal((await open(drive)).get("log")!.certain, false, "it is noted");
 });
 
 Deno.test("Recovery refuses rot in a journal frame that a later one shows to have been synced", async () => {
