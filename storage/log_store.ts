@@ -254,8 +254,9 @@ export class WalStore implements LogStore, LogHost {
       if (position === log.end.position) return;
       mustHold(log, position);
       if (log.away.length > 0) {
+        const end = log.written.position;
         await this.#commit.home(log);
-        this.#mustBeHome(log, position);
+        this.#mustBeHome(log, end);
         continue;
       }
       const cut = await this.#reader.pointAt(log, position);

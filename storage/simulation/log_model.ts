@@ -4,6 +4,7 @@
  * @module
  */
 
+import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { type Log, type RecordKind, RecordReader } from "../mod.ts";
 
@@ -21,6 +22,8 @@ export type OpenChange =
 
 /** What a full disk refused, and where: it may stand there all the same. */
 interface Refusal {
+  /** A cut was: these had been taken. */
+  isCut: boolean;
   position: number;
   records: ModelRecord[];
   batchEnds: number[];
@@ -67,18 +70,24 @@ export class LogModel {
     this.batchEnds.add(this.records.length);
   }
 
-  /** All from `position` on was refused: the disk was full. */
-  refuse(position: number): void {
+  /** All from `position` on was refused, or its cut: the disk was full. */
+  refuse(position: number, { isCut = false } = {}): void {
     const batchEnds = [...this.batchEnds].filter((end) => end > position);
-    this.refusals.push({ position, records: this.records.slice(position), batchEnds });
+    this.refusals.push({ isCut, position, records: this.records.slice(position), batchEnds });
     this.cut(position);
+  }
+
+  /** Something was taken. A cut that was refused is noted with it, and durable if that is. */
+  forgetRefusals({ isSynced }: { isSynced: boolean }): void {
+    this.refusals = isSynced ? [] : this.refusals.filter(({ isCut }) => isCut);
   }
 
   /** Where what is there was refused and nothing was taken since, it is what the log has. */
   maybeTakeBack(found: ModelRecord[]): void {
     const end = found.length;
+    // Nothing is found of what was trimmed.
     const isSame = (record: ModelRecord | undefined, at: number) =>
-      record !== undefined && areSame(record, found[at]!);
+      record !== undefined && (found[at] === undefined || areSame(record, found[at]));
     const hasOwn = end <= this.end && this.records.slice(0, end).every(isSame);
     if (hasOwn && this.batchEnds.has(end)) return;
     const back = this.refusals.find(({ position, records, batchEnds }) =>
@@ -118,4 +127,19 @@ export async function recordsOf(log: Log): Promise<ModelRecord[]> {
 /** Whether two records hold the same. */
 export function areSame(a: ModelRecord, b: ModelRecord): boolean {
   return a.kind === b.kind && Buffer.compare(a.payload, b.payload) === 0;
+}
+
+/** @throws {AssertionError} where a run is not what the model has there. */
+export function compareRun(
+  model: LogModel,
+  run: { bytes: Uint8Array; firstPosition: number },
+): void {
+  const reader = new RecordReader(run.bytes);
+  for (let position = run.firstPosition; reader.next(); position++) {
+    const record = model.records[position];
+    assert(record !== undefined, `${model.name}: a record at ${position} that nobody appended`);
+    const kind = reader.isControl ? "control" : "entry";
+    const isSame = areSame(record, { kind, payload: reader.payload() });
+    assert(isSame, `${model.name}: another record than appended at ${position}`);
+  }
 }

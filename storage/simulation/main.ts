@@ -1,6 +1,6 @@
 /**
- * Runs seeds: `main.ts FROM COUNT [--full-disk] [--refused-writes] [--failing-disk] [--no-journal-data]`. A seed
- * that fails is printed with the command that runs it.
+ * Runs seeds: `main.ts FROM COUNT [--full-disk] [--refused-writes] [--refused-changes] [--failing-disk]
+ * [--no-journal-data]`. A seed that fails is printed with the command that runs it.
  *
  * @module
  */
@@ -11,6 +11,7 @@ const [from = 1, count = 1000] = Deno.args.filter((arg) => !arg.startsWith("--")
 const options: SimulationOptions = {
   withFullDisk: Deno.args.includes("--full-disk"),
   withRefusedWrites: Deno.args.includes("--refused-writes"),
+  withRefusedChanges: Deno.args.includes("--refused-changes"),
   withFailingDisk: Deno.args.includes("--failing-disk"),
   limits: Deno.args.includes("--no-journal-data") ? { homeBytesMin: 0 } : {},
 };

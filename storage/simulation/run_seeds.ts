@@ -35,6 +35,7 @@ export function commandOf(seed: number, options: SimulationOptions): string {
   return `deno run -A storage/simulation/main.ts ${seed} 1` +
     (options.withFullDisk ? " --full-disk" : "") +
     (options.withRefusedWrites ? " --refused-writes" : "") +
+    (options.withRefusedChanges ? " --refused-changes" : "") +
     (options.withFailingDisk ? " --failing-disk" : "") +
     (options.limits?.homeBytesMin === 0 ? " --no-journal-data" : "");
 }

@@ -16,12 +16,11 @@ import {
   type LogStore,
   openLogStore,
   RecordBatchBuilder,
-  RecordReader,
   type StorageLimits,
   StoreFailedError,
   TINY_LIMITS,
 } from "../mod.ts";
-import { areSame, LogModel, type ModelRecord, type OpenChange, recordsOf } from "./log_model.ts";
+import { compareRun, LogModel, type ModelRecord, type OpenChange, recordsOf } from "./log_model.ts";
 
 /** What a simulation varies besides what its seed decides. */
 export interface SimulationOptions {
@@ -35,8 +34,10 @@ export interface SimulationOptions {
   durability?: Durability;
   /** Room of the drive changes while the store runs, and there may be none when it is opened. */
   withFullDisk?: boolean;
-  /** And writes find none although they grow no file. */
+  /** Writes find none although they grow no file. */
   withRefusedWrites?: boolean;
+  /** With either of these: logs are cut, trimmed and deleted as well. */
+  withRefusedChanges?: boolean;
   /** Now and then a sync or a write fails, and the process is started anew or the power goes. */
   withFailingDisk?: boolean;
 }
@@ -64,6 +65,8 @@ export class StoreSimulation {
   #wasKilled = false;
   /** Nothing was on its way to the disk when the last life ended. */
   #wasQuiet = false;
+  /** Of the drive's failures: those before something was last taken. */
+  #failuresPassed = 0;
   /** Where the last life found its journal torn. */
   #journalTorn: LogStore["recovery"]["torn"] = [];
 
@@ -101,10 +104,11 @@ export class StoreSimulation {
     const { failure } = this.#store;
     this.drive.clearFaults();
     // What is refused reaches the disk, and is synced, before anybody is told.
-    const isUnsettled = this.#options.withRefusedWrites === true &&
-      [...this.#models.values()].some((model) =>
-        model.refusals.length > 0 || model.acknowledged < model.end
-      );
+    const isUnsettled = this.drive.failures > this.#failuresPassed ||
+      this.#options.withRefusedWrites === true &&
+        [...this.#models.values()].some((model) =>
+          model.refusals.length > 0 || model.acknowledged < model.end
+        );
     this.#wasQuiet = failure === null && this.drive.isSynced && !isUnsettled;
     if (failure !== null) return this.#endFailed();
     const end = this.random.below(10);
@@ -258,7 +262,8 @@ export class StoreSimulation {
     answer.then((at) => {
       assert.equal(at, position, `${model.name}: the position of an append`);
       model.acknowledged = Math.max(model.acknowledged, end);
-      for (const each of this.#models.values()) each.refusals = [];
+      this.#failuresPassed = this.drive.failures;
+      for (const each of this.#models.values()) each.forgetRefusals({ isSynced: model.isEach });
       if (model.isEach) model.durable = Math.max(model.durable, end);
       if (model.isEach) model.isDurable = true;
     }).catch((error) => {
@@ -290,7 +295,9 @@ export class StoreSimulation {
   /** Asks for a structural change, and sometimes waits until it is done. */
   async #change(kind: OpenChange["kind"]): Promise<void> {
     const model = this.#model();
-    if (model.change !== null || this.#options.withFullDisk) return;
+    const { withFullDisk, withRefusedWrites, withRefusedChanges } = this.#options;
+    const isLeftOut = (withFullDisk || withRefusedWrites) && !withRefusedChanges;
+    if (model.change !== null || isLeftOut) return;
     const log = this.#logOf(model);
     await this.#settle(model);
     const { start, end } = model;
@@ -308,7 +315,15 @@ export class StoreSimulation {
       if (kind === "truncate") model.cut(position);
       else if (kind === "trim") model.start = Math.max(model.start, position);
       else if (this.#models.get(model.name) === model) this.#models.delete(model.name);
-    }).catch((error) => this.#isPlanned(error) ? null : this.#failure ??= error);
+    }).catch((error) => {
+      if (this.#isPlanned(error)) return;
+      if (!(error instanceof DiskFullError)) return this.#failure ??= error;
+      this.#note(`${kind} ${model.name} refused`);
+      // It shows or it has not happened. The other changes stay open: what is there after the next start tells.
+      if (kind !== "truncate") return;
+      model.change = null;
+      if (log.endPosition < model.end) model.refuse(position, { isCut: true });
+    });
     if (this.random.below(3) > 0) await this.#until(answered);
   }
 
@@ -481,16 +496,5 @@ export class StoreSimulation {
     }
     assert(isSettled, "an operation is answered while the disk works");
     return await promise;
-  }
-}
-
-function compareRun(model: LogModel, run: { bytes: Uint8Array; firstPosition: number }): void {
-  const reader = new RecordReader(run.bytes);
-  for (let position = run.firstPosition; reader.next(); position++) {
-    const record = model.records[position];
-    assert(record !== undefined, `${model.name}: a record at ${position} that nobody appended`);
-    const kind = reader.isControl ? "control" : "entry";
-    const isSame = areSame(record, { kind, payload: reader.payload() });
-    assert(isSame, `${model.name}: another record than appended at ${position}`);
   }
 }

@@ -49,6 +49,8 @@ export class SimDrive {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #latencyMs: { min: number; max: number };
+  /** Operations that were made to fail. */
+  failures = 0;
   /** Changes at any time: a disk that fills up, and one that gets room again. */
   capacityBytes: number;
   /** Names as processes see them. */
@@ -228,6 +230,7 @@ export class SimDrive {
         continue;
       }
       if (--fault.times === 0) this.#faults = this.#faults.filter((other) => other !== fault);
+      this.failures++;
       return simError(op, fault.code, file);
     }
     return null;
