@@ -7,6 +7,15 @@ const ENTRY = batchOf(new Uint8Array(100));
 /** Until a sync that is owed must have been made: not a measure, but the end of patience. */
 const PATIENCE_MS = 10_000;
 
+const NEVER_BYTES = 2 ** 30;
+const NO_CHECKPOINTS = {
+  ...TINY_LIMITS,
+  checkpointEveryBytes: NEVER_BYTES,
+  checkpointEveryJournalBytes: NEVER_BYTES,
+  checkpointEveryJournalBytesMin: NEVER_BYTES,
+  awayBytesMax: NEVER_BYTES,
+};
+
 function newDrive(options: { seed?: number; latencyMs?: { min: number; max: number } } = {}) {
   const { seed = 1, ...rest } = options;
   return new SimDrive({ clock: new RealClock(), random: new SeededRandom(seed), ...rest });
@@ -105,17 +114,41 @@ Deno.test("A store takes no more of a full disk by each append that it refuses",
   await store.get("log")!.append(ENTRY);
 });
 
+Deno.test("Log.truncateTail() ends with an error where a full disk has no room for what stays", async () => {
+  const drive = newDrive({ latencyMs: { min: 0, max: 1 } });
+  const store = await open(drive, NO_CHECKPOINTS);
+  const log = store.create("log");
+  // Its extent has no room left: the small ones stay in the journal.
+  await log.append(batchOf(new Uint8Array(3900)));
+  for (let i = 0; i < 3; i++) await log.append(ENTRY);
+  drive.capacityBytes = drive.usedBytes;
+  const filler = store.create("filler");
+  const fill = () => filler.append(batchOf(new Uint8Array(3000))).then(() => true, () => false);
+  // A run that begins anew gives some room back.
+  for (let refused = 0; refused < 5;) if (!await fill()) refused++;
+  try {
+    for (const position of [1, 2]) {
+      const cut = log.truncateTail(position).then(() => "done", (error) => error);
+      const outcome = await Promise.race([cut, pause(PATIENCE_MS).then(() => "hangs")]);
+      assert(outcome instanceof DiskFullError, String(outcome));
+      assert.equal(log.endPosition, 4, "nothing was cut");
+    }
+    drive.capacityBytes = Infinity;
+    await log.truncateTail(2);
+    await log.append(ENTRY);
+    drive.crash("lost");
+    const again = await open(drive);
+    assert.equal(again.get("log")!.endPosition, 3);
+    await readAll(again);
+  } finally {
+    drive.kill();
+  }
+});
+
 Deno.test("A log of mode ms is synced though the cycle that was to do it found no room", async () => {
   for (let seed = 0; seed < 8; seed++) {
     const drive = newDrive({ seed, latencyMs: { min: 0, max: 2 } });
-    const never = 2 ** 30;
-    const store = await open(drive, {
-      ...TINY_LIMITS,
-      checkpointEveryBytes: never,
-      checkpointEveryJournalBytes: never,
-      checkpointEveryJournalBytesMin: never,
-      awayBytesMax: never,
-    });
+    const store = await open(drive, NO_CHECKPOINTS);
     const timed = store.create("timed", { durability: { ms: 10 } });
     const none = store.create("none", { durability: "none" });
     await timed.append(ENTRY);
