@@ -13,6 +13,7 @@ import type { StoreImage } from "./store_image.ts";
 export class Checkpointer {
   readonly #disk: Disk;
   readonly #crc: Crc32c;
+  /** Of the newest that was written. */
   #sequence: number;
   #lastBytes = 0;
   #writing: Promise<void> | null = null;
@@ -33,13 +34,8 @@ export class Checkpointer {
 
   /** Replaces the older of the two. @throws {DiskError} */
   write(image: Omit<StoreImage, "sequence">): Promise<void> {
-    const sequence = ++this.#sequence;
-    const bytes = encodeCheckpoint({ ...image, sequence }, this.#crc);
-    this.#lastBytes = bytes.length;
     const before = this.#writing ?? Promise.resolve();
-    const writing = before.catch(() => {}).then(() =>
-      this.#disk.writeSmall(CHECKPOINT_NAMES[sequence % CHECKPOINT_NAMES.length]!, bytes)
-    );
+    const writing = before.catch(() => {}).then(() => this.#replaceOlder(image));
     this.#writing = writing;
     const clear = () => {
       if (this.#writing === writing) this.#writing = null;
@@ -55,6 +51,19 @@ export class Checkpointer {
   async writeBoth(image: Omit<StoreImage, "sequence">): Promise<void> {
     await this.write(image);
     await this.write(image);
+  }
+
+  /**
+   * ⛔ One that could not be written takes no number: the next one takes its place, and not that of the newest.
+   * The one before that would be the other of the two then, and the journal that it needs is free.
+   */
+  async #replaceOlder(image: Omit<StoreImage, "sequence">): Promise<void> {
+    const sequence = this.#sequence + 1;
+    const bytes = encodeCheckpoint({ ...image, sequence }, this.#crc);
+    this.#lastBytes = bytes.length;
+    const name = CHECKPOINT_NAMES[sequence % CHECKPOINT_NAMES.length]!;
+    await this.#disk.writeSmall(name, bytes);
+    this.#sequence = sequence;
   }
 
   /** Resolves when nothing is being written. */
