@@ -28,6 +28,7 @@ export {
   CorruptionError,
   DiskFullError,
   ForeignDirectoryError,
+  IllFormedTextError,
   LogClosedError,
   OutOfRangeError,
   StoreFailedError,

@@ -27,6 +27,7 @@ import type { ClientOptions, FetchOptions } from "./client_options.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { ClientClosedError, ConnectError, InvalidRequestError } from "./errors.ts";
 import { Lanes } from "./lanes.ts";
+import { bytesOf, refusalOfMessage } from "./message.ts";
 import { NodeNetwork } from "./node_network.ts";
 import {
   type Fetched,
@@ -160,8 +161,11 @@ export class WalrusClient {
    * @param payload Any bytes, or a text that becomes UTF-8. Don't change the bytes before it resolves.
    * @throws {UnknownTopicError} when the topic was not registered.
    * @throws {OutcomeUnknownError} when the answer was lost: the message may be there or not.
+   * @throws {InvalidRequestError} when the text has half of a surrogate pair in it.
    */
   put(topic: string, payload: Uint8Array | string): Promise<void> {
+    const refusal = refusalOfMessage(payload);
+    if (refusal !== null) return Promise.reject(refusal);
     const bytes = bytesOf(payload);
     return this.#request("PUT", topic, {
       bodyBytes: bytes.length,
@@ -179,6 +183,10 @@ export class WalrusClient {
    * @throws {OutcomeUnknownError} when the answer was lost: the batch may be there, whole, or not.
    */
   appendBatch(topic: string, messages: readonly (Uint8Array | string)[]): Promise<number> {
+    for (const message of messages) {
+      const refusal = refusalOfMessage(message);
+      if (refusal !== null) return Promise.reject(refusal);
+    }
     const entries = messages.map(bytesOf);
     if (entries.length < 1 || entries.length > APPEND_ENTRIES_MAX) {
       return Promise.reject(
@@ -462,10 +470,6 @@ function parseAddresses(text: string): Address[] {
       `${JSON.stringify(part)} is not an address: HOST:PORT is needed.`,
     );
   });
-}
-
-function bytesOf(message: Uint8Array | string): Uint8Array {
-  return typeof message === "string" ? new TextEncoder().encode(message) : message;
 }
 
 function refusalOfFetch(offset: number, options: FetchOptions): InvalidRequestError | null {

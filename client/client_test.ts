@@ -147,6 +147,13 @@ Deno.test("WalrusClient refuses by itself what can't be sent", async () => {
   const client = await bench.connect({ maxFrameBytes: 100 });
   await rejects(client.register("a/b"), InvalidRequestError);
   await rejects(client.put("t", new Uint8Array(95)), /the limit is 100/);
+  for (const text of ["\ud83c", "party 🎉".slice(0, 7)]) {
+    const isShown =
+      /A message can't be kept as it is: "(party )?\\ud83c" has half of a surrogate pair/;
+    await rejects(client.put("t", text), isShown);
+    await rejects(client.appendBatch("t", ["good", text]), InvalidRequestError);
+    await rejects(client.register(text), InvalidRequestError);
+  }
   await bench.run(client.register("t"));
   await bench.run(client.put("t", new Uint8Array(94)));
 });

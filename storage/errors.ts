@@ -37,6 +37,12 @@ export class TooLargeError extends Error {
   override readonly name = "TooLargeError";
 }
 
+/** Text that UTF-8 can't hold: half of a surrogate pair is in it. It would be another text when it is read back. */
+export class IllFormedTextError extends Error {
+  /** The class's name, also where classes were bundled. */
+  override readonly name = "IllFormedTextError";
+}
+
 /** A position or offset outside of what the log holds. */
 export class OutOfRangeError extends Error {
   /** The class's name, also where classes were bundled. */

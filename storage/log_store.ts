@@ -25,6 +25,7 @@ import { FrameSealer, FrameWriter } from "./frame_writer.ts";
 import { GroupCommit } from "./group_commit.ts";
 import { AwayFrame, AwayPool, Journal, NOTHING_AWAY } from "./journal.ts";
 import type { StorageLimits } from "./limits.ts";
+import { mustBeLogName, mustDifferInName } from "./log_name.ts";
 import { LogReader } from "./log_reader.ts";
 import { LogState } from "./log_state.ts";
 import { isWhole, type RecordBatch } from "./record_batch.ts";
@@ -46,9 +47,6 @@ import { Reserve, type ReserveOptions } from "./reserve.ts";
 import { type LogHost, WalLog } from "./wal_log.ts";
 import { WriteList } from "./write_list.ts";
 import { ZeroAhead } from "./zero_ahead.ts";
-
-/** Longest name of a log, in bytes of UTF-8. */
-export const NAME_BYTES_MAX = 600;
 
 /** What a store is made from. */
 export interface WalStoreOptions {
@@ -97,6 +95,7 @@ export class WalStore implements LogStore, LogHost {
     this.#files = files;
     this.recovery = recovered.report;
     this.#nextLogId = Math.max(image.nextLogId, FIRST_USER_LOG_ID);
+    mustDifferInName(image.logs.filter(({ id }) => id !== CATALOG_LOG_ID));
     for (const log of image.logs) if (log.id !== CATALOG_LOG_ID) this.#add(log);
     for (const { state } of this.#logs.values()) {
       for (const extent of state.extents) files.claim(extent.range);
@@ -190,14 +189,14 @@ export class WalStore implements LogStore, LogHost {
 
   create(name: string, options: LogOptions = {}): Log {
     this.#mustBeOpen();
-    const nameBytes = new TextEncoder().encode(name).length;
-    if (nameBytes === 0 || nameBytes > NAME_BYTES_MAX) {
-      throw new TooLargeError(`A log's name has 1 to ${NAME_BYTES_MAX} bytes, not ${nameBytes}.`);
-    }
+    mustBeLogName(name);
     if (this.#logs.has(name)) throw new LogExistsError(`There is a log named ${name} already.`);
+    const { records } = this.#commit.filling;
+    const gone = this.#deletions.unnoted(name);
+    if (gone !== undefined) records.push({ kind: "deleted", logId: gone });
     const durability = options.durability ?? null;
     const logId = this.#nextLogId++;
-    this.#commit.filling.records.push({ kind: "created", logId, name, durability });
+    records.push({ kind: "created", logId, name, durability });
     return this.#add(newLogImage(logId, name, durability));
   }
 
@@ -309,6 +308,7 @@ export class WalStore implements LogStore, LogHost {
 
   async #delete(name: string, state: LogState): Promise<void> {
     state.isClosed = true;
+    this.#deletions.begin(name, state.id);
     const error = new LogClosedError(`Log ${name} was deleted.`);
     this.#commit.filling.rejectLog(state, error);
     this.#commit.filling.dropLog(state);
@@ -317,6 +317,7 @@ export class WalStore implements LogStore, LogHost {
     const { filling } = this.#commit;
     this.#commit.dropAway(state);
     filling.records.push({ kind: "deleted", logId: state.id });
+    this.#deletions.note(name, state.id);
     this.#release(filling, state.extents.splice(0));
     await this.#reserve.watch(null, this.#commit.sync());
   }

@@ -163,7 +163,7 @@ export interface LogStore {
   get(name: string): Log | undefined;
   /**
    * Makes a new log (1 to 600 bytes of UTF-8 name) and returns it at once; it is durable with its first
-   * append or `sync`. @throws {LogExistsError}
+   * append or `sync`. @throws {LogExistsError} @throws {TooLargeError} @throws {IllFormedTextError}
    */
   create(name: string, options?: LogOptions): Log;
   /** All logs, in order of creation. */

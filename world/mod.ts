@@ -13,4 +13,5 @@ export * from "./disk.ts";
 export * from "./logger.ts";
 export * from "./network.ts";
 export * from "./random.ts";
+export * from "./well_formed.ts";
 export * from "./world.ts";

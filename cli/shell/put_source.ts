@@ -22,6 +22,8 @@ export type PutSource =
 
 /** Stands for standard input, in place of a message or of a file's name. */
 const STANDARD_INPUT = "-";
+/** Deno has it in place of what is no UTF-8 in an argument; who means the character itself can give it by a file. */
+const NOT_TEXT = "\ufffd";
 /** Longer ones are refused before they are in memory; nodes take 16 MiB unless they were told otherwise. */
 const MESSAGE_BYTES_MAX = 256 * 1024 * 1024;
 
@@ -44,7 +46,14 @@ export function sourceOf(
     if (flags.null || flags.whole) {
       throw new UsageError("--null and --whole are for - and for --file <path>.");
     }
-    const message = new TextEncoder().encode(words.join(" "));
+    const text = words.join(" ");
+    if (text.includes(NOT_TEXT)) {
+      throw new UsageError(
+        "The message is no UTF-8 text: where it isn't, other bytes would be appended. Give it by " +
+          `${standardInput === null ? "" : "- or "}--file <path>.`,
+      );
+    }
+    const message = new TextEncoder().encode(text);
     return () => Promise.resolve({ kind: "one", message });
   }
   const path = flags.file ?? STANDARD_INPUT;

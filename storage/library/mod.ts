@@ -6,4 +6,5 @@
  */
 
 export type { ReadConsistency, WalrusOptions } from "./options.ts";
-export { TOPIC_BYTES_MAX, type TopicEntry, Walrus } from "./walrus.ts";
+export { TOPIC_BYTES_MAX } from "./topic_name.ts";
+export { type TopicEntry, Walrus } from "./walrus.ts";

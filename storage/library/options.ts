@@ -4,6 +4,7 @@
  * @module
  */
 
+import { textMisfit } from "../../world/mod.ts";
 import type { Durability } from "../types.ts";
 
 /**
@@ -33,7 +34,13 @@ export interface WalrusOptions {
 const FSYNC_MS_MAX = 2 ** 31 - 1;
 
 /** What is misspelt must not mean "no sync". @throws {RangeError} */
-export function checkOptions({ consistency, fsync, backend }: WalrusOptions): void {
+export function checkOptions(options: WalrusOptions): void {
+  const { consistency, fsync, backend } = options;
+  for (const name of ["dataDir", "key"] as const) {
+    // In a file's name it would be another one, and another key's folder.
+    const misfit = textMisfit(options[name] ?? "", name);
+    if (misfit !== null) throw new RangeError(misfit);
+  }
   if (consistency !== undefined && consistency !== "strictlyAtOnce") {
     const persistEvery = consistency?.atLeastOnce?.persistEvery;
     if (!isWhole(persistEvery, Number.MAX_SAFE_INTEGER)) {

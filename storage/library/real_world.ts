@@ -44,12 +44,19 @@ export async function openRealWorld(options: WalrusOptions): Promise<LibraryWorl
   return { disk, clock, random: new RealRandom(), logger, crc: disk.crc32c, bootId: readBootId() };
 }
 
-/** A variable that is set to something; `undefined` also where the environment may not be read. */
+/**
+ * A variable that is set to something; `undefined` also where the environment may not be read.
+ *
+ * @throws {RangeError} It is no UTF-8: entries would go where nobody wanted them.
+ */
 function readEnv(name: string): string | undefined {
   try {
     return Deno.env.get(name) || undefined;
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return undefined;
+    throw new RangeError(`${name} in the environment is no UTF-8 text: set another one.`, {
+      cause: error,
+    });
   }
 }
 

@@ -4,11 +4,12 @@
  * @module
  */
 
-import { LogClosedError, OutOfRangeError, TooLargeError } from "../errors.ts";
+import { LogClosedError, OutOfRangeError } from "../errors.ts";
 import { openLogStore } from "../open_log_store.ts";
 import { RecordBatchBuilder, RecordReader } from "../record_batch.ts";
 import type { StorageLimits } from "../limits.ts";
 import type { LogStore } from "../types.ts";
+import { utf8Of } from "../utf8.ts";
 import { CursorLog } from "./cursor_log.ts";
 import {
   checkOptions,
@@ -19,11 +20,8 @@ import {
 import { ReadAhead } from "./read_ahead.ts";
 import { type LibraryWorld, openRealWorld } from "./real_world.ts";
 import { Topic, type TopicHost } from "./topic.ts";
+import { logNameOf, mustBeTopic, topicOf } from "./topic_name.ts";
 
-/** Longest topic, in bytes of UTF-8. */
-export const TOPIC_BYTES_MAX = 500;
-/** Topics' logs have names that begin with this. */
-const TOPIC_PREFIX = "t/";
 /** What `batchReadForTopic` and `readFrom` return at most unless told otherwise. */
 const DEFAULT_MAX_BYTES = 1 << 20;
 
@@ -69,7 +67,8 @@ export class Walrus implements AsyncDisposable {
     this.#store = store;
     this.#host = host;
     for (const { name } of store.list()) {
-      if (name.startsWith(TOPIC_PREFIX)) this.#topic(name.slice(TOPIC_PREFIX.length));
+      const topic = topicOf(name);
+      if (topic !== null) this.#topic(topic);
     }
   }
 
@@ -120,6 +119,7 @@ export class Walrus implements AsyncDisposable {
    * @param topic 1 to 500 bytes of UTF-8.
    * @param payload The entry; a string goes as UTF-8.
    * @returns The entry's offset, once it is as durable as `fsync` says.
+   * @throws {IllFormedTextError} The topic or the string has half of a surrogate pair in it.
    * @throws {DiskFullError} Nothing was lost; try again when there is room.
    * @throws {StoreFailedError} A sync failed earlier; reopen.
    *
@@ -144,6 +144,7 @@ export class Walrus implements AsyncDisposable {
    * @param payloads The entries, in their order.
    * @returns The first entry's offset.
    * @throws {TooLargeError} More than the limit.
+   * @throws {IllFormedTextError}
    * @throws {DiskFullError}
    * @throws {StoreFailedError}
    *
@@ -168,14 +169,14 @@ export class Walrus implements AsyncDisposable {
       payloads = payloads.map((payload) => typeof payload === "string" ? payload : payload.slice());
       await this.#waitForRoom(topic);
     }
-    const { log } = this.#topic(topic);
     const batch = this.#batch;
     batch.clear();
     for (const payload of payloads) {
-      batch.add(typeof payload === "string" ? new TextEncoder().encode(payload) : payload);
+      batch.add(typeof payload === "string" ? utf8Of(payload, "A payload") : payload);
     }
-    if (batch.count === 0) return log.endOffset;
-    return await this.#topic(topic).append(batch);
+    // Not before: what is refused makes no topic.
+    const found = this.#topic(topic);
+    return batch.count === 0 ? found.log.endOffset : await found.append(batch);
   }
 
   /**
@@ -449,11 +450,8 @@ export class Walrus implements AsyncDisposable {
   #topic(name: string): Topic {
     const found = this.#topics.get(name);
     if (found !== undefined) return found;
-    const bytes = new TextEncoder().encode(name).length;
-    if (bytes === 0 || bytes > TOPIC_BYTES_MAX) {
-      throw new TooLargeError(`A topic has 1 to ${TOPIC_BYTES_MAX} bytes, not ${bytes}.`);
-    }
-    const log = this.#store.get(TOPIC_PREFIX + name) ?? this.#store.create(TOPIC_PREFIX + name);
+    mustBeTopic(name);
+    const log = this.#store.get(logNameOf(name)) ?? this.#store.create(logNameOf(name));
     const topic = new Topic(name, log, this.#host);
     this.#topics.set(name, topic);
     return topic;
@@ -487,7 +485,7 @@ export async function openWalrus(
     });
     const { logger } = world;
     const cursors = await CursorLog.open(store, { bytesMax: limits.cursorLogBytesMax, logger });
-    await cursors.boundBy((topic) => store.get(TOPIC_PREFIX + topic)?.endOffset ?? 0);
+    await cursors.boundBy((topic) => store.get(logNameOf(topic))?.endOffset ?? 0);
     const ahead = new ReadAhead(limits);
     return Walrus.create(world, store, { cursors, ahead, limits, consistency });
   } catch (error) {
