@@ -21,11 +21,23 @@ export const CURSOR_LOG = "c";
 /** Read at once when positions are loaded. */
 const LOAD_BYTES = 1 << 20;
 
+/** A move that is not durable yet. */
+interface Move {
+  readonly topic: string;
+  /** Where the topic's reader stood before. */
+  readonly before: number;
+  /** Of its record in the log. */
+  readonly position: number;
+}
+
 /** The durable read positions. */
 export class CursorLog {
   readonly #log: Log;
   readonly #bytesMax: number;
+  /** Moves that are under way count. */
   readonly #offsets: Map<string, number>;
+  /** Those, as they came. */
+  readonly #moves: Move[] = [];
   readonly #batch = new RecordBatchBuilder(256);
   readonly #record = new ByteWriter();
   /** Topics whose position is beyond their end on disk, still, and who is mending that. */
@@ -64,18 +76,28 @@ export class CursorLog {
     return new CursorLog(log, offsets, bytesMax);
   }
 
-  /** The offset of the next entry to read of a topic. */
+  /** The offset of the next entry to read of a topic; of a move that was refused nothing is left. */
   get(topic: string): number {
+    this.#takeBackRefused();
     return this.#offsets.get(topic) ?? 0;
   }
 
   /** Resolves when the move is as durable as the store's mode makes it. */
   async move(topic: string, offset: number): Promise<void> {
+    const before = this.get(topic);
     this.#batch.clear();
     this.#add(topic, offset);
+    const move = { topic, before, position: this.#log.endPosition };
     const appended = this.#log.append(this.#batch);
     this.#offsets.set(topic, offset);
-    await appended;
+    this.#moves.push(move);
+    try {
+      await appended;
+    } catch (error) {
+      this.#takeBackRefused();
+      throw error;
+    }
+    this.#moves.splice(this.#moves.indexOf(move), 1);
     if (this.#log.payloadBytes > this.#bytesMax) this.#compact();
   }
 
@@ -125,6 +147,21 @@ export class CursorLog {
     await this.#compaction;
   }
 
+  /**
+   * ⛔ Whoever asked for a move that was refused got no entry: were it among what is written anew, that entry
+   * would never come. Who asked learns of it some turns later than this may be called, but the log's end shows it
+   * at once: what was refused stands at it or behind it, and nothing is appended there before it is taken back.
+   */
+  #takeBackRefused(): void {
+    const moves = this.#moves;
+    const { endPosition } = this.#log;
+    for (let last = moves.at(-1); last !== undefined; last = moves.at(-1)) {
+      if (last.position < endPosition) return;
+      this.#offsets.set(last.topic, last.before);
+      moves.pop();
+    }
+  }
+
   #add(topic: string, offset: number): void {
     const { view } = this.#record.clear().u64(offset).raw(new TextEncoder().encode(topic));
     this.#batch.add(view, 0, view.length, "control");
@@ -137,6 +174,7 @@ export class CursorLog {
   }
 
   async #rewrite(): Promise<void> {
+    this.#takeBackRefused();
     this.#batch.clear();
     for (const [topic, offset] of this.#offsets) this.#add(topic, offset);
     if (this.#batch.lengthBytes > this.#bytesMax / 2) return;

@@ -110,12 +110,17 @@ export class Topic {
   ): Promise<{ entries: Uint8Array[]; moved: Promise<void> | null }> {
     const entries: Uint8Array[] = [];
     let bytes = 0;
+    this.#maybeGoBack();
     let offset = this.#next;
     for (;;) {
       const entry = this.#host.ahead.tryTake(this.log, offset);
       if (entry === null) {
-        if (await this.#host.ahead.load(this.log, offset)) continue;
-        break;
+        const isThere = await this.#host.ahead.load(this.log, offset);
+        if (this.#maybeGoBack()) {
+          entries.length = bytes = 0;
+          offset = this.#next;
+        } else if (!isThere) break;
+        continue;
       }
       const isOver = maxBytes !== null && bytes + entry.length > maxBytes;
       if (isOver && entries.length > 0) {
@@ -148,10 +153,21 @@ export class Topic {
       await this.#host.cursors.move(this.name, offset);
       this.#persisted = Math.max(this.#persisted, offset);
     } catch (error) {
-      // Not handed out, so it comes again.
-      this.#next = this.#moved = this.#persisted;
+      this.#maybeGoBack();
       throw error;
     }
+  }
+
+  /**
+   * ⛔ To before the first entry whose move was refused: it was not handed out, so it comes again. Those who read on
+   * meanwhile, from behind it, were refused with it, or have not moved yet: they must not do it from there. True:
+   * the position is another one.
+   */
+  #maybeGoBack(): boolean {
+    const offset = Math.max(this.log.startOffset, this.#host.cursors.get(this.name));
+    if (offset >= this.#moved) return false;
+    this.#next = this.#moved = offset;
+    return true;
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
