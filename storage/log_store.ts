@@ -284,9 +284,10 @@ export class WalStore implements LogStore, LogHost {
       }
       const { point, extentIndex } = await this.#reader.pointAt(log, position);
       this.#mustTakeChanges(log);
-      // The extents may have moved while the disk was read.
+      // The extents may have moved while the disk was read. Behind all that is at home there may be new ones,
+      // laid out and not written yet: the position is in none of those before them.
       const isStill = log.extentAt(position) === extentIndex ||
-        point.position === log.written.position;
+        position === log.homed.position || position === log.written.position;
       if (!isStill) continue;
       return await this.#trimHead(log, point);
     }
