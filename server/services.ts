@@ -16,7 +16,7 @@ import {
 } from "./config.ts";
 import { Controller } from "./controller.ts";
 import type { Identity } from "./identity.ts";
-import { Departures, Membership } from "./membership/mod.ts";
+import { Departures, liveNodes, Membership } from "./membership/mod.ts";
 import { METHOD, writeLeave } from "./messages.ts";
 import {
   Metadata,
@@ -294,19 +294,17 @@ export class Services {
     return this.#segments.handOver();
   }
 
-  /**
-   * Where something new may go: this node, and those that it is connected with and has heard lately, without
-   * those that are on their way out or have said that they stop. (A killed process is heard of for a
-   * while after its connection broke: it must not be given a segment.)
-   */
+  /** Where something new may go. */
   liveNodes(): number[] {
     const { machine, peers, self } = this.#parts;
-    const live = [...machine.state.nodes.values()].filter((node) =>
-      !machine.state.draining.has(node.id) && !this.#departures.has(node) &&
-      (node.id === self.id || (peers.isConnected(node.id) && peers.isAlive(node.id)))
-    ).map(({ id }) => id);
-    // A node that stops stays where there is no other.
-    return this.#isLeaving && live.length > 1 ? live.filter((id) => id !== self.id) : live;
+    return liveNodes({
+      nodeId: self.id,
+      metadata: machine.state,
+      isConnectedTo: (id, run) => peers.isConnectedTo(id, run),
+      isAlive: (id) => peers.isAlive(id),
+      hasLeft: (node) => this.#departures.has(node),
+      isLeaving: this.#isLeaving,
+    });
   }
 
   #startMonitor(): void {

@@ -8,4 +8,5 @@ export * from "./admission.ts";
 export * from "./departures.ts";
 export * from "./join.ts";
 export * from "./leaving.ts";
+export * from "./live_nodes.ts";
 export * from "./membership.ts";
