@@ -116,9 +116,12 @@ export class Nemesis {
     this.#mendRotten();
   }
 
-  /** Nothing is left to be done about disks that rotted. */
+  /**
+   * Nothing is left to be done about disks that rotted, and nobody is about to stop: a node that was told to by the
+   * last fault serves clients for a while, and would end amid those who count on every node.
+   */
   get isSettled(): boolean {
-    return this.#isSettled;
+    return this.#isSettled && this.#parts.machines.every(({ state }) => state !== "stopping");
   }
 
   /** Some disk has rotted. */
