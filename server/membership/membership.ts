@@ -17,7 +17,7 @@ const CHECK_MS = 200;
 /** A learner that lacks no more than so many entries of the log has caught up. */
 const CAUGHT_UP_ENTRIES = 64;
 /** Nodes from this protocol version on read {@link METADATA_FORMAT}. */
-const VERSION_OF_FORMAT = 3;
+const VERSION_OF_FORMAT = 4;
 /** A node that is being removed, and was not heard for so long, is not waited for, milliseconds. */
 const GONE_AFTER_MS = 5000;
 /** For one proposal or change, milliseconds. */

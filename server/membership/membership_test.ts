@@ -35,7 +35,7 @@ function setUp() {
     clock,
     logger: { log } as never,
     self: nodeInfo(1),
-    versionOf: (node) => node === 3 ? 2 : 3,
+    versionOf: (node) => node === 3 ? METADATA_FORMAT - 1 : METADATA_FORMAT,
     silentMs: (node) => silent.get(node) ?? 0,
   });
   return { clock, state, apply, lines, silent, membership };

@@ -9,11 +9,13 @@
 import type { Durability } from "../../storage/types.ts";
 
 /** The newest format of commands and snapshots. Raised when a kind or a field is added; older ones stay readable. */
-export const METADATA_FORMAT = 3;
+export const METADATA_FORMAT = 4;
 /** Topics are deleted and trimmed, and keep only so much, from this format on. */
 export const TRIM_FORMAT = 2;
 /** Nodes can be given up from this format on. */
 export const GIVE_UP_FORMAT = 3;
+/** Repairs name what they were decided on from this format on. */
+export const REPAIR_FORMAT = 4;
 
 /** How a node is reached, and which disk it is. */
 export interface NodeInfo {
@@ -164,20 +166,26 @@ export interface RemoveNode {
   id: number;
 }
 
-/** A node holds a sealed segment whole, as was checked. Does nothing when it is known to. */
-export interface AddReplica {
-  kind: "addReplica";
+/** What repairs of a sealed segment say. */
+interface RepairOf {
   topic: string;
   segment: number;
   node: number;
+  /**
+   * ⛔ `SegmentInfo.replicaChanges` when the nodes began to be asked what they hold: refused when it is another one by
+   * now, for the answers spoke of other replicas (spec/DECISIONS.md, 28). `null` in commands of older formats.
+   */
+  expectedChanges: number | null;
+}
+
+/** A node holds a sealed segment whole, as was checked. Does nothing when it is known to. */
+export interface AddReplica extends RepairOf {
+  kind: "addReplica";
 }
 
 /** A sealed segment is not to be held by a node any more. ⛔ Refused for the last replica. */
-export interface DropReplica {
+export interface DropReplica extends RepairOf {
   kind: "dropReplica";
-  topic: string;
-  segment: number;
-  node: number;
 }
 
 /** Any of them. */

@@ -7,18 +7,22 @@
  * | 1 | kind: 1 registerNode, 2 createTopic, 3 sealSegment, 4 beginSeal, 5 drainNode, 6 removeNode, 7 addReplica, 8 dropReplica, 9 raiseFormat, 10 deleteTopic, 11 trimTopic, 12 setRetention, 13 giveUpNode |
  * | … | the fields in the order of the interfaces below; strings and lists carry their length |
  *
- * Format 1 lacks `firstSegment` and `retention` of createTopic, `sealedMs` of sealSegment, and kinds 10 to 12.
+ * Format 1 lacks `firstSegment` and `retention` of createTopic, `sealedMs` of sealSegment, and kinds 10 to 12. Formats
+ * before 4 lack `expectedChanges` of addReplica and dropReplica.
+ *
  * @module
  */
 
 import type { Durability } from "../../storage/types.ts";
 import { ByteReader, ByteWriter, MalformedError, unreachable } from "../../world/mod.ts";
 import {
+  type AddReplica,
   type Command,
   type Cursor,
   KEEP_ALL,
   METADATA_FORMAT,
   type NodeInfo,
+  REPAIR_FORMAT,
   type Retention,
   TRIM_FORMAT,
 } from "./command.ts";
@@ -80,6 +84,8 @@ export function encodeCommand(command: Command, format: number = METADATA_FORMAT
     case "dropReplica":
       writer.u8(command.kind === "addReplica" ? KIND_ADD_REPLICA : KIND_DROP_REPLICA);
       writer.string(command.topic).u32(command.segment).u32(command.node);
+      if (format < REPAIR_FORMAT) break;
+      writer.bool(command.expectedChanges !== null).u32(command.expectedChanges ?? 0);
       break;
     case "raiseFormat":
       writer.u8(KIND_RAISE_FORMAT).u8(command.format);
@@ -158,9 +164,9 @@ function readKind(reader: ByteReader, kind: number, format: number): Command {
     case KIND_REMOVE_NODE:
       return { kind: "removeNode", id: reader.u32() };
     case KIND_ADD_REPLICA:
-      return { kind: "addReplica", ...readReplicaOf(reader) };
+      return { kind: "addReplica", ...readRepairOf(reader, format) };
     case KIND_DROP_REPLICA:
-      return { kind: "dropReplica", ...readReplicaOf(reader) };
+      return { kind: "dropReplica", ...readRepairOf(reader, format) };
     case KIND_RAISE_FORMAT:
       return { kind: "raiseFormat", format: reader.u8() };
     case KIND_DELETE_TOPIC:
@@ -179,8 +185,12 @@ function readKind(reader: ByteReader, kind: number, format: number): Command {
   }
 }
 
-function readReplicaOf(reader: ByteReader): { topic: string; segment: number; node: number } {
-  return { topic: reader.string(), segment: reader.u32(), node: reader.u32() };
+function readRepairOf(reader: ByteReader, format: number): Omit<AddReplica, "kind"> {
+  const place = { topic: reader.string(), segment: reader.u32(), node: reader.u32() };
+  if (format < REPAIR_FORMAT) return { ...place, expectedChanges: null };
+  const isNamed = reader.bool();
+  const changes = reader.u32();
+  return { ...place, expectedChanges: isNamed ? changes : null };
 }
 
 function readExpectedRun(reader: ByteReader): string | null {

@@ -10,7 +10,7 @@
  * | 4, … | ids of the nodes that are being drained |
  * | 4, … | since format 3: ids of the nodes that were given up |
  * | 4, … | count of incarnations of removed nodes, then those |
- * | 4, … | count of topics, then each: name, replication factor (4), durability (5), cursors; since format 2: number of its very first segment (4), retention (24), number (4) and base offset (8) of the first one that is there; count of segments (4), and for each of those: leader (4), leader's run (string), replica ids, state (1): 0 open, 1 sealing, 2 sealed, sealed count (8), sealed length (8), payload bytes (8), may have lost (1), since format 2: when it was sealed (8) |
+ * | 4, … | count of topics, then each: name, replication factor (4), durability (5), cursors; since format 2: number of its very first segment (4), retention (24), number (4) and base offset (8) of the first one that is there; count of segments (4), and for each of those: leader (4), leader's run (string), replica ids, state (1): 0 open, 1 sealing, 2 sealed, sealed count (8), sealed length (8), payload bytes (8), may have lost (1), since format 2: when it was sealed (8), since format 4: how often repair has changed its replicas (4) |
  *
  * Since format 2 a segment has, for its leader's run, the number of a run in that list (4). Count and length of an unsealed segment, the last of each topic, are 0. Numbers and base offsets follow from
  * the order.
@@ -19,7 +19,7 @@
  */
 
 import { ByteReader, ByteWriter, MalformedError } from "../../world/mod.ts";
-import { GIVE_UP_FORMAT, KEEP_ALL, TRIM_FORMAT } from "./command.ts";
+import { GIVE_UP_FORMAT, KEEP_ALL, REPAIR_FORMAT, TRIM_FORMAT } from "./command.ts";
 import {
   readCursors,
   readDurability,
@@ -79,6 +79,7 @@ export function encodeSnapshot(state: MetadataState): Uint8Array {
       writer.u8(stateByte(segment)).u64(segment.count ?? 0).u64(segment.length ?? 0);
       writer.u64(segment.bytes ?? 0).bool(segment.mayHaveLost);
       if (!isOld) writer.u64(segment.sealedMs);
+      if (format >= REPAIR_FORMAT) writer.u32(segment.replicaChanges);
     }
   }
   return writer.view;
@@ -124,7 +125,7 @@ function readTopic(
   let number = isOld ? 1 : reader.u32();
   let baseOffset = isOld ? 0 : reader.u64();
   const segments = readList(reader, () => {
-    const segment = readSegment(reader, { number, baseOffset, runs, state });
+    const segment = readSegment(reader, { number, baseOffset, format, runs, state });
     number++;
     baseOffset += segment.count ?? 0;
     return segment;
@@ -137,11 +138,12 @@ function readSegment(
   place: {
     number: number;
     baseOffset: number;
+    format: number;
     runs: readonly string[] | null;
     state: MetadataState;
   },
 ): SegmentInfo {
-  const { number, baseOffset, runs, state: metadata } = place;
+  const { number, baseOffset, format, runs, state: metadata } = place;
   const leader = reader.u32();
   const leaderRun = runs === null ? reader.string() : runAt(runs, reader.u32());
   const replicas = metadata.shared(readIds(reader));
@@ -151,6 +153,7 @@ function readSegment(
   const bytes = reader.u64();
   const mayHaveLost = reader.bool();
   const sealedMs = runs === null ? 0 : reader.u64();
+  const replicaChanges = format < REPAIR_FORMAT ? 0 : reader.u32();
   const isSealed = state === STATE_SEALED;
   return {
     number,
@@ -164,6 +167,7 @@ function readSegment(
     bytes: isSealed ? bytes : null,
     mayHaveLost,
     sealedMs,
+    replicaChanges,
   };
 }
 

@@ -7,19 +7,20 @@
 import type { Durability } from "../../storage/types.ts";
 import { assert, unreachable } from "../../world/mod.ts";
 import { TrimmedError } from "../errors.ts";
-import type {
-  AddReplica,
-  BeginSeal,
-  Command,
-  CreateTopic,
-  Cursor,
-  DeleteTopic,
-  DropReplica,
-  NodeInfo,
-  Retention,
-  SealSegment,
-  SetRetention,
-  TrimTopic,
+import {
+  type AddReplica,
+  type BeginSeal,
+  type Command,
+  type CreateTopic,
+  type Cursor,
+  type DeleteTopic,
+  type DropReplica,
+  type NodeInfo,
+  REPAIR_FORMAT,
+  type Retention,
+  type SealSegment,
+  type SetRetention,
+  type TrimTopic,
 } from "./command.ts";
 
 /** One segment of a topic. */
@@ -45,6 +46,8 @@ export interface SegmentInfo {
   mayHaveLost: boolean;
   /** When it was sealed, milliseconds since 1970 by the proposer's clock; 0: not known, or not yet. */
   sealedMs: number;
+  /** How often repair has changed `replicas`, since the cluster writes a format that keeps it. */
+  replicaChanges: number;
 }
 
 /** One topic: all segments but the last are sealed, and the last is not. */
@@ -296,6 +299,10 @@ export class MetadataState {
     }
     const isHeld = segment.replicas.includes(node);
     if (isHeld === (command.kind === "addReplica")) return DONE;
+    const { expectedChanges } = command;
+    if (expectedChanges !== null && expectedChanges !== segment.replicaChanges) {
+      return refuse(`who holds segment ${segment.number} of ${topic} has changed meanwhile`);
+    }
     if (command.kind === "addReplica") {
       if (!this.nodes.has(node)) return refuse(`node ${node} is not in the cluster`);
       segment.replicas = this.shared([...segment.replicas, node]);
@@ -307,6 +314,8 @@ export class MetadataState {
       }
       segment.replicas = this.shared(segment.replicas.filter((id) => id !== node));
     }
+    // Not earlier: snapshots of older formats don't have it, and all nodes must count alike.
+    if (this.format >= REPAIR_FORMAT) segment.replicaChanges++;
     changes.push({ kind: "topic", topic, segment: segment.number });
     return DONE;
   }
@@ -337,6 +346,7 @@ export class MetadataState {
       bytes: null,
       mayHaveLost: false,
       sealedMs: 0,
+      replicaChanges: 0,
     };
   }
 }

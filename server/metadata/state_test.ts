@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Command, GIVE_UP_FORMAT, KEEP_ALL } from "./command.ts";
+import { type Command, GIVE_UP_FORMAT, KEEP_ALL, REPAIR_FORMAT } from "./command.ts";
 import { decodeCommand, encodeCommand } from "./command_codec.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Change, MetadataState, openSegmentOf, segmentAt } from "./state.ts";
@@ -124,14 +124,47 @@ Deno.test("MetadataState.apply() lets a new run resume what nobody else holds, a
 Deno.test("MetadataState.apply() changes who holds a segment only once it is sealed, and never to nobody", () => {
   const state = new MetadataState();
   applyAll(state, [...nodes, create]);
-  const add: Command = { kind: "addReplica", topic: "logs", segment: 1, node: 3 };
-  const drop: Command = { kind: "dropReplica", topic: "logs", segment: 1, node: 2 };
+  const add: Command = {
+    kind: "addReplica",
+    topic: "logs",
+    segment: 1,
+    node: 3,
+    expectedChanges: null,
+  };
+  const drop: Command = {
+    kind: "dropReplica",
+    topic: "logs",
+    segment: 1,
+    node: 2,
+    expectedChanges: null,
+  };
   assert.equal(state.apply(add, []).ok, false);
   applyAll(state, [seal(1, 10, { by: "run-2", next: 3 })]);
   assert.equal(state.apply(drop, []).ok, false);
   assert.deepEqual([state.apply(add, []), state.apply(add, [])], [{ ok: true }, { ok: true }]);
   assert.deepEqual([state.apply(drop, []), state.apply(drop, [])], [{ ok: true }, { ok: true }]);
   assert.deepEqual(state.topics.get("logs")!.segments[0]!.replicas, [3]);
+});
+
+Deno.test("MetadataState.apply() refuses a repair that was decided on other replicas, were they the same nodes", () => {
+  const state = new MetadataState();
+  applyAll(state, [...nodes, create, seal(1, 10, { by: "run-2", next: 3 })]);
+  const repair = (kind: "addReplica" | "dropReplica", node: number, expectedChanges: number) =>
+    state.apply({ kind, topic: "logs", segment: 1, node, expectedChanges }, []).ok;
+  const info = () => state.topics.get("logs")!.segments[0]!;
+  assert.ok(repair("addReplica", 1, 0));
+  assert.equal(info().replicaChanges, 0, "snapshots of this format could not tell");
+  applyAll(state, [{ kind: "raiseFormat", format: REPAIR_FORMAT }]);
+  assert.ok(repair("addReplica", 3, 0));
+  assert.ok(!repair("dropReplica", 2, 0));
+  assert.ok(repair("addReplica", 3, 0), "the same one for a second time");
+  assert.ok(repair("dropReplica", 3, 1));
+  assert.ok(repair("addReplica", 3, 2));
+  assert.ok(!repair("dropReplica", 2, 1), "nodes 1, 2 and 3 again, and not the same copies");
+  assert.deepEqual(info().replicas, [2, 1, 3]);
+  const restored = decodeSnapshot(encodeSnapshot(state)).topics.get("logs")!.segments[0]!;
+  assert.deepEqual(restored, info());
+  assert.ok(repair("dropReplica", 2, restored.replicaChanges));
 });
 
 Deno.test("MetadataState.apply() removes a node only when it is drained and holds nothing", () => {
@@ -143,8 +176,8 @@ Deno.test("MetadataState.apply() removes a node only when it is drained and hold
   assert.equal(state.apply(remove, []).ok, false); // it leads segment 1
   applyAll(state, [
     seal(1, 10, { by: "run-2", next: 3 }),
-    { kind: "addReplica", topic: "logs", segment: 1, node: 3 },
-    { kind: "dropReplica", topic: "logs", segment: 1, node: 2 },
+    { kind: "addReplica", topic: "logs", segment: 1, node: 3, expectedChanges: null },
+    { kind: "dropReplica", topic: "logs", segment: 1, node: 2, expectedChanges: null },
   ]);
   assert.deepEqual(state.apply(remove, []), { ok: true });
   assert.deepEqual([...state.nodes.keys()], [1, 3]);
@@ -275,6 +308,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     topic: fc.string(),
     segment: id,
     node: id,
+    expectedChanges: fc.option(fc.nat(), { nil: null }),
   }),
 );
 
@@ -417,6 +451,19 @@ Deno.test("decodeCommand() reads what older versions wrote, and encodeCommand() 
   assert.ok(made.kind === "createTopic" && made.firstSegment === 1);
   assert.deepEqual(made.retention, KEEP_ALL);
   assert.deepEqual(encodeCommand(made, 1), bytesOf(OLD.create));
+});
+
+Deno.test("encodeCommand() writes a repair for older versions without what it was decided on", () => {
+  const drop = {
+    kind: "dropReplica" as const,
+    topic: "t",
+    segment: 1,
+    node: 2,
+    expectedChanges: 7,
+  };
+  assert.deepEqual(decodeCommand(encodeCommand(drop)), drop);
+  const old = encodeCommand(drop, REPAIR_FORMAT - 1);
+  assert.deepEqual(decodeCommand(old), { ...drop, expectedChanges: null });
 });
 
 Deno.test("decodeSnapshot() reads what older versions wrote, and writes it until all nodes read more", () => {

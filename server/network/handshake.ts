@@ -34,10 +34,10 @@ import {
 import type { FormerRuns } from "../runs.ts";
 
 /**
- * What this code speaks. Nodes whose versions differ by at most one work together. A node of version 2 or 3
- * reads metadata up to the format of the same number (server/metadata/command.ts).
+ * What this code speaks. Nodes whose versions differ by at most one work together. A node of version 2 or
+ * later reads metadata up to the format of the same number (server/metadata/command.ts).
  */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 /** The cluster UUID of a node that belongs to none yet. */
 export const NO_CLUSTER = "00000000-0000-0000-0000-000000000000";
 const NO_RUN = NO_CLUSTER;

@@ -123,7 +123,7 @@ export class Repair {
   async #copy(step: RepairStep & { kind: "copy" }): Promise<void> {
     const { link, logger, metadata } = this.#parts;
     const target = { topic: step.topic, segment: step.segment };
-    const end = this.#sealedLength(target);
+    const { end, expectedChanges } = this.#sealed(target);
     await link.complete(step.node, target, { from: step.from, end });
     const [original, copy] = await Promise.all([
       link.digest(step.from, target),
@@ -136,17 +136,22 @@ export class Repair {
         }) of ${end} records`,
       );
     }
-    const command = { kind: "addReplica" as const, ...target, node: step.node };
+    const command = { kind: "addReplica" as const, ...target, node: step.node, expectedChanges };
     await metadata.propose(command, { timeoutMs: REQUEST_TIMEOUT_MS });
     this.#progress.copied++;
     logger.log("info", "segment copied", { ...target, from: step.from, to: step.node });
   }
 
-  /** ⛔ A replica goes only when a majority of those that stay, and at least one, hold the segment whole. */
+  /**
+   * ⛔ A replica goes only when a majority of all others, and at least one, hold the segment whole. What they say may be
+   * old by the time at which the drop is committed, for this node may stand still, or not be Raft's leader any more; but
+   * not as old as the last change of the replicas, which another leader may have made on the word of this very
+   * replica (spec/DECISIONS.md, 28).
+   */
   async #drop(step: RepairStep & { kind: "drop" }): Promise<void> {
     const { link, metadata } = this.#parts;
     const target = { topic: step.topic, segment: step.segment };
-    const end = this.#sealedLength(target);
+    const { end, expectedChanges } = this.#sealed(target);
     const digests = await Promise.allSettled(step.keepers.map((node) => link.digest(node, target)));
     const whole = digests.flatMap((digest) => digest.status === "fulfilled" ? [digest.value] : [])
       .filter((digest) => digest.length === end);
@@ -155,7 +160,7 @@ export class Repair {
     ) {
       throw new Error(`only ${whole.length} of nodes ${step.keepers.join(", ")} hold it whole`);
     }
-    const command = { kind: "dropReplica" as const, ...target, node: step.node };
+    const command = { kind: "dropReplica" as const, ...target, node: step.node, expectedChanges };
     await metadata.propose(command, { timeoutMs: REQUEST_TIMEOUT_MS });
     this.#progress.dropped++;
   }
@@ -193,11 +198,13 @@ export class Repair {
     if (heir !== undefined) await raft.transferLeadership(heir, { timeoutMs: REQUEST_TIMEOUT_MS });
   }
 
-  #sealedLength(target: SegmentTarget): number {
+  /** ⛔ Of the state that the step was made from: looked at before anybody is asked. */
+  #sealed(target: SegmentTarget): { end: number; expectedChanges: number } {
     const topic = this.#parts.metadata.state.topics.get(target.topic)!;
-    const length = segmentOf(topic, target.segment)?.length ?? null;
-    assert(length !== null, "only sealed segments are repaired");
-    return length;
+    const segment = segmentOf(topic, target.segment);
+    const end = segment?.length ?? null;
+    assert(end !== null, "only sealed segments are repaired");
+    return { end, expectedChanges: segment!.replicaChanges };
   }
 }
 

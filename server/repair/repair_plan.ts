@@ -17,7 +17,7 @@ export interface RepairView {
 /** One thing to do for one segment. */
 export type RepairStep =
   | { kind: "copy"; topic: string; segment: number; node: number; from: number }
-  /** Only when `keepers` are found to hold it whole. */
+  /** Only when a majority of `keepers`, all other replicas, are found to hold it whole. */
   | { kind: "drop"; topic: string; segment: number; node: number; keepers: number[] };
 
 /** Replicas that a segment of the topic should have, with the nodes that there are. */
@@ -70,12 +70,28 @@ export function stepFor(
       ? null
       : { kind: "copy", ...target, node, from };
   }
-  const leaving = segment.replicas.find((id) => !keepers.includes(id));
-  if (leaving !== undefined) return { kind: "drop", ...target, node: leaving, keepers };
-  if (keepers.length <= topic.replicationFactor) return null;
-  // Somebody came back after others had taken its place.
-  const node = keepers.at(-1)!;
-  return { kind: "drop", ...target, node, keepers: keepers.slice(0, -1) };
+  const node = leaverOf(state, { topic, segment, keepers }, view);
+  if (node === undefined) return null;
+  // ⛔ The silent ones among them, too: who stood still for a while takes everybody for lost, and knows nothing of it.
+  return { kind: "drop", ...target, node, keepers: segment.replicas.filter((id) => id !== node) };
+}
+
+/** Whose replica is not needed. */
+function leaverOf(
+  state: MetadataState,
+  subject: { topic: TopicInfo; segment: SegmentInfo; keepers: readonly number[] },
+  view: Pick<RepairView, "isLost">,
+): number | undefined {
+  const { keepers, segment, topic: { replicationFactor } } = subject;
+  const isDraining = (id: number) => state.draining.has(id);
+  // ⛔ A lost one that others have not taken the place of may come back, with all that it had.
+  if (keepers.length >= replicationFactor) {
+    const lost = segment.replicas.find((id) => view.isLost(id) && !isDraining(id));
+    if (lost !== undefined) return lost;
+  }
+  // Then somebody came back after others had taken its place.
+  const surplus = keepers.length > replicationFactor ? keepers.at(-1) : undefined;
+  return segment.replicas.find(isDraining) ?? surplus;
 }
 
 function keepersOf(

@@ -89,7 +89,7 @@ Deno.test("repairPlan() moves a segment off a draining node: first the copy, the
   assert.deepEqual(repairPlan(state, viewOf({}), 9), [
     { kind: "copy", topic: "t", segment: 1, node: 4, from: 1 },
   ]);
-  state.apply({ kind: "addReplica", topic: "t", segment: 1, node: 4 }, []);
+  state.apply({ kind: "addReplica", topic: "t", segment: 1, node: 4, expectedChanges: null }, []);
   assert.deepEqual(repairPlan(state, viewOf({}), 9), [
     { kind: "drop", topic: "t", segment: 1, node: 2, keepers: [1, 3, 4] },
   ]);
@@ -97,9 +97,31 @@ Deno.test("repairPlan() moves a segment off a draining node: first the copy, the
 
 Deno.test("repairPlan() drops what is too much when a lost node comes back", () => {
   const state = stateWith({ nodes: 4, replicas: [1, 2, 3], factor: 3 });
-  state.apply({ kind: "addReplica", topic: "t", segment: 1, node: 4 }, []);
+  state.apply({ kind: "addReplica", topic: "t", segment: 1, node: 4, expectedChanges: null }, []);
   const [step] = repairPlan(state, viewOf({}), 9);
   assert.equal(step?.kind, "drop");
+});
+
+Deno.test("repairPlan() drops nothing where all others seem lost: who stood still takes them for it", () => {
+  const state = stateWith({ nodes: 5, replicas: [1, 2, 3], factor: 3 });
+  assert.deepEqual(repairPlan(state, viewOf({ lost: [2, 3, 4, 5] }), 9), []);
+});
+
+Deno.test("repairPlan() drops the replica of a lost node once as many others hold it as should", () => {
+  const state = stateWith({ nodes: 3, replicas: [1, 2, 3], factor: 3 });
+  const view = viewOf({ lost: [2] });
+  assert.deepEqual(repairPlan(state, view, 9), [], "nobody is there to take its place");
+  const spare = stateWith({ nodes: 4, replicas: [1, 2, 3, 4], factor: 3 });
+  assert.deepEqual(repairPlan(spare, view, 9), [
+    { kind: "drop", topic: "t", segment: 1, node: 2, keepers: [1, 3, 4] },
+  ]);
+});
+
+Deno.test("repairPlan() asks the silent ones, too, whether they hold what a draining node is to give up", () => {
+  const state = stateWith({ nodes: 3, replicas: [1, 2, 3], factor: 3, draining: [2] });
+  assert.deepEqual(repairPlan(state, viewOf({ lost: [3] }), 9), [
+    { kind: "drop", topic: "t", segment: 1, node: 2, keepers: [1, 3] },
+  ]);
 });
 
 Deno.test("repairPlan() ends: each step, when done, leads to a state that wants nothing", () => {
@@ -118,7 +140,9 @@ Deno.test("repairPlan() ends: each step, when done, leads to a state that wants 
         assert.ok(round < 12, "repair goes round in circles");
         const kind = step.kind === "copy" ? "addReplica" as const : "dropReplica" as const;
         const { topic, segment, node } = step;
-        assert.deepEqual(state.apply({ kind, topic, segment, node }, []), { ok: true });
+        assert.deepEqual(state.apply({ kind, topic, segment, node, expectedChanges: null }, []), {
+          ok: true,
+        });
       }
       const topic = state.topics.get("t")!;
       const sealed = topic.segments[0]!;
@@ -151,7 +175,9 @@ Deno.test("RepairList.steps() forgets no segment, whatever changes while it look
     const { topic, segment, node } = step;
     if (step.kind === "copy") done.push(segment);
     const kind = step.kind === "copy" ? "addReplica" as const : "dropReplica" as const;
-    assert.deepEqual(state.apply({ kind, topic, segment, node }, []), { ok: true });
+    assert.deepEqual(state.apply({ kind, topic, segment, node, expectedChanges: null }, []), {
+      ok: true,
+    });
   }
   // The first was sealed on a set of its own, the others on nodes 1, 2 and 3.
   assert.deepEqual([...new Set(done)].sort(), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -217,6 +243,6 @@ Deno.test("RepairList.steps() gives the step behind one that was done at once", 
   list.failed(copy!, 0);
   list.done(copy!);
   const { topic, segment, node } = copy!;
-  state.apply({ kind: "addReplica", topic, segment, node }, []);
+  state.apply({ kind: "addReplica", topic, segment, node, expectedChanges: null }, []);
   assert.equal(list.steps(state, viewOf({}), { limit: 2, nowMs: 1 })[0]?.kind, "drop");
 });

@@ -250,11 +250,16 @@ export class Replicas {
     }
   }
 
-  /** What stands in this node's replica of a sealed segment, to be compared with others'. */
+  /**
+   * What stands in this node's replica of a sealed segment, to be compared with others'. ⛔ Durably: another node's
+   * replica is dropped, or its own copied anew, on the word of this one, which may be on its way to the disk still.
+   */
   async digest(target: { topic: string; segment: number }): Promise<Digest> {
     const log = this.#parts.store.get(segmentLogName(target.topic, target.segment));
     if (log === undefined) return { length: 0, entries: 0, checksum: 0 };
-    return await digestOf(log, this.#parts.crc32c);
+    const digest = await digestOf(log, this.#parts.crc32c);
+    await log.sync();
+    return digest;
   }
 
   /**

@@ -30,7 +30,7 @@ class Holder {
   /** Told when a record was fetched, before it is appended. */
   onFetched: () => void = () => {};
 
-  static async start(): Promise<Holder> {
+  static async start(durability: "none" | null = null): Promise<Holder> {
     const holder = new Holder();
     holder.state.apply({
       kind: "createTopic",
@@ -38,7 +38,7 @@ class Holder {
       retention: KEEP_ALL,
       topic: "t",
       replicationFactor: 3,
-      durability: null,
+      durability,
       leader: LEADER,
       replicas: [LEADER, 2, 3],
     }, []);
@@ -201,6 +201,15 @@ Deno.test("Replicas cuts what is beyond the sealed length when it learns of the 
   assert.deepEqual([length, entries], [2, 2]);
 });
 
+Deno.test("Replicas.digest() tells of nothing that a power loss could take back", async () => {
+  const holder = await Holder.start("none");
+  await holder.append(0, "a", "b");
+  assert.equal((await holder.replicas.digest(target)).length, 2);
+  holder.drive.crash("lost");
+  await holder.open();
+  assert.equal(holder.store.get(segmentLogName("t", 1))?.endPosition, 2);
+});
+
 Deno.test("Replicas.complete() copies for a recovery, but nothing beyond a seal that is known", async () => {
   const holder = await Holder.start();
   await holder.append(0, "a");
@@ -233,13 +242,13 @@ Deno.test("Replicas.collectGarbage() leaves a copy alone that a repair may be ab
   const name = segmentLogName("t", 1);
   await holder.append(0, "a");
   sealAt(holder.state, 1);
-  holder.state.apply({ kind: "dropReplica", ...target, node: 2 }, []);
+  holder.state.apply({ kind: "dropReplica", ...target, node: 2, expectedChanges: null }, []);
   holder.replicas.topicChanged(topic(), null);
   await holder.replicas.collectGarbage();
   assert.equal(holder.store.get(name), undefined, "others hold it");
   await holder.replicas.complete(target, { from: 3, end: 1 });
   // The segment changes once more, on other nodes.
-  holder.state.apply({ kind: "dropReplica", ...target, node: 1 }, []);
+  holder.state.apply({ kind: "dropReplica", ...target, node: 1, expectedChanges: null }, []);
   holder.replicas.topicChanged(topic(), null);
   await holder.replicas.collectGarbage();
   assert.equal(holder.store.get(name)?.endPosition, 1);
@@ -257,7 +266,7 @@ Deno.test("Replicas.collectGarbage() leaves a copy alone that the process before
   const holder = await Holder.start();
   const name = segmentLogName("t", 1);
   sealAt(holder.state, 1);
-  holder.state.apply({ kind: "dropReplica", ...target, node: 2 }, []);
+  holder.state.apply({ kind: "dropReplica", ...target, node: 2, expectedChanges: null }, []);
   await holder.replicas.complete(target, { from: 3, end: 1 });
   holder.drive.kill();
   await holder.open();

@@ -163,7 +163,7 @@ export const CURSORS_AND_DISKS: readonly BrokenOrder[] = [
     before: [...cluster(), ...put(0, [11]), ...rollover(1)],
     offender: on(2, "delete"),
     after: [
-      ...learn(6, { kind: "dropReplica", topic: "t", segment: 1, node: 2 }),
+      ...learn(6, { kind: "dropReplica", topic: "t", segment: 1, node: 2, expectedChanges: null }),
       on(2, "delete"),
       on(2, "deleted"),
     ],

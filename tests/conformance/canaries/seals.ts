@@ -80,17 +80,29 @@ export const SEALS: readonly BrokenOrder[] = [
     name: "An open segment's replica set changes",
     rule: "ReplicaSetIsFixed",
     before: cluster(),
-    offender: learn(5, { kind: "dropReplica", topic: "t", segment: 1, node: 3 })[0]!,
+    offender: learn(5, {
+      kind: "dropReplica",
+      topic: "t",
+      segment: 1,
+      node: 3,
+      expectedChanges: null,
+    })[0]!,
     after: put(0, [11]),
   },
   {
     name: "A node that lacks records is counted as a replica",
     rule: "RepairCopiesAll",
     before: [...cluster({ replicas: [1, 2] }), ...put(0, [11], [2]), ...rollover(1)],
-    offender: learn(6, { kind: "addReplica", topic: "t", segment: 1, node: 3 })[0]!,
+    offender: learn(6, {
+      kind: "addReplica",
+      topic: "t",
+      segment: 1,
+      node: 3,
+      expectedChanges: null,
+    })[0]!,
     after: [
       on(3, "copy", { position: 0, records: [11], from: 1 }),
-      ...learn(6, { kind: "addReplica", topic: "t", segment: 1, node: 3 }),
+      ...learn(6, { kind: "addReplica", topic: "t", segment: 1, node: 3, expectedChanges: null }),
     ],
   },
   {
