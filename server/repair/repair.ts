@@ -173,9 +173,10 @@ export class Repair {
     try {
       // Whoever joins is registered before Raft hears of it: a member that is not registered was removed. A
       // check ago at least, so that it has had the time to learn of it as a member.
-      const { voters, learners } = raft.status.config;
-      for (const id of [...voters, ...learners]) {
-        if (metadata.state.nodes.has(id)) continue;
+      // ⛔ As of everything that is committed: Raft's configuration is the newest in the log, while a leader that was
+      // elected just now may have applied little of what stands before it, and know of no node at all.
+      if (this.#strangers().length > 0) await metadata.refresh({ timeoutMs });
+      for (const id of this.#strangers()) {
         await raft.removeNode(id, { timeoutMs });
         logger.log("info", "node removed", { removed: id });
       }
@@ -189,6 +190,13 @@ export class Repair {
     } finally {
       this.#isRemoving = false;
     }
+  }
+
+  /** Members of Raft that metadata, as applied here, does not have. */
+  #strangers(): number[] {
+    const { metadata, raft } = this.#parts;
+    const { voters, learners } = raft.status.config;
+    return [...voters, ...learners].filter((id) => !metadata.state.nodes.has(id));
   }
 
   /** The Raft leader has another one remove it. */

@@ -83,15 +83,16 @@ function leaverOf(
   view: Pick<RepairView, "isLost">,
 ): number | undefined {
   const { keepers, segment, topic: { replicationFactor } } = subject;
-  const isDraining = (id: number) => state.draining.has(id);
+  // A node that was removed may still be named, by a leader that had not heard of it.
+  const isLeaving = (id: number) => state.draining.has(id) || !state.nodes.has(id);
   // ⛔ A lost one that others have not taken the place of may come back, with all that it had.
   if (keepers.length >= replicationFactor) {
-    const lost = segment.replicas.find((id) => view.isLost(id) && !isDraining(id));
+    const lost = segment.replicas.find((id) => view.isLost(id) && !isLeaving(id));
     if (lost !== undefined) return lost;
   }
   // Then somebody came back after others had taken its place.
   const surplus = keepers.length > replicationFactor ? keepers.at(-1) : undefined;
-  return segment.replicas.find(isDraining) ?? surplus;
+  return segment.replicas.find(isLeaving) ?? surplus;
 }
 
 function keepersOf(
@@ -99,7 +100,9 @@ function keepersOf(
   segment: SegmentInfo,
   view: Pick<RepairView, "isLost">,
 ): number[] {
-  return segment.replicas.filter((id) => !state.draining.has(id) && !view.isLost(id));
+  return segment.replicas.filter((id) =>
+    state.nodes.has(id) && !state.draining.has(id) && !view.isLost(id)
+  );
 }
 
 /** A live node that doesn't hold it; which one depends on the segment, so that copies spread. */

@@ -124,6 +124,13 @@ Deno.test("repairPlan() asks the silent ones, too, whether they hold what a drai
   ]);
 });
 
+Deno.test("repairPlan() has no replica stay with a node that is not there any more", () => {
+  const state = stateWith({ nodes: 2, replicas: [1, 2, 9], factor: 3 });
+  assert.deepEqual(repairPlan(state, viewOf({}), 9), [
+    { kind: "drop", topic: "t", segment: 1, node: 9, keepers: [1, 2] },
+  ]);
+});
+
 Deno.test("repairPlan() ends: each step, when done, leads to a state that wants nothing", () => {
   const ids = [1, 2, 3, 4, 5];
   const subset = fc.subarray(ids, { minLength: 1, maxLength: 4 });

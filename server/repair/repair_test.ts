@@ -136,3 +136,36 @@ Deno.test("Repair drops a replica when a majority of the others hold the segment
   assert.deepEqual(state.topics.get("t")!.segments[0]!.replicas, [1, 2, 3]);
   repair.stop();
 });
+
+Deno.test("Repair takes no member of Raft for a removed one that only this node has not heard of yet", async () => {
+  const clock = new SimClock();
+  const state = new MetadataState();
+  const register = (id: number) => {
+    const address = { raftHost: "h", raftPort: id, clientHost: "h", clientPort: id };
+    const node = { id, incarnation: `d${id}`, run: `r${id}`, ...address };
+    assert.ok(state.apply({ kind: "registerNode", ...node }, []).ok);
+  };
+  for (const id of [1, 2]) register(id);
+  const removed: number[] = [];
+  const repair = new Repair({
+    nodeId: 1,
+    raft: {
+      status: { role: "leader", config: { voters: [1, 2], learners: [3, 4] } },
+      removeNode: (id: number) => Promise.resolve(void removed.push(id)),
+    } as unknown as RaftNode,
+    metadata: {
+      state,
+      // Node 3 was let in by the leader before this one; node 4 is on its way out.
+      refresh: () => Promise.resolve(register(3)),
+    } as unknown as Metadata,
+    link: {} as RepairLink,
+    clock,
+    logger: silentLogger,
+    isLive: () => true,
+    isLost: () => false,
+  });
+  repair.start();
+  await clock.runFor(LOOK_MS);
+  repair.stop();
+  assert.deepEqual(removed, [4]);
+});
