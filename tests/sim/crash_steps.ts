@@ -1,5 +1,5 @@
 /**
- * A crash at every step of a seal and of a repair: one and the same small run again and again, and each time
+ * A crash at every step of a seal, of a repair, of a trim and of a deletion: one and the same small run again and again, and each time
  * the node that takes the next step (a message that it sends, a write that it hands to its disk) dies in it.
  *
  * The seed is the step's number. Where it is positive, odd steps are power losses and even ones kills; where it is
@@ -12,6 +12,7 @@ import { sleep } from "../../world/mod.ts";
 import type { SimClock } from "../../world/sim/mod.ts";
 import { TINY_LIMITS } from "../../storage/mod.ts";
 import { openSegmentOf } from "../../server/metadata/mod.ts";
+import type { Keeper } from "./keeper.ts";
 import type { Machine } from "./machine.ts";
 import type { Shape } from "./shape.ts";
 import type { Transcript } from "./transcript.ts";
@@ -26,6 +27,7 @@ export interface StepParts {
   clock: SimClock;
   transcript: Transcript;
   machines: readonly Machine[];
+  keeper: Keeper;
   /** The step at which to crash; 0: none. */
   seed: number;
 }
@@ -74,6 +76,9 @@ const CALM: Shape = {
   mustNotFail: false,
   isBeyondPromise: false,
 };
+
+/** What goes in some segments, and little else to wait for. */
+const GOING = { maxSegmentEntries: 3, thinkMsMax: 30 } as const;
 
 const SCENARIO_LIST = {
   /** Segments that are full, under load. */
@@ -125,6 +130,29 @@ const SCENARIO_LIST = {
       leader.stop();
       await sleep(clock, 2500);
       leader.start();
+    },
+  },
+  /** A topic of some sealed segments is deleted under load, and made again. */
+  "steps:delete": {
+    shape: GOING,
+    opensAt: null,
+    windowMs: 12,
+    run: async (crasher, { clock, keeper }) => {
+      crasher.arm();
+      await keeper.delete("t");
+      await keeper.register("t");
+      await sleep(clock, 300);
+    },
+  },
+  /** All sealed segments of a topic go, under load. */
+  "steps:trim": {
+    shape: { ...GOING, readers: 1 },
+    opensAt: null,
+    windowMs: 14,
+    run: async (crasher, { clock, keeper }) => {
+      crasher.arm();
+      await keeper.trimTo("t", keeper.endOfSealed("t")!);
+      await sleep(clock, 300);
     },
   },
 } as const satisfies Record<string, Scenario>;

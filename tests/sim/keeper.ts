@@ -120,11 +120,25 @@ export class Keeper {
 
   /** Trims the topic somewhere. */
   async trim(topic: string, random: SeededRandom): Promise<void> {
+    const end = this.endOfSealed(topic);
+    if (end === null) return;
+    await this.trimTo(
+      topic,
+      random.pick([random.below(end + 1), random.below(end + 1), end, end + 1000]),
+    );
+  }
+
+  /** The offset behind all that is sealed; `null` where there is no such topic. */
+  endOfSealed(topic: string): number | null {
+    const known = this.#parts.chronicle.state.topics.get(topic);
+    return known ? openSegmentOf(known).baseOffset : null;
+  }
+
+  /** Has what is before the offset go. */
+  async trimTo(topic: string, offset: number): Promise<void> {
     const { chronicle } = this.#parts;
     const before = chronicle.state.topics.get(topic);
     if (before === undefined) return;
-    const end = openSegmentOf(before).baseOffset;
-    const offset = random.pick([random.below(end + 1), random.below(end + 1), end, end + 1000]);
     const key = `${topic} ${before.bornSegment}`;
     this.#asked.set(key, Math.max(this.#asked.get(key) ?? 0, offset));
     const wanted = offset > before.segments[0]!.baseOffset

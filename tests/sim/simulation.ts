@@ -221,6 +221,7 @@ class Simulation {
       clock,
       transcript,
       machines,
+      keeper: this.#keeper,
       seed: Number(options.seed),
     });
     transcript.add("shape", JSON.stringify(shape));
