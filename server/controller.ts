@@ -197,7 +197,9 @@ export class Controller implements ClientService {
   async offsets(topic: string): Promise<{ first: number; next: number }> {
     const next = await routeEnd(this.#parts.routes, topic);
     const known = await this.#parts.routes.mustFindTopic(topic);
-    return { first: firstOffsetOf(known), next };
+    const first = firstOffsetOf(known);
+    // Trimmed meanwhile: what goes was committed, so that the end is there at least.
+    return { first, next: Math.max(first, next) };
   }
 
   take(topic: string, count: number): Promise<Taken> {

@@ -11,6 +11,8 @@ class Behind {
   news: Command[] = [];
   isCutOff = false;
   heard: number[] = [];
+  /** Told when the open segment's leader has said where it ends. */
+  onAsked = () => {};
   readonly controller: Controller;
 
   constructor() {
@@ -34,6 +36,10 @@ class Behind {
       replicationFactor: 1,
       placeFirst: () => ({ leader: 1, replicas: [1] }),
       metrics: { isLive: (node: number) => this.heard.includes(node) },
+      routes: {
+        ask: () => Promise.resolve({ end: 3 }).finally(() => this.onAsked()),
+        mustFindTopic: (topic: string) => Promise.resolve(this.state.topics.get(topic)),
+      },
     } as unknown as ControllerParts);
   }
 
@@ -92,4 +98,28 @@ Deno.test("Controller.removeNode() gives up no node that is heard", async () => 
   await node.controller.removeNode(3, { acceptLoss: false });
   await node.controller.removeNode(2, { acceptLoss: true });
   assert.deepEqual(node.proposed, ["drainNode", "giveUpNode"]);
+});
+
+Deno.test("Controller.offsets() tells no end before the beginning of what is left of a topic meanwhile", async () => {
+  const node = new Behind();
+  assert.deepEqual(await node.controller.offsets("t"), { first: 0, next: 3 });
+  node.onAsked = () => {
+    node.state.apply({ kind: "beginSeal", topic: "t", segment: 1 }, []);
+    node.state.apply({
+      kind: "sealSegment",
+      topic: "t",
+      segment: 1,
+      expectedRun: null,
+      count: 5,
+      length: 5,
+      bytes: 5,
+      cursors: [],
+      mayHaveLost: false,
+      nextLeader: 1,
+      nextReplicas: [1],
+      sealedMs: 1,
+    }, []);
+    node.state.apply({ kind: "trimTopic", topic: "t", firstSegment: 2 }, []);
+  };
+  assert.deepEqual(await node.controller.offsets("t"), { first: 5, next: 5 });
 });
