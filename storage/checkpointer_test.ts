@@ -10,6 +10,7 @@ const LIMITS = {
   checkpointEveryBytes: 2 ** 30,
   awayBytesMax: 2 ** 30,
   extentBytesMax: 4096,
+  homeBytesMin: 12_000,
 };
 
 /** In a new process. */
@@ -26,42 +27,76 @@ function sequencesOf(drive: SimDrive): number[] {
   );
 }
 
-Deno.test("A store opens from the older checkpoint though one between the two could not be written", async () => {
-  for (const failures of [1, 2, 3]) {
-    const drive = new SimDrive({ clock: new RealClock(), random: new SeededRandom(1) });
+/** One log whose entries all stay in the journal, and one that has all in extents of its own. */
+class Life {
+  private constructor(readonly drive: SimDrive, readonly store: LogStore) {}
+
+  static async begin(drive: SimDrive): Promise<Life> {
     const store = await open(drive);
-    const log = store.create("log");
-    const append = () => log.append(batchOf(new Uint8Array(200).fill(7)));
-    /** Until so many checkpoints have been written. */
-    const untilCheckpoints = async (count: number) => {
-      for (let before = sequencesOf(drive).join(); count > 0;) {
-        await append();
-        await new Promise((resolve) => setTimeout(resolve, 0));
-        const now = sequencesOf(drive).join();
-        if (now !== before) count--;
-        before = now;
-      }
-    };
-    await untilCheckpoints(3);
-    for (const file of CHECKPOINT_NAMES) {
-      drive.fail({ op: "write", code: "NoSpace", file, times: failures });
+    for (const name of ["log", "other"]) if (store.get(name) === undefined) store.create(name);
+    return new Life(drive, store);
+  }
+
+  async append(count: number): Promise<void> {
+    const batch = batchOf(new Uint8Array(200).fill(7));
+    for (let i = 0; i < count; i++) await this.store.get("log")!.append(batch);
+  }
+
+  /** Appends until so many checkpoints have been written. */
+  async untilCheckpoints(count: number): Promise<void> {
+    for (let before = sequencesOf(this.drive).join(); count > 0;) {
+      await this.append(1);
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      const now = sequencesOf(this.drive).join();
+      if (now !== before) count--;
+      before = now;
     }
-    for (let i = 0; i < 1000 && drive.failures < failures; i++) await append();
-    drive.clearFaults();
-    await untilCheckpoints(1);
-    // What the journal goes on in now must not be what the older one needs.
+  }
+
+  /** All space that is free is written to; then the newest checkpoint rots. */
+  async mustOpenFromOlder(): Promise<void> {
+    const { drive, store } = this;
     const sequences = sequencesOf(drive);
-    for (let i = 0; i < 30; i++) await append();
+    await this.append(30);
+    const large = batchOf(new Uint8Array(LIMITS.homeBytesMin).fill(8));
+    for (let i = 0; i < 8; i++) await store.get("other")!.append(large);
     assert.deepEqual(sequencesOf(drive), sequences, "no other was due");
-    const end = log.endPosition;
+    const end = store.get("log")!.endPosition;
     drive.kill();
-    const [a, b] = sequencesOf(drive) as [number, number];
+    const [a, b] = sequences as [number, number];
     drive.flipBit(CHECKPOINT_NAMES[a > b ? 0 : 1], 20, 3);
     const again = await open(drive);
     assert.equal(again.get("log")!.endPosition, end);
+    assert.equal(again.get("other")!.endPosition, 8);
     assert.deepEqual(again.recovery.torn, []);
     for (let position = 0; position < end;) {
       position += (await again.get("log")!.read(position, { maxBytes: 10_000 })).count;
     }
   }
+}
+
+Deno.test("A store opens from the older checkpoint though one between the two could not be written", async () => {
+  for (const failures of [1, 2, 3]) {
+    const drive = new SimDrive({ clock: new RealClock(), random: new SeededRandom(1) });
+    const life = await Life.begin(drive);
+    await life.untilCheckpoints(3);
+    for (const file of CHECKPOINT_NAMES) {
+      drive.fail({ op: "write", code: "NoSpace", file, times: failures });
+    }
+    for (let i = 0; i < 1000 && drive.failures < failures; i++) await life.append(1);
+    assert.equal(drive.failures, failures);
+    drive.clearFaults();
+    await life.untilCheckpoints(1);
+    await life.mustOpenFromOlder();
+  }
+});
+
+Deno.test("A store opens from a run's first checkpoint though what it copied took several extents", async () => {
+  const drive = new SimDrive({ clock: new RealClock(), random: new SeededRandom(1) });
+  const first = await Life.begin(drive);
+  await first.untilCheckpoints(1);
+  await first.append(50);
+  const second = await Life.begin(drive);
+  await second.untilCheckpoints(1);
+  await second.mustOpenFromOlder();
 });

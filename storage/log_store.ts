@@ -288,8 +288,9 @@ export class WalStore implements LogStore, LogHost {
       // laid out and not written yet: the position is in none of those before them.
       const isStill = log.extentAt(position) === extentIndex ||
         position === log.homed.position || position === log.written.position;
-      if (!isStill) continue;
-      return await this.#trimHead(log, point);
+      if (isStill) return await this.#trimHead(log, point);
+      // What moves them is a cycle: without a wait for it nothing else would get its turn.
+      await this.#commit.inFlightOver();
     }
   }
 

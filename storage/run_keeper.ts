@@ -198,6 +198,7 @@ export class RunKeeper {
     this.#give(journal.log.rollBack());
     this.#oldExtents.push(...journal.log.extents.splice(0));
     let start: LogImage;
+    let startTail: Extent;
     const mayFree = cycle !== null && cycle.releases.length > 0 && this.commit.awayBytes === 0;
     try {
       try {
@@ -212,6 +213,7 @@ export class RunKeeper {
         await this.#startJournal();
       }
       start = journal.log.toImage();
+      startTail = journal.log.tail!;
       await this.#rewriteAway();
       await checkpointer.write(this.#image(start));
     } catch (error) {
@@ -222,7 +224,8 @@ export class RunKeeper {
     await checkpointer.write(this.#image(start));
     this.#giveOld();
     if (cycle !== null && cycle.releases.length > 0) this.giveBack(cycle);
-    this.#checkpointTail = journal.log.tail ?? null;
+    // ⛔ Not where the journal stands by now: what is away may have taken several extents.
+    this.#checkpointTail = startTail;
     this.#noteCheckpoint();
   }
 
