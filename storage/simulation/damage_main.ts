@@ -1,7 +1,8 @@
 /**
- * Damages small stores by hand: `deno task sim:damage [--all] [--end closed|killed|killedHome] [--kind flip|cut]
- * [--file F --at N [--bit B]]`. With `--all` every bit of every byte is flipped, and every file cut at every
- * length; what goes wrong is printed with the command that does it again.
+ * Damages small stores by hand: `deno task sim:damage [--all | --all-bits] [--end closed|killed|killedHome]
+ * [--kind flip|cut] [--file F --at N [--bit B]]`. With `--all` every bit of every byte is flipped, and every file
+ * cut at every length; with `--all-bits` every bit of those bytes that are not zeroes among zeroes. What goes
+ * wrong is printed with the command that does it again.
  *
  * @module
  */
@@ -42,7 +43,8 @@ async function tryOne(
 async function tryMany(end: SmallStoreEnd, kind: Damage["kind"]): Promise<number> {
   let wrong = 0;
   const isComplete = Deno.args.includes("--all");
-  const counts = await runDamages({ end, kind, isComplete }, (damage, error) => {
+  const withAllBits = isComplete || Deno.args.includes("--all-bits");
+  const counts = await runDamages({ end, kind, isComplete, withAllBits }, (damage, error) => {
     if (++wrong > PRINTED_MAX) return;
     print(`${(error.cause as Error).message.split("\n")[0]}\n  ${damageCommandOf(end, damage)}`);
   });

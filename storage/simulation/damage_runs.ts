@@ -16,6 +16,8 @@ export interface DamageRunOptions {
    * far from anything else one in {@link SPARSE_STEP}; lengths alike.
    */
   isComplete?: boolean;
+  /** Of those bytes all bits. */
+  withAllBits?: boolean;
   /** Of what is left every so-manieth, so that a test is short. */
   step?: number;
 }
@@ -58,7 +60,7 @@ export function damageCommandOf(end: SmallStoreEnd, damage: Damage): string {
 }
 
 function* damagesOf(store: SmallStore, options: DamageRunOptions): Generator<Damage> {
-  const { kind, isComplete = false, step = 1 } = options;
+  const { kind, isComplete = false, withAllBits = isComplete, step = 1 } = options;
   let count = 0;
   for (const [file, bytes] of store.files) {
     const places = isComplete ? bytes.keys() : placesThatMatter(bytes);
@@ -66,7 +68,7 @@ function* damagesOf(store: SmallStore, options: DamageRunOptions): Generator<Dam
       if (count++ % step !== 0) continue;
       if (kind === "cut") {
         yield { kind, file, at };
-      } else if (isComplete) {
+      } else if (withAllBits) {
         for (let bit = 0; bit < BITS; bit++) yield { kind, file, at, bit };
       } else {
         yield { kind, file, at, bit: (at * 5 + (at >> 3)) % BITS };
