@@ -53,8 +53,11 @@ class Life {
     }
   }
 
-  /** All space that is free is written to; then the newest checkpoint rots. */
-  async mustOpenFromOlder(): Promise<void> {
+  /**
+   * All space that is free is written to; then the newest checkpoint rots. Before that a process may find no room
+   * to begin a run.
+   */
+  async mustOpenFromOlder({ isFull = false } = {}): Promise<void> {
     const { drive, store } = this;
     const sequences = sequencesOf(drive);
     await this.append(30);
@@ -62,9 +65,17 @@ class Life {
     for (let i = 0; i < 8; i++) await store.get("other")!.append(large);
     assert.deepEqual(sequencesOf(drive), sequences, "no other was due");
     const end = store.get("log")!.endPosition;
-    drive.kill();
     const [a, b] = sequences as [number, number];
-    drive.flipBit(CHECKPOINT_NAMES[a > b ? 0 : 1], 20, 3);
+    const [newer, older] = a > b ? CHECKPOINT_NAMES : CHECKPOINT_NAMES.toReversed();
+    if (isFull) {
+      // The newest one is written once more, and no new one.
+      drive.fail({ op: "write", code: "NoSpace", file: newer!, after: 1, times: 100 });
+      drive.fail({ op: "write", code: "NoSpace", file: older!, times: 100 });
+      await open(drive);
+      assert(drive.clearFaults() === 2 && drive.failures > 0, "no run has begun");
+    }
+    drive.kill();
+    drive.flipBit(newer!, 20, 3);
     const again = await open(drive);
     assert.equal(again.get("log")!.endPosition, end);
     assert.equal(again.get("other")!.endPosition, 8);
@@ -99,4 +110,11 @@ Deno.test("A store opens from a run's first checkpoint though what it copied too
   const second = await Life.begin(drive);
   await second.untilCheckpoints(1);
   await second.mustOpenFromOlder();
+});
+
+Deno.test("A store opens from the older checkpoint though a process found no room to begin a run", async () => {
+  const drive = new SimDrive({ clock: new RealClock(), random: new SeededRandom(1) });
+  const life = await Life.begin(drive);
+  await life.untilCheckpoints(2);
+  await life.mustOpenFromOlder({ isFull: true });
 });

@@ -125,7 +125,7 @@ export class WalStore implements LogStore, LogHost {
     this.#keeper = new RunKeeper({
       ...world,
       checkpoint,
-      cutOff: recovered.cutOff,
+      held: recovered.held,
       run,
       journal,
       layout,

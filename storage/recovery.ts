@@ -49,8 +49,11 @@ export interface Recovered {
   away: Map<number, DataRecord[]>;
   /** What no sync is known to cover: not to be built upon before it is written back. */
   unproven: UnprovenRun[];
-  /** Behind the places where logs were cut: nobody's, but not free before a checkpoint says what was found. */
-  cutOff: ExtentImage[];
+  /**
+   * Nobody's, but not free before both checkpoints speak of a new run: what stands behind the places where logs
+   * were cut, and what of the journal the older checkpoint needs.
+   */
+  held: ExtentImage[];
   /** With `looksOnly`: a rotten frame of the journal; nothing behind it is known. */
   catalogDamage: DamagedRange | null;
   report: RecoveryReport;
@@ -133,12 +136,15 @@ export async function recover(
     torn: [],
     damaged: [],
   };
+  const older = takeOlderJournal(checkpoint.image);
   const recovery = new Recovery(checkpoint.image, { files, world, report });
+  // ⛔ Of the older checkpoint itself they are free, and somebody else's by now.
+  if (!isFallback) recovery.held.push(...older);
   const image = report.clean ? checkpoint.image : await recovery.run();
-  const { away, unproven, cutOff, catalogDamage } = recovery;
+  const { away, unproven, held, catalogDamage } = recovery;
   for (const log of image.logs) summarize(log, report);
   report.durationMs = world.clock.nowMs() - startMs;
-  return { image, away, unproven, cutOff, catalogDamage, report };
+  return { image, away, unproven, held, catalogDamage, report };
 }
 
 class Recovery {
@@ -151,7 +157,7 @@ class Recovery {
   catalogDamage: DamagedRange | null = null;
   away = new Map<number, DataRecord[]>();
   readonly unproven: UnprovenRun[] = [];
-  readonly cutOff: ExtentImage[] = [];
+  readonly held: ExtentImage[] = [];
   readonly #key: FrameKey;
 
   constructor(
@@ -281,7 +287,7 @@ class Recovery {
   #noteScanned(scan: TailScan): void {
     this.#report.bytesScanned += scan.bytesScanned;
     for (const run of scan.unproven.runs) this.unproven.push(run);
-    this.cutOff.push(...scan.cutOff);
+    this.held.push(...scan.cutOff);
   }
 
   #noteTorn(log: LogImage, finding: TailFinding): void {
@@ -341,6 +347,12 @@ class Recovery {
       if (mayMiss || log.damage.length > 0 || this.#catalogIsTorn) log.isUncertain = true;
     }
   }
+}
+
+/** All of the journal but the extent in which replay begins. */
+function takeOlderJournal({ logs }: StoreImage): ExtentImage[] {
+  const extents = logs.find(({ id }) => id === CATALOG_LOG_ID)?.extents ?? [];
+  return extents.splice(0, extents.length - 1);
 }
 
 /** The machine is the same start that wrote the image: what was written and not synced is all there. */

@@ -38,8 +38,8 @@ export interface RunKeeperOptions {
   reserve: Reserve;
   /** The index that the store was recovered from; `null` once it is settled. */
   checkpoint: { name: string; bytes: Uint8Array } | null;
-  /** Extents that recovery cut off. */
-  cutOff: readonly ExtentImage[];
+  /** Extents that are not free before a run has begun. */
+  held: readonly ExtentImage[];
   /** All of the store's image but for the journal's log. */
   describe(): Omit<StoreImage, "sequence" | "run" | "nextGeneration" | "isClean">;
 }
@@ -53,7 +53,8 @@ export class RunKeeper {
    * Free once both checkpoints speak of this run: journal extents of earlier ones, and what recovery cut off.
    *
    * ⛔ Frames behind a torn place may be all that shows it. Until a checkpoint says that their log is uncertain
-   * the next start must find them.
+   * the next start must find them. And where the newer checkpoint rots, the next start needs the journal from
+   * the older one on.
    */
   readonly #oldExtents: Extent[] = [];
   #frameBytes = 0;
@@ -67,7 +68,7 @@ export class RunKeeper {
   constructor(options: RunKeeperOptions) {
     this.#options = options;
     const { files } = options;
-    for (const image of options.cutOff) {
+    for (const image of options.held) {
       const extent = new Extent({ ...image, file: files.get(image.fileNumber) });
       files.hold(extent.range);
       this.#oldExtents.push(extent);
@@ -342,6 +343,12 @@ export class RunKeeper {
     this.#give(extents.splice(0, Math.max(0, extents.indexOf(tail))));
   }
 
+  /** Of the journal's extents, the first that the newest checkpoint on disk needs; −1: the last one. */
+  #olderFrom(): number {
+    const { extents } = this.#options.journal.log;
+    return this.#checkpointTail === null ? -1 : extents.indexOf(this.#checkpointTail);
+  }
+
   #noteCheckpoint(): void {
     this.#frameBytes = this.commit.frameBytes;
     this.#journalBytes = this.commit.journalBytes;
@@ -350,8 +357,9 @@ export class RunKeeper {
   #image(journal: LogImage | null): Omit<StoreImage, "sequence"> {
     const { run, describe } = this.#options;
     const image = describe();
-    // Replay begins in its last extent; what is before belongs to the older checkpoint.
-    const own = journal === null ? [] : [{ ...journal, extents: journal.extents.slice(-1) }];
+    // Replay begins in the last one. The others are named for the next process, which must not use them yet.
+    const from = journal === null ? 0 : this.#olderFrom();
+    const own = journal === null ? [] : [{ ...journal, extents: journal.extents.slice(from) }];
     return {
       ...image,
       run: run.run,
