@@ -26,6 +26,12 @@ Deno.test("LogStore keeps its promises on a disk that is full and fails", async 
   await runSeeds({ count: Math.ceil(SEEDS * 0.1) }, { withFullDisk: true, withFailingDisk: true });
 });
 
+Deno.test("LogStore keeps its promises when one of its two checkpoints rots", async () => {
+  const options = { withRottenIndex: true };
+  await runSeeds({ count: Math.ceil(SEEDS * 0.03) }, options);
+  await runSeeds({ count: Math.ceil(SEEDS * 0.07) }, { ...options, withFullDisk: true });
+});
+
 Deno.test("LogStore keeps its promises in the lives that have shown it wrong before", async () => {
   // A run that failed after it had taken over what was away let go of it twice.
   for (const from of [1002213, 2002726]) await runSeeds({ from, count: 1 }, { withFullDisk: true });

@@ -1,6 +1,6 @@
 /**
  * Runs seeds: `main.ts FROM COUNT [--full-disk] [--refused-writes] [--refused-changes] [--failing-disk]
- * [--no-journal-data]`. A seed that fails is printed with the command that runs it.
+ * [--rotten-index] [--no-journal-data]`. A seed that fails is printed with the command that runs it.
  *
  * @module
  */
@@ -13,6 +13,7 @@ const options: SimulationOptions = {
   withRefusedWrites: Deno.args.includes("--refused-writes"),
   withRefusedChanges: Deno.args.includes("--refused-changes"),
   withFailingDisk: Deno.args.includes("--failing-disk"),
+  withRottenIndex: Deno.args.includes("--rotten-index"),
   limits: Deno.args.includes("--no-journal-data") ? { homeBytesMin: 0 } : {},
 };
 let failed = 0;

@@ -37,5 +37,6 @@ export function commandOf(seed: number, options: SimulationOptions): string {
     (options.withRefusedWrites ? " --refused-writes" : "") +
     (options.withRefusedChanges ? " --refused-changes" : "") +
     (options.withFailingDisk ? " --failing-disk" : "") +
+    (options.withRottenIndex ? " --rotten-index" : "") +
     (options.limits?.homeBytesMin === 0 ? " --no-journal-data" : "");
 }

@@ -20,7 +20,9 @@ import {
   StoreFailedError,
   TINY_LIMITS,
 } from "../mod.ts";
-import { compareRun, LogModel, type ModelRecord, type OpenChange, recordsOf } from "./log_model.ts";
+import { maybeRotIndex } from "./index_rot.ts";
+import { compareRun, LogModel, type OpenChange, recordsOf } from "./log_model.ts";
+import { RandomBatches } from "./random_batches.ts";
 
 /** What a simulation varies besides what its seed decides. */
 export interface SimulationOptions {
@@ -40,6 +42,8 @@ export interface SimulationOptions {
   withRefusedChanges?: boolean;
   /** Now and then a sync or a write fails, and the process is started anew or the power goes. */
   withFailingDisk?: boolean;
+  /** After a life one of the two index checkpoints may be rotten. */
+  withRottenIndex?: boolean;
 }
 
 const NAMES = ["a", "b", "c", "d", "e", "f", "g", "h"];
@@ -53,10 +57,10 @@ export class StoreSimulation {
   readonly drive: SimDrive;
   readonly transcript: string[] = [];
   readonly #options: SimulationOptions;
+  readonly #batches: RandomBatches;
   readonly #durability: Durability;
   #models = new Map<string, LogModel>();
   #store!: LogStore;
-  #serial = 0;
   #boot = 1;
   #failure: unknown = null;
   /** A store has been made. */
@@ -73,6 +77,7 @@ export class StoreSimulation {
   constructor(seed: string | number, options: SimulationOptions = {}) {
     this.random = new SeededRandom(seed);
     this.#options = options;
+    this.#batches = new RandomBatches(this.random);
     this.#durability = options.durability ?? this.#pick(DURABILITIES);
     this.drive = new SimDrive({
       clock: this.clock,
@@ -125,6 +130,9 @@ export class StoreSimulation {
     } else {
       this.#crash();
     }
+    if (!this.#options.withRottenIndex) return;
+    const rotten = maybeRotIndex(this.drive, this.random);
+    if (rotten !== null) this.#note(`${rotten} rots`);
   }
 
   /** Opens the store; before it is open, power may fail and the process be killed, again and again. */
@@ -249,7 +257,7 @@ export class StoreSimulation {
     const model = this.#model();
     if (model.change !== null) return;
     const log = this.#logOf(model);
-    const batch = this.#batch();
+    const batch = this.#batches.next();
     const builder = new RecordBatchBuilder();
     for (const { kind, payload } of batch) builder.add(payload, 0, payload.length, kind);
     const position = model.end;
@@ -438,18 +446,6 @@ export class StoreSimulation {
     const log = this.#store.get(model.name);
     assert(log !== undefined, `log ${model.name} is there`);
     return log;
-  }
-
-  #batch(): ModelRecord[] {
-    const isLarge = this.random.below(40) === 0;
-    const count = isLarge ? 1 + this.random.below(3) : 1 + this.random.below(6);
-    const sizeMax = isLarge ? 24_000 : this.#pick([20, 200, 1500]);
-    return Array.from({ length: count }, () => {
-      const payload = new Uint8Array(this.random.below(sizeMax));
-      const text = new TextEncoder().encode(`${this.#serial++} `);
-      for (let at = 0; at < payload.length; at++) payload[at] = text[at % text.length]!;
-      return { kind: this.random.below(5) === 0 ? "control" : "entry", payload };
-    });
   }
 
   #pick<T>(values: readonly T[]): T {
