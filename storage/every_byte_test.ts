@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { runDamages } from "./simulation/mod.ts";
 
-// All bits, all lengths and all zeroes, in minutes: `deno task sim:damage --all`.
+// All bits of the bytes that matter, in ten minutes: `deno task sim:damage --all-bits`. All lengths and all zeroes,
+// in most of an hour: `--all`.
 
 Deno.test("LogStore answers rightly to a flipped bit in every byte of a killed store", async () => {
   const counts = await runDamages({ end: "killed", kind: "flip" });
