@@ -9,6 +9,7 @@ import type { RaftNode } from "../../raft/mod.ts";
 import { assert, type Clock, type Logger, type Timer } from "../../world/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "../config.ts";
 import { type Change, type Metadata, segmentOf } from "../metadata/mod.ts";
+import { CallTimeoutError } from "../network/mod.ts";
 import { type Digest, majorityOf, type SegmentTarget } from "../segments/mod.ts";
 import { RepairList } from "./repair_list.ts";
 import type { RepairStep, RepairView } from "./repair_plan.ts";
@@ -104,7 +105,8 @@ export class Repair {
       isDone = true;
       this.#list.done(step);
     } catch (error) {
-      this.#list.failed(step, this.#parts.clock.nowMs());
+      const isSlow = error instanceof CallTimeoutError;
+      this.#list.failed(step, { nowMs: this.#parts.clock.nowMs(), isSlow });
       this.#progress.failed++;
       this.#parts.logger.log("warn", "a repair failed, it will be tried again", {
         ...step,

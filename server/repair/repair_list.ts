@@ -31,6 +31,8 @@ interface Suspects {
 }
 
 interface Failure {
+  /** How often something other than its time stood in the way. */
+  attempts: number;
   delayMs: number;
   notBeforeMs: number;
 }
@@ -54,12 +56,16 @@ export class RepairList {
     }
   }
 
-  /** The step failed: it comes again after a while, behind those that have not failed. */
-  failed({ topic, segment }: Target, nowMs: number): void {
+  /**
+   * The step failed: it comes again after a while, behind those that have not failed. `isSlow`: for want of time; what it
+   * has copied by then is there, and the same step is the one that goes on with it.
+   */
+  failed({ topic, segment }: Target, { nowMs, isSlow }: { nowMs: number; isSlow: boolean }): void {
     const suspects = this.#suspect(topic);
-    const last = suspects.failures.get(segment)?.delayMs ?? RETRY_MS_MIN / 2;
-    const delayMs = Math.min(2 * last, RETRY_MS_MAX);
-    suspects.failures.set(segment, { delayMs, notBeforeMs: nowMs + delayMs });
+    const last = suspects.failures.get(segment) ?? { attempts: 0, delayMs: RETRY_MS_MIN / 2 };
+    const delayMs = Math.min(2 * last.delayMs, RETRY_MS_MAX);
+    const attempts = last.attempts + (isSlow ? 0 : 1);
+    suspects.failures.set(segment, { attempts, delayMs, notBeforeMs: nowMs + delayMs });
     // To the end of both orders: else as many as are looked at in one go could stand before the others for ever.
     suspects.single.delete(segment);
     suspects.single.add(segment);
@@ -90,13 +96,14 @@ export class RepairList {
       const wanted = topic ? wantedReplicas(state, topic, view) : 0;
       for (const number of topic ? numbersOf(topic, suspects) : []) {
         const segment = segmentOf(topic!, number);
-        const step = stepFor(state, { topic: topic!, segment, wanted }, view);
+        const failure = suspects.failures.get(number);
+        const attempt = failure?.attempts ?? 0;
+        const step = stepFor(state, { topic: topic!, segment, wanted, attempt }, view);
         if (step === null) {
           suspects.single.delete(number);
           suspects.failures.delete(number);
         } else {
           suspects.single.add(number);
-          const failure = suspects.failures.get(number);
           if (failure === undefined) steps.push(step);
           else if (failure.notBeforeMs <= nowMs && again.length < limit) again.push(step);
         }

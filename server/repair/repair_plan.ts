@@ -53,19 +53,30 @@ export function underReplication(
   };
 }
 
-/** What a segment needs next; `wanted`: {@link wantedReplicas} of its topic. Nothing while it is not sealed. */
+/**
+ * What a segment needs next; `wanted`: {@link wantedReplicas} of its topic. Nothing while it is not sealed. `attempt`: how
+ * often that has failed. The next time another node is copied from, and in the end to: one replica that is not
+ * whole, or one disk that is full, must not keep a segment short.
+ */
 export function stepFor(
   state: MetadataState,
-  subject: { topic: TopicInfo; segment: SegmentInfo | undefined; wanted: number },
+  subject: {
+    topic: TopicInfo;
+    segment: SegmentInfo | undefined;
+    wanted: number;
+    attempt?: number;
+  },
   view: RepairView,
 ): RepairStep | null {
-  const { topic, segment, wanted } = subject;
+  const { attempt = 0, topic, segment, wanted } = subject;
   if (segment === undefined || segment.count === null) return null;
   const target = { topic: topic.name, segment: segment.number };
   const keepers = keepersOf(state, segment, view);
   if (keepers.length < wanted) {
-    const node = candidateFor(state, segment, view);
-    const from = segment.replicas.find(view.isLive);
+    const sources = segment.replicas.filter(view.isLive);
+    const from = sources[attempt % sources.length];
+    const round = Math.floor(attempt / Math.max(1, sources.length));
+    const node = candidateFor(state, { segment, round }, view);
     return node === undefined || from === undefined
       ? null
       : { kind: "copy", ...target, node, from };
@@ -108,11 +119,11 @@ function keepersOf(
 /** A live node that doesn't hold it; which one depends on the segment, so that copies spread. */
 function candidateFor(
   state: MetadataState,
-  segment: SegmentInfo,
+  { segment, round }: { segment: SegmentInfo; round: number },
   view: RepairView,
 ): number | undefined {
   const candidates = [...state.nodes.keys()].filter((id) =>
     view.isLive(id) && !state.draining.has(id) && !segment.replicas.includes(id)
   );
-  return candidates[segment.number % Math.max(1, candidates.length)];
+  return candidates[(segment.number + round) % Math.max(1, candidates.length)];
 }

@@ -221,7 +221,7 @@ Deno.test("RepairList.steps() lets no steps that fail hold the others up", () =>
   for (let nowMs = 0; nowMs < 3000; nowMs += 1000) {
     for (const step of list.steps(state, viewOf({}), { limit: 2, nowMs })) {
       tried.push(step.topic);
-      list.failed(step, nowMs);
+      list.failed(step, { nowMs, isSlow: false });
     }
   }
   assert.deepEqual([...new Set(tried.slice(0, 5))].sort(), ["t", "u", "v", "w", "x"]);
@@ -234,7 +234,7 @@ Deno.test("RepairList.steps() takes what failed again later and later, at once w
   for (let nowMs = 0; nowMs < 100_000; nowMs += 500) {
     for (const step of list.steps(state, viewOf({}), { limit: 2, nowMs })) {
       triedAtMs.push(nowMs);
-      list.failed(step, nowMs);
+      list.failed(step, { nowMs, isSlow: false });
     }
   }
   assert.deepEqual(triedAtMs, [0, 1000, 3000, 7000, 15_000, 31_000, 61_000, 91_000]);
@@ -247,9 +247,29 @@ Deno.test("RepairList.steps() gives the step behind one that was done at once", 
   const state = stateWith({ nodes: 4, replicas: [3], factor: 1, draining: [3] });
   const list = new RepairList();
   const [copy] = list.steps(state, viewOf({}), { limit: 2, nowMs: 0 });
-  list.failed(copy!, 0);
+  list.failed(copy!, { nowMs: 0, isSlow: false });
   list.done(copy!);
   const { topic, segment, node } = copy!;
   state.apply({ kind: "addReplica", topic, segment, node, expectedChanges: null }, []);
   assert.equal(list.steps(state, viewOf({}), { limit: 2, nowMs: 1 })[0]?.kind, "drop");
+});
+
+Deno.test("RepairList.steps() copies from another node, and to another one, where that has failed", () => {
+  const state = stateWith({ nodes: 5, replicas: [1, 2, 3], factor: 3 });
+  const list = new RepairList();
+  const view = viewOf({ lost: [3] });
+  const tried: string[] = [];
+  let nowMs = 0;
+  const next = (isSlow: boolean) => {
+    const [step] = list.steps(state, view, { limit: 1, nowMs });
+    assert.ok(step?.kind === "copy");
+    list.failed(step, { nowMs, isSlow });
+    nowMs += 60_000;
+    return `${step.from} to ${step.node}`;
+  };
+  for (let attempt = 0; attempt < 4; attempt++) tried.push(next(false));
+  assert.deepEqual(tried.sort(), ["1 to 4", "1 to 5", "2 to 4", "2 to 5"]);
+  const slow = next(true);
+  assert.deepEqual([next(true), next(false)], [slow, slow], "it goes on where it was");
+  assert.notEqual(next(false), slow);
 });
