@@ -81,8 +81,11 @@ export class Replicas {
   readonly #parts: ReplicasParts;
   /** Replicas of segments that are not sealed, and of sealed ones that are being cut or completed. */
   readonly #live: Map<string, Replica> = new Map();
-  /** What may be a copy that a repair makes here and that metadata does not count yet, and until when it is kept. */
-  readonly #copies: Map<string, number> = new Map();
+  /**
+   * What may be a copy that a repair makes here and that metadata does not count yet: how many make it, and until when it
+   * is kept once they have ended.
+   */
+  readonly #copies: Map<string, { running: number; untilMs: number }> = new Map();
   /** And what a process before this one may have made: names of logs, as few bytes as there can be of them. */
   #oldCopies: readonly string[];
   readonly #oldCopiesUntilMs: number;
@@ -192,13 +195,16 @@ export class Replicas {
   ): Promise<void> {
     this.#mustNotBeGone(target);
     const name = segmentLogName(target.topic, target.segment);
-    this.#copies.set(name, Infinity);
+    const copy = this.#copies.get(name) ?? { running: 0, untilMs: 0 };
+    this.#copies.set(name, copy);
+    copy.running++;
     try {
       await this.#deletions.get(name)?.catch(() => {}); // not into a log that goes
       const replica = this.#replicaOf(target);
       await replica.repair(() => this.#fetchUpTo(replica, options));
     } finally {
-      this.#copies.set(name, this.#parts.clock.nowMs() + COPY_KEPT_MS);
+      copy.running--;
+      copy.untilMs = this.#parts.clock.nowMs() + COPY_KEPT_MS;
     }
   }
 
@@ -267,9 +273,12 @@ export class Replicas {
    * to date a moment ago: an old view may not know yet that this node was given a segment.
    */
   async collectGarbage(): Promise<void> {
-    const { clock, store, metadata, nodeId, logger } = this.#parts;
-    for (const [name, untilMs] of this.#copies) {
-      if (untilMs <= clock.nowMs()) this.#copies.delete(name);
+    const { clock, store, metadata, logger } = this.#parts;
+    for (const [name, { running, untilMs }] of this.#copies) {
+      if (running > 0 || untilMs > clock.nowMs()) continue;
+      this.#copies.delete(name);
+      // Nobody has had it counted, and nothing else has it looked at any more.
+      if (this.#isElsewhere(parseSegmentLogName(name)!)) this.#live.delete(name);
     }
     if (this.#oldCopiesUntilMs <= clock.nowMs()) this.#oldCopies = [];
     // A fence that was asked for just before may have made it anew, without a log.
@@ -285,11 +294,17 @@ export class Replicas {
         continue;
       }
       if (this.#live.has(name) || this.#copies.has(name) || oldCopies.has(name)) continue;
-      const info = this.#infoOf(target);
-      if (!info || info.count === null || info.replicas.includes(nodeId)) continue;
+      if (!this.#isElsewhere(target)) continue;
       await this.#delete(name);
       logger.log("info", "deleted a replica that others hold now", { ...target });
     }
+  }
+
+  /** A sealed segment that others hold, and this node does not. */
+  #isElsewhere(target: { topic: string; segment: number }): boolean {
+    const info = this.#infoOf(target);
+    return info !== undefined && info.count !== null &&
+      !info.replicas.includes(this.#parts.nodeId);
   }
 
   #delete(name: string): Promise<void> {

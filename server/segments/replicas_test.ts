@@ -27,6 +27,8 @@ class Holder {
   store!: LogStore;
   fences!: Fences;
   replicas!: Replicas;
+  /** What another node gives from a position on. */
+  fetch = (position: number): Promise<StreamedBatch> => Promise.resolve(placed(position, "copied"));
   /** Told when a record was fetched, before it is appended. */
   onFetched: () => void = () => {};
 
@@ -57,7 +59,7 @@ class Holder {
       metadata: () => state,
       fetch: (_from, { position }) => {
         this.onFetched();
-        return Promise.resolve(placed(position, "copied"));
+        return this.fetch(position);
       },
       digestAt: () => Promise.reject(new Error("nobody is there")),
       crc32c: crc32cByTables,
@@ -260,6 +262,41 @@ Deno.test("Replicas.collectGarbage() leaves a copy alone that a repair may be ab
   holder.clock.nowMs = () => nowMs() + 75_000;
   await holder.replicas.collectGarbage();
   assert.equal(holder.store.get(name), undefined);
+});
+
+Deno.test("Replicas.collectGarbage() deletes a copy that nobody has had counted, though nothing changes any more", async () => {
+  const holder = await Holder.start();
+  const name = segmentLogName("t", 1);
+  sealAt(holder.state, 1);
+  holder.state.apply({ kind: "dropReplica", ...target, node: 2, expectedChanges: null }, []);
+  holder.replicas.topicChanged(holder.state.topics.get("t")!, null);
+  await holder.replicas.complete(target, { from: 3, end: 1 });
+  const nowMs = holder.clock.nowMs.bind(holder.clock);
+  holder.clock.nowMs = () => nowMs() + 75_000;
+  await holder.replicas.collectGarbage();
+  assert.equal(holder.store.get(name)?.endPosition, undefined);
+});
+
+Deno.test("Replicas.collectGarbage() leaves a copy alone that is still being made, however often it is asked for", async () => {
+  const holder = await Holder.start();
+  const name = segmentLogName("t", 1);
+  sealAt(holder.state, 2);
+  holder.state.apply({ kind: "dropReplica", ...target, node: 2, expectedChanges: null }, []);
+  holder.replicas.topicChanged(holder.state.topics.get("t")!, null);
+  // The first one fails in the middle, and the second goes on there for a long time.
+  const pieces = [
+    () => Promise.resolve(placed(0, "a")),
+    () => Promise.reject<StreamedBatch>(new Error("the connection broke")),
+    () => new Promise<StreamedBatch>(() => {}),
+  ];
+  holder.fetch = () => pieces.shift()!();
+  const first = holder.replicas.complete(target, { from: 3, end: 2 });
+  holder.replicas.complete(target, { from: 3, end: 2 });
+  await assert.rejects(first, /broke/);
+  const nowMs = holder.clock.nowMs.bind(holder.clock);
+  holder.clock.nowMs = () => nowMs() + 75_000;
+  await holder.replicas.collectGarbage();
+  assert.equal(holder.store.get(name)?.endPosition, 1);
 });
 
 Deno.test("Replicas.collectGarbage() leaves a copy alone that the process before had made, for as long", async () => {
