@@ -183,6 +183,12 @@ export class ExtentCursor {
     }
   }
 
+  /** Whether anything but zeroes stands at or behind the cursor, so many bytes from it at most. */
+  async hasMoreWithin(bytes: number): Promise<boolean> {
+    if (this.#here() < Math.min(bytes, this.endPlace - this.place)) await this.#load(bytes);
+    return this.loaded(this.place, this.place + bytes).some((byte) => byte !== 0);
+  }
+
   #here(): number {
     return this.#windowPlace + this.#window.length - this.place;
   }

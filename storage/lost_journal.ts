@@ -24,6 +24,7 @@ import { Extent, type LogPoint } from "./extent.ts";
 import { ExtentCursor } from "./extent_cursor.ts";
 import {
   decodeFrameHeader,
+  FRAME_ALIGN_BYTES,
   FRAME_HEADER_BYTES,
   frameBytes,
   frameEnd,
@@ -60,30 +61,44 @@ interface Range {
 }
 
 /**
- * True: frames of the journal's run stand behind its seeming end, written after what stood there had been
- * synced. `image` is what is known up to there.
+ * Whether frames of the journal's run stand elsewhere that come behind its seeming end: such as were written after
+ * what stood there had been synced, or only such as were not.
  */
-export async function journalGoesOn(image: StoreImage, world: LostJournalWorld): Promise<boolean> {
+export type GoesOn = "synced" | "unsynced" | "no";
+
+/** Looks for the journal behind its seeming end, which is at `position`. `image` is what is known up to there. */
+export async function journalGoesOn(
+  image: StoreImage,
+  world: LostJournalWorld,
+): Promise<{ goesOn: GoesOn; position: number }> {
   const journal = image.logs.find(({ id }) => id === CATALOG_LOG_ID);
   const last = journal?.extents.at(-1);
-  if (journal === undefined || last === undefined || !endsWhereLinkMayBe(last, world.limits)) {
-    return false;
-  }
-  if (!await mayBeLink(last, { world, position: journal.known.position })) return false;
-  return await new LostJournal(last, { world, end: journal.known }).isIn(unclaimed(image, world));
+  if (journal === undefined || last === undefined) return { goesOn: "no", position: 0 };
+  const { position } = journal.known;
+  const mayGoOn = isFileCut(last, world.files) ||
+    endsWhereLinkMayBe(last, world.limits) && await mayBeLink(last, { world, position });
+  if (!mayGoOn) return { goesOn: "no", position };
+  const search = new LostJournal(last, { world, end: journal.known });
+  return { goesOn: await search.lookThrough(unclaimed(image, world)), position };
 }
 
-/** The next extent is announced where a frame found no room any more. */
+/** All of an extent is on disk before anything stands in it. */
+function isFileCut({ fileNumber, start, sizeBytes }: ExtentImage, files: DataFiles): boolean {
+  return files.get(fileNumber).sizeBytes < start + sizeBytes;
+}
+
+/** The next extent is announced where a frame found no room any more: behind the bad one, or it is the bad one. */
 function endsWhereLinkMayBe({ sizeBytes, usedBytes }: ExtentImage, limits: StorageLimits): boolean {
   const { frameBytesTarget, homeBytesMin } = limits;
   const longest = frameBytes(frameBytesTarget + homeBytesMin);
-  return sizeBytes - usedBytes <= 2 * LINK_BYTES + RECORDS_RESERVE_BYTES + longest;
+  return sizeBytes - usedBytes <= 2 * LINK_BYTES + RECORDS_RESERVE_BYTES + 2 * longest;
 }
 
 /**
  * Whether the bad frame can be the one that announces the next extent, or have that one behind it. What rots may be
  * anything; but with all other fields as they should be, neither a link's length nor a link's record, and nothing
- * behind it, it is a frame whose write was cut short: all free space need not be read for that.
+ * behind it, it is a frame whose write was cut short: all free space need not be read for that. Unless that
+ * nothing is what became of a lost sector: then the end of the frame is zeroes as well.
  */
 async function mayBeLink(
   { run, generation, fileNumber, start, sizeBytes, usedBytes }: ExtentImage,
@@ -105,12 +120,13 @@ async function mayBeLink(
     !header.goesOn && end <= sizeBytes;
   if (!isHeaderWhole || header.bodyBytes === LINK_BODY_BYTES) return true;
   if (isLinkRecord(buffer.subarray(FRAME_HEADER_BYTES + RECORD_HEADER_BYTES))) return true;
-  // One sector may hold the end of this frame and the link.
-  const behind = buffer.subarray(0, Math.min(TERMINATOR_BYTES, sizeBytes - end)).fill(0);
-  const fileOffset = start + end;
-  if (behind.length === 0) return false;
-  await world.disk.read([{ ...read, fileOffset, length: behind.length }]);
-  return behind.some((byte) => byte !== 0);
+  const around = FRAME_ALIGN_BYTES + Math.min(TERMINATOR_BYTES, sizeBytes - end);
+  const ends = { ...read, fileOffset: start + end - FRAME_ALIGN_BYTES, length: around, got: 0 };
+  await world.disk.read([ends]);
+  if (ends.got < around) return true;
+  const isZero = (from: number, to: number) =>
+    buffer.subarray(from, to).every((byte) => byte === 0);
+  return isZero(0, FRAME_ALIGN_BYTES) || !isZero(FRAME_ALIGN_BYTES, around);
 }
 
 function isLinkRecord(bytes: Uint8Array): boolean {
@@ -156,6 +172,8 @@ class LostJournal {
   readonly #header: FrameHeader = newFrameHeader();
   readonly #buffer: Uint8Array;
   readonly #view: DataView;
+  /** Frames were found that stand behind the journal's end, none of which shows that anything was synced there. */
+  #hasUnsynced = false;
 
   constructor(
     last: ExtentImage,
@@ -170,7 +188,12 @@ class LostJournal {
   }
 
   /** Looks at each place where an extent may begin. */
-  async isIn(free: ReadonlyMap<DataFile, readonly Range[]>): Promise<boolean> {
+  async lookThrough(free: ReadonlyMap<DataFile, readonly Range[]>): Promise<GoesOn> {
+    if (await this.#isIn(free)) return "synced";
+    return this.#hasUnsynced ? "unsynced" : "no";
+  }
+
+  async #isIn(free: ReadonlyMap<DataFile, readonly Range[]>): Promise<boolean> {
     const { logger } = this.#world;
     let bytes = 0;
     for (const { start, end } of [...free.values()].flat()) bytes += end - start;
@@ -274,6 +297,7 @@ class LostJournal {
     while (await cursor.judge() === "frame") {
       const { firstPosition, lag } = cursor.header;
       if (firstPosition - lag > this.#end.position) return true;
+      this.#hasUnsynced = true;
       cursor.advance();
     }
     return false;

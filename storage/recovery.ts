@@ -15,6 +15,7 @@ import { ForeignDirectoryError, RottenJournalError } from "./errors.ts";
 import { FRAME_HEADER_BYTES, type FrameKey, TERMINATOR_BYTES } from "./frame.ts";
 import type { StorageLimits } from "./limits.ts";
 import { journalGoesOn } from "./lost_journal.ts";
+import { isSectorStart, LOOK_BEHIND_BYTES } from "./lost_sector.ts";
 import { toDamagedRange } from "./log_state.ts";
 import { RecordReader } from "./record_batch.ts";
 import {
@@ -202,9 +203,7 @@ class Recovery {
       this.catalogDamage = toDamagedRange(damage);
     }
     const image = replay.finish();
-    if (damage === undefined && finding.torn !== null) {
-      await this.#mustEndHere(image, { torn: finding.torn, position: catalog.known.position });
-    }
+    if (damage === undefined) await this.#mustEndHere(image, finding);
     if (this.catalogDamage === null) this.#noteTorn(catalog, finding);
     this.#catalogIsTorn = finding.torn !== null || damage !== undefined;
     this.away = replay.data;
@@ -212,14 +211,15 @@ class Recovery {
   }
 
   /** Rot in the frame that says where the journal goes on looks torn: nothing is known to stand behind it. */
-  async #mustEndHere(
-    image: StoreImage,
-    { torn, position }: { torn: { file: string; fileOffset: number }; position: number },
-  ): Promise<void> {
+  async #mustEndHere(image: StoreImage, finding: TailFinding): Promise<void> {
+    const place = finding.torn ?? finding.lostFrom;
+    if (place === null) return;
     const { disk, limits, logger } = this.#world;
     const world = { disk, limits, logger, files: this.#files, key: this.#key };
-    if (!await journalGoesOn(image, world)) return;
-    const { file, fileOffset } = torn;
+    const { goesOn, position } = await journalGoesOn(image, world);
+    if (goesOn === "unsynced") finding.torn ??= place;
+    if (goesOn !== "synced") return;
+    const { file, fileOffset } = place;
     if (!this.#world.looksOnly) throw new RottenJournalError(position, file, fileOffset);
     this.catalogDamage = { firstPosition: position, endPosition: position + 1, file, fileOffset };
   }
@@ -255,11 +255,11 @@ class Recovery {
     const reads: (DiskRead | null)[] = logs.map((log) => this.#probeOf(log));
     const wanted = reads.filter((read) => read !== null);
     if (wanted.length > 0) await this.#world.disk.read(wanted);
-    this.#report.bytesScanned += wanted.length * TERMINATOR_BYTES;
+    for (const { length } of wanted) this.#report.bytesScanned += length;
     return logs.filter((_, index) => {
       const read = reads[index];
       if (read === null || read === undefined) return true;
-      return read.got < TERMINATOR_BYTES || read.buffer.some((byte) => byte !== 0);
+      return read.got < read.length || read.buffer.some((byte) => byte !== 0);
     });
   }
 
@@ -268,15 +268,12 @@ class Recovery {
     if (last === undefined || last.first.position > log.known.position) return null;
     const place = last.usedBytes;
     const file = this.#files.get(last.fileNumber).disk;
-    if (file === null || last.sizeBytes - place < FRAME_HEADER_BYTES) return null;
-    return {
-      file,
-      fileOffset: last.start + place,
-      buffer: new Uint8Array(TERMINATOR_BYTES),
-      bufferOffset: 0,
-      length: TERMINATOR_BYTES,
-      got: 0,
-    };
+    const rest = last.sizeBytes - place;
+    if (file === null || rest < FRAME_HEADER_BYTES) return null;
+    const fileOffset = last.start + place;
+    const length = isSectorStart(fileOffset) ? Math.min(LOOK_BEHIND_BYTES, rest) : TERMINATOR_BYTES;
+    const buffer = new Uint8Array(length);
+    return { file, fileOffset, buffer, bufferOffset: 0, length, got: 0 };
   }
 
   #scanOf(log: LogImage): TailScan {

@@ -16,12 +16,22 @@ import { copyPoint, Extent, type LogPoint } from "./extent.ts";
 import { ExtentCursor } from "./extent_cursor.ts";
 import type { FrameKey } from "./frame.ts";
 import type { StorageLimits } from "./limits.ts";
+import { isSectorStart, LOOK_BEHIND_BYTES } from "./lost_sector.ts";
 import type { ExtentImage, LogImage } from "./store_image.ts";
 import { UnprovenFrames } from "./unproven.ts";
 
-/** Where a tail was cut, or `null` where the log ended as it should. */
+/** How a log ended. */
 export interface TailFinding {
-  torn: { file: string; fileOffset: number } | null;
+  /** Where it was cut; `null`: it ended as it should. */
+  torn: FilePlace | null;
+  /** Nothing stands where it ended, and what a disk loses at once may have stood there (`storage/lost_sector.ts`). */
+  lostFrom: FilePlace | null;
+}
+
+/** A byte of a file. */
+export interface FilePlace {
+  file: string;
+  fileOffset: number;
 }
 
 /** What the first good frame behind a bad one is, and what all good ones behind say. */
@@ -30,6 +40,15 @@ interface Behind {
   place: number;
   first: LogPoint;
   syncedPosition: number;
+}
+
+/** Where the frames of an extent end, or one is bad. */
+interface ExtentStop {
+  isGood: boolean;
+  /** Bytes that are no frame. */
+  hasSomething: boolean;
+  cursor: ExtentCursor;
+  lostFrom: FilePlace | null;
 }
 
 /** Where a batch begins that has not come to its end yet. */
@@ -80,11 +99,13 @@ export class TailScan {
     while (index > 0 && extents[index]!.first.position > known.position) index--;
     let place = extents[index]?.usedBytes ?? 0;
     let torn: TailFinding["torn"] = null;
+    let lostFrom: TailFinding["lostFrom"] = null;
     while (index >= 0 && index < extents.length) {
       const stop = await this.#scanExtent(index, { place, onFrame });
       if (stop.isGood) {
         index++;
         place = 0;
+        lostFrom = stop.lostFrom;
         continue;
       }
       const behind = await this.#findBehind(index, stop.cursor);
@@ -100,12 +121,13 @@ export class TailScan {
         const fileOffset = extent.start + stop.cursor.place;
         torn = { file: dataFileName(extent.fileNumber), fileOffset };
       }
+      lostFrom = stop.lostFrom;
       this.#cutBehind(index);
       break;
     }
     this.#cutOpenBatch();
     copyPoint(known, this.#at);
-    return { torn };
+    return { torn, lostFrom };
   }
 
   /** A batch of which the end is not there was never acknowledged: none of it is kept. */
@@ -130,18 +152,23 @@ export class TailScan {
   async #scanExtent(
     index: number,
     { place, onFrame }: { place: number; onFrame: OnFrame },
-  ): Promise<{ isGood: boolean; hasSomething: boolean; cursor: ExtentCursor }> {
+  ): Promise<ExtentStop> {
     const image = this.#log.extents[index]!;
     const cursor = this.#cursor(image, place);
     for (;;) {
       const next = this.#log.extents[index + 1];
       if (next !== undefined && next.first.position === cursor.at.position) {
-        return { isGood: true, hasSomething: false, cursor };
+        return { isGood: true, hasSomething: false, cursor, lostFrom: null };
       }
       const verdict = cursor.tryJudge() ?? await this.#judge(cursor);
       if (verdict !== "frame") {
-        const isGood = verdict === "empty" && next === undefined;
-        return { isGood, hasSomething: verdict === "bad", cursor };
+        const isEnd = verdict === "empty" && next === undefined;
+        const fileOffset = image.start + cursor.place;
+        const mayBeLost = isEnd && isSectorStart(fileOffset);
+        // Zeroes say "no more", unless they are what became of a sector.
+        const isGood = isEnd && !(mayBeLost && await cursor.hasMoreWithin(LOOK_BEHIND_BYTES));
+        const lostFrom = mayBeLost ? { file: dataFileName(image.fileNumber), fileOffset } : null;
+        return { isGood, hasSomething: verdict === "bad", cursor, lostFrom };
       }
       const { header, at } = cursor;
       if (!header.goesOn) this.#openBatch = null;

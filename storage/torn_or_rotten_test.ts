@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { RealClock } from "../world/real/mod.ts";
 import { SeededRandom, SimDrive } from "../world/sim/mod.ts";
 import { FRAME_HEADER_BYTES } from "./frame.ts";
+import { SECTOR_BYTES } from "./lost_sector.ts";
 import { RECORD_HEADER_BYTES } from "./record_batch.ts";
 import {
   batchOf,
@@ -200,3 +201,34 @@ Deno.test("LogStore never cuts what the checkpoint knows, however much of it is 
     assert.deepEqual(store.recovery.torn, []);
   }
 });
+
+Deno.test("Recovery cuts nothing where a sector became zeroes at which a frame begins, but the last one", async () => {
+  const frameBytes = 5 * SECTOR_BYTES;
+  const length = frameBytes - FRAME_HEADER_BYTES - RECORD_HEADER_BYTES;
+  assert(length > LARGE);
+  // What is known of the extent when it ends, or nothing of it, as checkpoints come and it is full.
+  for (let count = 2; count < 24; count++) {
+    const drive = await storeOf(Array(count).fill(length));
+    const n = count - 2;
+    loseSector(drive, n);
+    const store = await open(drive);
+    const log = store.get("log")!;
+    assert.equal(log.endPosition, count, `entry ${n}`);
+    await assert.rejects(log.read(n, { maxBytes: 100 }), CorruptionError);
+    assert.equal((await log.read(n + 1, { maxBytes: 100 })).bytes[4], n + 2);
+  }
+});
+
+/** Zeroes the first sector of entry n's frame. */
+function loseSector(drive: SimDrive, n: number): void {
+  for (const name of drive.names()) {
+    const bytes = drive.copyFile(name);
+    const payload = indexOf(bytes, new Uint8Array(LARGE).fill(n + 1), 0);
+    if (payload < 0) continue;
+    const at = payload - RECORD_HEADER_BYTES - FRAME_HEADER_BYTES;
+    assert.equal(at % SECTOR_BYTES, 0, "it begins with a sector");
+    drive.putFile(name, bytes.fill(0, at, at + SECTOR_BYTES));
+    return;
+  }
+  assert.fail(`entry ${n} is on disk`);
+}

@@ -248,7 +248,9 @@ export class Replicas {
         await Promise.all(gone.slice(i, i + DELETES_MAX).map((name) => this.#delete(name)));
       }
     } catch (error) {
-      // The monitor loop tries again.
+      // What was refused is gone for this process, and the next cycle that finds room notes it; a crash before that
+      // brings it back for the next collection: at a start, or when a topic shrinks again. So do those wait that
+      // were not tried.
       logger.log("warn", "can't delete trimmed segments yet", {
         topic,
         reason: (error as Error).message,
