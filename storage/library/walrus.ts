@@ -40,6 +40,10 @@ export interface TopicEntry {
  * `readNext` and `batchReadForTopic`; what it has passed is given back to the disk. Reads from an offset
  * (`readFrom`, `entries`) leave it alone.
  *
+ * ⚠ In a Worker, close it and wait for that before the Worker is ended (`terminate()`): with io_uring a commit that is
+ * under way goes on without it, on memory and descriptors that may be somebody else's by then, and as a rule ends
+ * the whole process. With `backend: "file"` it does not.
+ *
  * @example
  * ```ts
  * import { Walrus } from "@walrus/walrus";
