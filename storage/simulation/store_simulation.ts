@@ -69,6 +69,7 @@ export class StoreSimulation {
   #wasKilled = false;
   /** Nothing was on its way to the disk when the last life ended. */
   #wasQuiet = false;
+  #hasDropped = false; // the page cache, what a failed sync had left in it, while the store was opened
   /** Of the drive's failures: those before something was last taken. */
   #failuresPassed = 0;
   /** Where the last life found its journal torn. */
@@ -156,6 +157,7 @@ export class StoreSimulation {
       else this.#crash();
     }
     for (let isOpen = false; !isOpen;) {
+      this.#hasDropped = false;
       planFaults();
       const opening = this.#open();
       if (withFailingDisk && this.random.below(4) === 0) {
@@ -196,6 +198,7 @@ export class StoreSimulation {
   #dropPages(): void {
     if (!this.drive.dropCleanPages()) return;
     this.#note("pages are dropped");
+    this.#hasDropped = true;
     // What was acknowledged without a sync is not promised where a sync has failed since.
     for (const model of this.#models.values()) model.acknowledged = model.durable;
   }
@@ -386,7 +389,8 @@ export class StoreSimulation {
     }
     const isForgotten = model.isUncertain && log.certain;
     assert(!isForgotten, `${name} may have lost something and says once more that it is certain`);
-    model.isUncertain = !log.certain;
+    // What only the opening saw, that pages changed under it, a full disk can't keep for the next one.
+    model.isUncertain = !log.certain && !this.#hasDropped;
     if (model.refusals.length > 0) model.maybeTakeBack(await this.#until(recordsOf(log)));
     model.refusals = [];
     const end = log.endPosition;
