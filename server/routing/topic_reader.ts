@@ -85,7 +85,9 @@ export async function readSealed(
   buffers?: ReadBuffers,
 ): Promise<Entries> {
   const { nodeId, peers, segments } = routes;
-  const others = segment.replicas.filter((id) => id !== nodeId);
+  // Those whose connection is up first: a host that is switched off answers nothing until the time is over.
+  const others = segment.replicas.filter((id) => id !== nodeId)
+    .sort((a, b) => Number(peers.isConnected(b)) - Number(peers.isConnected(a)));
   let failure: unknown = null;
   if (segment.replicas.includes(nodeId)) {
     try {

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { batchOf, type Log } from "../../storage/mod.ts";
 import { UnavailableError } from "../errors.ts";
 import type { Segments } from "../segments/mod.ts";
-import { readReplica } from "./topic_reader.ts";
+import { writeReadReply } from "../messages.ts";
+import type { SegmentInfo } from "../metadata/mod.ts";
+import type { Routes } from "./routes.ts";
+import { readReplica, readSealed } from "./topic_reader.ts";
 
 /** A replica that has accepted one entry; what of it can be read the test says. */
 function segmentsWith(written: () => boolean): Segments {
@@ -23,4 +26,21 @@ Deno.test("readReplica() refuses what others have committed and this node has no
   await assert.rejects(readReplica(segments, request), UnavailableError);
   isWritten = true;
   assert.equal((await readReplica(segments, request)).count, 1);
+});
+
+Deno.test("readSealed() asks the nodes first to which there is a connection", async () => {
+  const asked: number[] = [];
+  const peers = {
+    isConnected: (node: number) => node === 4,
+    call: (node: number) => {
+      asked.push(node);
+      if (node === 4 && asked.length === 1) return Promise.reject(new Error("it has none of it"));
+      return Promise.resolve(writeReadReply({ ...batchOf(new Uint8Array(3)) }));
+    },
+  };
+  const routes = { nodeId: 1, peers } as unknown as Routes;
+  const segment = { number: 7, replicas: [2, 3, 4] } as unknown as SegmentInfo;
+  const request = { topic: "t", segment: 7, offset: 0, count: 1, maxBytes: 100 };
+  assert.equal((await readSealed(routes, segment, request)).count, 1);
+  assert.deepEqual(asked, [4, 2]);
 });
