@@ -300,7 +300,9 @@ export class MetadataState {
     const isHeld = segment.replicas.includes(node);
     if (isHeld === (command.kind === "addReplica")) return DONE;
     const { expectedChanges } = command;
-    if (expectedChanges !== null && expectedChanges !== segment.replicaChanges) {
+    // Decided on before all nodes counted, and committed since: nobody knows what has changed in between.
+    const isUnnamed = expectedChanges === null && this.format >= REPAIR_FORMAT;
+    if (isUnnamed || (expectedChanges !== null && expectedChanges !== segment.replicaChanges)) {
       return refuse(`who holds segment ${segment.number} of ${topic} has changed meanwhile`);
     }
     if (command.kind === "addReplica") {

@@ -149,12 +149,16 @@ Deno.test("MetadataState.apply() changes who holds a segment only once it is sea
 Deno.test("MetadataState.apply() refuses a repair that was decided on other replicas, were they the same nodes", () => {
   const state = new MetadataState();
   applyAll(state, [...nodes, create, seal(1, 10, { by: "run-2", next: 3 })]);
-  const repair = (kind: "addReplica" | "dropReplica", node: number, expectedChanges: number) =>
-    state.apply({ kind, topic: "logs", segment: 1, node, expectedChanges }, []).ok;
+  const repair = (
+    kind: "addReplica" | "dropReplica",
+    node: number,
+    expectedChanges: number | null,
+  ) => state.apply({ kind, topic: "logs", segment: 1, node, expectedChanges }, []).ok;
   const info = () => state.topics.get("logs")!.segments[0]!;
   assert.ok(repair("addReplica", 1, 0));
   assert.equal(info().replicaChanges, 0, "snapshots of this format could not tell");
   applyAll(state, [{ kind: "raiseFormat", format: REPAIR_FORMAT }]);
+  assert.ok(!repair("dropReplica", 2, null), "decided on before anybody counted");
   assert.ok(repair("addReplica", 3, 0));
   assert.ok(!repair("dropReplica", 2, 0));
   assert.ok(repair("addReplica", 3, 0), "the same one for a second time");

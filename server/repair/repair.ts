@@ -8,7 +8,7 @@
 import type { RaftNode } from "../../raft/mod.ts";
 import { assert, type Clock, type Logger, type Timer } from "../../world/mod.ts";
 import { REQUEST_TIMEOUT_MS } from "../config.ts";
-import { type Change, type Metadata, segmentOf } from "../metadata/mod.ts";
+import { type Change, type Metadata, REPAIR_FORMAT, segmentOf } from "../metadata/mod.ts";
 import { CallTimeoutError } from "../network/mod.ts";
 import { type Digest, majorityOf, type SegmentTarget } from "../segments/mod.ts";
 import { RepairList } from "./repair_list.ts";
@@ -209,12 +209,14 @@ export class Repair {
   }
 
   /** ⛔ Of the state that the step was made from: looked at before anybody is asked. */
-  #sealed(target: SegmentTarget): { end: number; expectedChanges: number } {
-    const topic = this.#parts.metadata.state.topics.get(target.topic)!;
+  #sealed(target: SegmentTarget): { end: number; expectedChanges: number | null } {
+    const { format, topics } = this.#parts.metadata.state;
+    const topic = topics.get(target.topic)!;
     const segment = segmentOf(topic, target.segment);
     const end = segment?.length ?? null;
     assert(end !== null, "only sealed segments are repaired");
-    return { end, expectedChanges: segment!.replicaChanges };
+    // Before that format nobody counts: a zero that is read then may be wrong when the command is committed.
+    return { end, expectedChanges: format < REPAIR_FORMAT ? null : segment!.replicaChanges };
   }
 }
 

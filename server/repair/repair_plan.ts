@@ -103,7 +103,9 @@ function leaverOf(
   }
   // Then somebody came back after others had taken its place.
   const surplus = keepers.length > replicationFactor ? keepers.at(-1) : undefined;
-  return segment.replicas.find(isLeaving) ?? surplus;
+  // Lost ones first: of those who stay and those who leave a majority must hold it, and they don't answer.
+  return segment.replicas.find((id) => isLeaving(id) && view.isLost(id)) ??
+    segment.replicas.find(isLeaving) ?? surplus;
 }
 
 function keepersOf(

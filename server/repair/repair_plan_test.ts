@@ -124,6 +124,17 @@ Deno.test("repairPlan() asks the silent ones, too, whether they hold what a drai
   ]);
 });
 
+Deno.test("repairPlan() has the lost ones go first of those that are to be removed: they hold the others up", () => {
+  const state = stateWith({ nodes: 3, replicas: [1, 2, 3], factor: 3, draining: [2, 3] });
+  assert.deepEqual(repairPlan(state, viewOf({ lost: [3] }), 9), [
+    { kind: "drop", topic: "t", segment: 1, node: 3, keepers: [1, 2] },
+  ]);
+  state.apply({ kind: "dropReplica", topic: "t", segment: 1, node: 3, expectedChanges: null }, []);
+  assert.deepEqual(repairPlan(state, viewOf({ lost: [3] }), 9), [
+    { kind: "drop", topic: "t", segment: 1, node: 2, keepers: [1] },
+  ]);
+});
+
 Deno.test("repairPlan() has no replica stay with a node that is not there any more", () => {
   const state = stateWith({ nodes: 2, replicas: [1, 2, 9], factor: 3 });
   assert.deepEqual(repairPlan(state, viewOf({}), 9), [

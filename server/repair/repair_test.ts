@@ -9,6 +9,7 @@ import {
   type Metadata,
   METADATA_FORMAT,
   MetadataState,
+  REPAIR_FORMAT,
 } from "../metadata/mod.ts";
 import type { Digest } from "../segments/mod.ts";
 import { Repair, type RepairLink } from "./repair.ts";
@@ -20,9 +21,9 @@ const NOTHING: Digest = { length: 0, entries: 0, checksum: 0 };
 const LOOK_MS = 1100;
 
 /** Four nodes, which all hold segment 1 of topic t: one more than should. */
-function fourHolders(): MetadataState {
+function fourHolders(format = METADATA_FORMAT): MetadataState {
   const state = new MetadataState();
-  const commands: Command[] = [{ kind: "raiseFormat", format: METADATA_FORMAT }];
+  const commands: Command[] = [{ kind: "raiseFormat", format }];
   for (const id of [1, 2, 3, 4]) {
     const address = { raftHost: "h", raftPort: id, clientHost: "h", clientPort: id };
     commands.push({
@@ -134,6 +135,24 @@ Deno.test("Repair drops a replica when a majority of the others hold the segment
   await clock.runFor(10 * LOOK_MS);
   assert.equal(repair.progress.dropped, 1);
   assert.deepEqual(state.topics.get("t")!.segments[0]!.replicas, [1, 2, 3]);
+  repair.stop();
+});
+
+Deno.test("Repair decides anew what it began to look at before anybody counted changes", async () => {
+  const clock = new SimClock();
+  const state = fourHolders(REPAIR_FORMAT - 1);
+  const repair = repairAt(clock, state, {
+    lost: [],
+    digest: () => {
+      // All nodes read it from here on: what was done before was not counted.
+      state.apply({ kind: "raiseFormat", format: REPAIR_FORMAT }, []);
+      return Promise.resolve(WHOLE);
+    },
+  });
+  await clock.runFor(LOOK_MS);
+  assert.deepEqual([repair.progress.dropped, repair.progress.failed], [0, 1]);
+  await clock.runFor(10 * LOOK_MS);
+  assert.equal(repair.progress.dropped, 1);
   repair.stop();
 });
 
