@@ -10,6 +10,7 @@ import { CatalogReplay, type DataRecord, decodeCatalogRecord } from "./catalog_r
 import { CHECKPOINT_NAMES, decodeCheckpoint } from "./checkpoint.ts";
 import type { Crc32c } from "./crc32c.ts";
 import { dataFileNumber } from "./data_file.ts";
+import { cutForJournal } from "./cut_for_journal.ts";
 import type { DataFiles } from "./data_files.ts";
 import { ForeignDirectoryError, RottenJournalError } from "./errors.ts";
 import { FRAME_HEADER_BYTES, type FrameKey, TERMINATOR_BYTES } from "./frame.ts";
@@ -203,6 +204,8 @@ class Recovery {
       this.catalogDamage = toDamagedRange(damage);
     }
     const image = replay.finish();
+    const logs = image.logs.filter(({ id }) => id !== CATALOG_LOG_ID);
+    cutForJournal(logs, [...catalog.extents, ...scan.cutOff]);
     if (damage === undefined) await this.#mustEndHere(image, finding);
     if (this.catalogDamage === null) this.#noteTorn(catalog, finding);
     this.#catalogIsTorn = finding.torn !== null || damage !== undefined;

@@ -49,6 +49,8 @@ Deno.test("LogStore keeps its promises in the lives that have shown it wrong bef
   await runSeeds({ from: 34016960, count: 1 }, { withFullDisk: true, withRefusedWrites: true });
   // A cycle in which nobody appended was refused, and the simulation took that for quiet.
   await runSeeds({ from: 70301297, count: 1 }, { withFullDisk: true, withRefusedWrites: true });
+  // The journal went on in what a log had given up in the same cycle, and after the crash both had it.
+  await runSeeds({ from: 50436896, count: 1 }, { withFailingDisk: true });
   // A cut went on for ever; a trim did, and nothing else got its turn.
   for (const from of [71000022, 72001096]) {
     await runSeeds({ from, count: 1 }, { withFullDisk: true, withRefusedChanges: true });
