@@ -284,8 +284,9 @@ export class WalStore implements LogStore, LogHost {
       }
       const { point, extentIndex } = await this.#reader.pointAt(log, position);
       this.#mustTakeChanges(log);
-      // The extents may have moved while the disk was read. Behind all that is at home there may be new ones,
-      // laid out and not written yet: the position is in none of those before them.
+      if (position <= log.start.position) return; // another trim was faster
+      // The extents may have moved while the disk was read. Behind what is at home may be new ones, laid out and
+      // not written yet: the position is in none of those before them.
       const isStill = log.extentAt(position) === extentIndex ||
         position === log.homed.position || position === log.written.position;
       if (isStill) return await this.#trimHead(log, point);

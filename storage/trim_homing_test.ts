@@ -37,3 +37,38 @@ Deno.test("Log.trimHead() ends while what follows comes home to an extent of its
     for (let steps = 0; steps < 8; steps++) await trimWhileComingHome({ tailBytes, steps });
   }
 });
+
+Deno.test("Log.trimHead() is not undone by a smaller trim that began before it and took longer", async () => {
+  const clock = new SimClock();
+  const random = new SeededRandom(1);
+  const drive = new SimDrive({ clock, random, latencyMs: { min: 1, max: 1 } });
+  let held: Promise<void> | null = null;
+  const mounted = drive.mount();
+  const disk = new Proxy(mounted, {
+    get(target, key) {
+      if (key === "read") {
+        return async (...args: Parameters<typeof mounted.read>) => {
+          const wait = held;
+          held = null; // the first one only
+          await target.read(...args);
+          await wait;
+        };
+      }
+      const value = Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const opening = openLogStore({ disk, clock, random }, { limits: TINY_LIMITS });
+  const log = (await clock.settle(opening)).create("log");
+  for (let index = 0; index < 4; index++) {
+    await clock.settle(log.append(batchOf(new Uint8Array(300))));
+  }
+  await clock.settle(log.trimHead(1)); // all of them are at home
+  let letGo = () => {};
+  held = new Promise<void>((resolve) => letGo = resolve);
+  const slow = log.trimHead(2);
+  await clock.settle(log.trimHead(3));
+  letGo();
+  await clock.settle(slow);
+  assert.equal(log.startPosition, 3);
+});
